@@ -1,0 +1,3 @@
+module github.com/purserhq/purser
+
+go 1.26
