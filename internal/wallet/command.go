@@ -1,0 +1,176 @@
+package wallet
+
+import "github.com/purserhq/purser/internal/credit"
+
+// Command is one thing that is done to a wallet. All ids, prices and stored
+// facts it needs are in it, so that the same commands at the same instants give
+// the same wallet again.
+type Command interface{ isCommand() }
+
+// Grant adds a lot. Amount, Kind, ID and the terms are taken as they are;
+// CreatedAt and Remaining are set, an EffectiveAt before now becomes now.
+type Grant struct{ Lot Lot }
+
+// Start begins a flow, if the gate agrees. At may lie in the past (not before
+// the flow could exist): the time since is charged at once, as a late fact.
+// With MaxCost that much is held for it alone. From names a hold made for this
+// start: it is released in the same step.
+type Start struct {
+	ID, Project, User, Job, Key, Label string
+	Items                              []Item // Rem and the flow's instants are set
+	MaxCost                            credit.Amount
+	From                               string
+	At                                 int64
+	Until                              int64
+	Grace                              int64 // 0: the wallet's
+	Lease                              int64
+	Holder                             string
+}
+
+// Change gives a flow other items from now on; remainders are carried by SKU,
+// tier and region. More than before passes the gate.
+type Change struct {
+	Flow  string
+	Items []Item
+}
+
+// Limit changes what bounds a flow without touching its items: its largest
+// cost (only one that has one), its last instant and its lease.
+type Limit struct {
+	Flow    string
+	MaxCost *credit.Amount
+	Until   *int64
+	Lease   *int64
+}
+
+// Stop ends a flow: at At, or now if At is 0. Status is Stopped unless given.
+// Proof is the last proof of life: At may not lie before it. Charges is what
+// the flow was already charged for after At, newest first; it is given back.
+type Stop struct {
+	Flow    string
+	At      int64
+	Status  Status
+	Reason  string
+	Proof   int64
+	Charges []Charge `json:"-"`
+}
+
+// Overrun records that a flow which had ended went on until Until: what that
+// would have cost is the operator's loss.
+type Overrun struct {
+	Flow  Flow
+	Until int64
+}
+
+// Reserve sets credits aside.
+type Reserve struct {
+	ID      string
+	Amount  credit.Amount
+	TTL     int64
+	SKUs    []string
+	Tier    string
+	Region  string
+	Project string
+	User    string
+	Key     string
+}
+
+// Capture takes from a hold, and gives the rest of it back: Amount, or what
+// the lines cost. Lines are facts: they are charged even if the hold has ended,
+// which is why the hold comes along.
+type Capture struct {
+	Hold   string
+	Amount credit.Amount
+	Lines  []Line
+	Ended  *Hold `json:",omitempty"` // the hold, if it is no longer held
+}
+
+// Release gives a hold back.
+type Release struct{ Hold string }
+
+// Line is rated usage: a fact with its amount.
+type Line struct {
+	SKU, Tier, Region, Project, User, Job, Key string
+	Event                                      string // where it came from
+	Unit                                       string
+	Quantity                                   credit.Quantity
+	Price                                      credit.Amount
+	Card                                       string
+	Version                                    int
+	Amount                                     credit.Amount
+	At                                         int64 // when it happened
+}
+
+// Use records usage that has happened.
+type Use struct{ Lines []Line }
+
+// Refund gives back a part of a charge, or all that is left of it, to the
+// slices it took, in reverse; or to the lot Grant, if given.
+type Refund struct {
+	Charge Charge
+	Amount credit.Amount // 0: all that is left of it
+	To     *Lot
+	Reason string
+}
+
+// Freeze and Unfreeze take a lot out of use and put it back.
+type Freeze struct{ Lot string }
+
+// Unfreeze puts a frozen lot back into use.
+type Unfreeze struct{ Lot string }
+
+// SetPolicy replaces the policy.
+type SetPolicy struct{ Policy Policy }
+
+// SetBudgets replaces all budgets; one that keeps its id keeps what was spent.
+// Spent of a new one is what its window has seen so far.
+type SetBudgets struct{ Budgets []Budget }
+
+// Reprice schedules a price for running items of an SKU and tier, replacing
+// the steps from its instant on.
+type Reprice struct {
+	SKU, Tier string
+	Step      Step // its Rate is computed per item
+}
+
+// TransferOut takes credits out of the wallet, lot by lot in burn-down order.
+type TransferOut struct {
+	Amount credit.Amount
+	ID     string // of the transfer
+}
+
+// TransferIn puts the lots of a TransferOut in.
+type TransferIn struct {
+	Lots []Lot
+	ID   string
+}
+
+// Close charges flows up to the UTC hour Hour, at most Limit of them.
+type Close struct {
+	Hour  int64
+	Limit int
+}
+
+// Tick lets time pass.
+type Tick struct{}
+
+func (Grant) isCommand()       {}
+func (Start) isCommand()       {}
+func (Change) isCommand()      {}
+func (Limit) isCommand()       {}
+func (Stop) isCommand()        {}
+func (Overrun) isCommand()     {}
+func (Reserve) isCommand()     {}
+func (Capture) isCommand()     {}
+func (Release) isCommand()     {}
+func (Use) isCommand()         {}
+func (Refund) isCommand()      {}
+func (Freeze) isCommand()      {}
+func (Unfreeze) isCommand()    {}
+func (SetPolicy) isCommand()   {}
+func (SetBudgets) isCommand()  {}
+func (Reprice) isCommand()     {}
+func (TransferOut) isCommand() {}
+func (TransferIn) isCommand()  {}
+func (Close) isCommand()       {}
+func (Tick) isCommand()        {}
