@@ -30,14 +30,16 @@ const Places = 9
 // The ways in which a decimal text or a sum can be refused.
 var (
 	ErrSyntax    = errors.New("is not a decimal number")
+	ErrLength    = errors.New("is too long")
 	ErrPrecision = errors.New("has too many decimal places")
 	ErrOverflow  = errors.New("is too large")
 )
 
 // Parse reads a decimal text such as "12.5" or "-0.000000001" exactly. It
-// refuses more than nine places with [ErrPrecision], what does not fit with
-// [ErrOverflow], and everything else that is not plain decimal digits
-// (exponents, signs other than a leading minus, spaces) with [ErrSyntax].
+// refuses more than nine places with [ErrPrecision] (even if they are zeros),
+// what does not fit with [ErrOverflow], a text of more than 40 bytes with
+// [ErrLength], and everything else that is not plain decimal digits (exponents,
+// signs other than a leading minus, spaces) with [ErrSyntax].
 func Parse(s string) (Amount, error) {
 	n, err := parseDecimal(s, Places)
 	return Amount(n), err
@@ -69,13 +71,10 @@ func (a Amount) Sub(b Amount) (Amount, error) {
 const maxDecimal = 40
 
 func parseDecimal(s string, places int) (int64, error) {
-	if len(s) == 0 || len(s) > maxDecimal {
-		return 0, ErrSyntax
+	if len(s) > maxDecimal {
+		return 0, ErrLength
 	}
-	digits, negative := s, false
-	if s[0] == '-' {
-		digits, negative = s[1:], true
-	}
+	digits, negative := strings.CutPrefix(s, "-")
 	whole, fraction, pointed := strings.Cut(digits, ".")
 	if whole == "" || pointed && fraction == "" {
 		return 0, ErrSyntax

@@ -91,8 +91,8 @@ func Ceil(rate Rate, dt int64, period Period) Amount {
 func PerHour(rate Rate, period Period) Amount { return Ceil(rate, int64(Hour), period) }
 
 // Cost prices one event: price × quantity / per, rounded down once, where
-// price buys per pieces (1, or 10^6 for the unit million). It returns
-// [ErrOverflow] if the cost does not fit.
+// price buys per pieces (1, or 10^6 for the unit million), per > 0. It returns
+// [ErrOverflow] if the cost does not fit, or if a factor is negative.
 func Cost(price Amount, quantity Quantity, per int64) (Amount, error) {
 	if price < 0 || quantity < 0 {
 		return 0, ErrOverflow

@@ -53,14 +53,26 @@ func (w Wide) Big() *big.Int {
 // String formats w in decimal.
 func (w Wide) String() string { return w.Big().String() }
 
-// ParseWide reads the decimal text of a Wide.
+var errWide = errors.New("is not an unsigned 128-bit number")
+
+// ParseWide reads the decimal text of a Wide: digits and nothing else.
 func ParseWide(s string) (Wide, error) {
-	n, ok := new(big.Int).SetString(s, 10)
-	if !ok || n.Sign() < 0 || n.BitLen() > 128 {
-		return Wide{}, errors.New("is not an unsigned 128-bit number")
+	if s == "" {
+		return Wide{}, errWide
 	}
-	lo := new(big.Int).And(n, new(big.Int).SetUint64(^uint64(0))).Uint64()
-	return Wide{n.Rsh(n, 64).Uint64(), lo}, nil
+	var w Wide
+	for _, c := range []byte(s) {
+		digit := uint64(c) - '0'
+		high, shifted := bits.Mul64(w.Hi, 10)
+		low := MulWide(w.Lo, 10)
+		lo, carry := bits.Add64(low.Lo, digit, 0)
+		hi, over := bits.Add64(shifted, low.Hi, carry)
+		if digit > 9 || high != 0 || over != 0 {
+			return Wide{}, errWide
+		}
+		w = Wide{hi, lo}
+	}
+	return w, nil
 }
 
 // MarshalJSON writes w as a decimal string.
