@@ -40,9 +40,11 @@ CREATE TABLE wallets (
   next_mark    BIGINT NOT NULL,
   next_journal BIGINT NOT NULL,
   head         TEXT   NOT NULL,
+  journal_head TEXT   NOT NULL,
+  sealed       BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (organization, workspace)
 );
-CREATE INDEX wallets_wake ON wallets (wake_at);
+CREATE INDEX wallets_wake ON wallets (wake_at) WHERE wake_at > 0;
 
 CREATE TABLE lots (
   organization TEXT   NOT NULL,
@@ -235,7 +237,8 @@ CREATE TABLE events (
 -- The journal of accepted commands: what verify replays, and the record of
 -- idempotency keys at once. A command that came with a key carries the digest of
 -- its request and the answer; workspace is '' for a request to an organization,
--- and organization too for one to the installation: those have command ''.
+-- and organization too for one to the installation: those have command ''. Its
+-- rows are chained by hash like postings: an edited answer shows.
 CREATE TABLE journal (
   organization TEXT   NOT NULL,
   workspace    TEXT   NOT NULL,
@@ -248,11 +251,14 @@ CREATE TABLE journal (
   digest       TEXT   NOT NULL,
   status       BIGINT NOT NULL,
   answer       TEXT   NOT NULL,
+  hash         TEXT   NOT NULL,
   PRIMARY KEY (organization, workspace, no)
 );
 CREATE UNIQUE INDEX journal_key ON journal (organization, workspace, route, key) WHERE key IS NOT NULL;
 
--- A seal anchors the heads of all chains at an instant.
+-- A seal anchors the heads of all chains at an instant: it names, by wallet, the
+-- heads that moved since the seal before it (wallets.sealed is the last journal
+-- number that a seal covers).
 CREATE TABLE seals (
   no        BIGINT NOT NULL PRIMARY KEY,
   at        BIGINT NOT NULL,
@@ -274,16 +280,19 @@ CREATE TABLE usage_events (
   PRIMARY KEY (organization, workspace, source, id)
 );
 
--- Leases are renewed here, without touching the wallet.
+-- Leases are renewed here, without touching the wallet. The holder must stop by
+-- itself at until_at and has stopped grace later, at lapse_at.
 CREATE TABLE leases (
   organization TEXT   NOT NULL,
   workspace    TEXT   NOT NULL,
   holder       TEXT   NOT NULL,
   until_at     BIGINT NOT NULL,
+  grace        BIGINT NOT NULL,
+  lapse_at     BIGINT NOT NULL,
   proof        BIGINT NOT NULL,
   PRIMARY KEY (organization, workspace, holder)
 );
-CREATE INDEX leases_until ON leases (until_at);
+CREATE INDEX leases_lapse ON leases (lapse_at);
 
 -- ----------------------------------------------------------------- prices
 CREATE TABLE rate_cards (
