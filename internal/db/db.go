@@ -1,0 +1,249 @@
+// Package db keeps the rows: it opens the database, brings its schema up to date
+// and runs units of work on it.
+//
+// What it keeps true: a unit of work happens as a whole or not at all; when
+// Update has returned nil, what the unit wrote is on the disk; units see one
+// instant each, and instants never go back from one unit to the next. Many units
+// that wait at the same time share one commit, so that one hot wallet with
+// thousands of callers costs as many disk flushes as a quiet one.
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/purserhq/purser/internal/fault"
+)
+
+// The limits, where Config leaves them zero.
+const (
+	DefaultBatch   = 512  // units in one commit
+	DefaultQueue   = 8192 // units that may wait
+	DefaultReaders = 4    // views at the same time
+)
+
+// Config says which database to open, and how.
+type Config struct {
+	URL      string       // sqlite:PATH; what it needs is made if it is not there
+	Clock    Clock        // the system's clock if nil; a *TestClock keeps its instant in the database
+	Log      *slog.Logger // the default logger if nil
+	ReadOnly bool         // only View: neither lock nor migration
+	Batch    int          // units in one commit at most
+	Queue    int          // units that may wait; more are refused
+	Readers  int          // views at the same time
+	Observe  func(Commit) // called after every commit, on the writer: must be quick
+}
+
+// DB is an open database.
+type DB struct {
+	clock   Clock
+	log     *slog.Logger
+	lock    *fileLock
+	writer  *writer
+	readers chan *conn
+	pools   []interface{ Close() error }
+	last    atomic.Int64 // the latest instant that a unit was given
+	ids     generator
+
+	failOnce sync.Once
+	failed   chan struct{}
+	failure  atomic.Pointer[fault.Fault]
+	closing  sync.Once
+}
+
+// Open opens the database, makes it if there is none, and brings its schema up
+// to date under a lock. What an operator can mend is a *fault.Fault: a directory
+// that cannot be written, another server on the same database, a schema from the
+// future, a file that is something else.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	path, err := c.path()
+	if err != nil {
+		return nil, err
+	}
+	c.fill()
+	d := &DB{clock: c.Clock, log: c.Log, failed: make(chan struct{})}
+	if err := d.open(ctx, path, c); err != nil {
+		return nil, errors.Join(explain(path, err), d.Close())
+	}
+	return d, nil
+}
+
+func (c *Config) path() (string, error) {
+	path, ok := strings.CutPrefix(c.URL, "sqlite:")
+	if !ok || path == "" {
+		return "", fault.New(fault.Invalid, "%q is no database that this purser can open: give sqlite:PATH", c.URL)
+	}
+	return filepath.Abs(path)
+}
+
+func (c *Config) fill() {
+	if c.Clock == nil {
+		c.Clock = SystemClock{}
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Observe == nil {
+		c.Observe = func(Commit) {}
+	}
+	c.Batch = positive(c.Batch, DefaultBatch)
+	c.Queue = positive(c.Queue, DefaultQueue)
+	c.Readers = positive(c.Readers, DefaultReaders)
+}
+
+func positive(n, otherwise int) int {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+func (d *DB) open(ctx context.Context, path string, c Config) error {
+	if !c.ReadOnly {
+		var err error
+		if d.lock, err = lockFile(path); err != nil {
+			return err
+		}
+		if err := d.openWriter(ctx, path, c); err != nil {
+			return err
+		}
+	}
+	if err := d.openReaders(ctx, path, c); err != nil {
+		return err
+	}
+	return d.startClock(ctx)
+}
+
+func (d *DB) openWriter(ctx context.Context, path string, c Config) error {
+	w, err := d.connect(ctx, path, writing)
+	if err != nil {
+		return err
+	}
+	if err := migrate(ctx, w, path, d.clock.Now()); err != nil {
+		return err
+	}
+	d.writer = newWriter(d, w, c)
+	return nil
+}
+
+func (d *DB) openReaders(ctx context.Context, path string, c Config) error {
+	kind := reading
+	if c.ReadOnly {
+		kind = onlyReading
+	}
+	d.readers = make(chan *conn, c.Readers)
+	for range c.Readers {
+		r, err := d.connect(ctx, path, kind)
+		if err != nil {
+			return err
+		}
+		if err := checkSchema(ctx, r, path); err != nil {
+			return err
+		}
+		d.readers <- r
+	}
+	return nil
+}
+
+// Close waits for the commit under way, refuses whatever still waits, and closes
+// the database.
+func (d *DB) Close() error {
+	var errs []error
+	d.closing.Do(func() {
+		if d.writer != nil {
+			d.writer.stop()
+		}
+		for i := len(d.pools) - 1; i >= 0; i-- { // the writer last: it folds the log into the file
+			errs = append(errs, d.pools[i].Close())
+		}
+		errs = append(errs, d.lock.release())
+	})
+	return errors.Join(errs...)
+}
+
+// Update runs fn as a unit of work and returns when it is durable. Units of many
+// callers share one commit, one after the other on one goroutine, so fn must not
+// wait for anything but the database, and may be run again from its start if
+// another unit spoilt the commit: it sets its results anew each time.
+//
+// An error of fn undoes the unit and is returned as it is. If ctx ends before
+// the unit started, nothing was done and ctx's error is returned; once started,
+// a unit runs to its end and Update returns what came of it.
+func (d *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	if d.writer == nil {
+		return fault.New(fault.Unavailable, "the database was opened for reading only")
+	}
+	if ctx.Value(unitKey{}) != nil {
+		return errors.New("db: Update inside a unit of work")
+	}
+	return d.writer.do(ctx, fn)
+}
+
+// View runs fn on a consistent snapshot of what is committed, beside other views
+// and the writer. It runs on the caller's goroutine, once.
+func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case c := <-d.readers:
+		defer func() { d.readers <- c }()
+		return d.view(ctx, c, fn)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *DB) view(ctx context.Context, c *conn, fn func(*Tx) error) error {
+	if err := c.beginRead(); err != nil {
+		return fmt.Errorf("begin a view: %w", err)
+	}
+	defer c.rollback()
+	// The snapshot stands, so this instant is not before any that it contains.
+	return fn(&Tx{db: d, conn: c, ctx: ctx, now: d.now()})
+}
+
+// Clock is the clock that the units of work go by.
+func (d *DB) Clock() Clock { return d.clock }
+
+// now is the clock's instant, or the latest given one if the clock went back.
+func (d *DB) now() int64 {
+	now := d.clock.Now()
+	for {
+		last := d.last.Load()
+		if now <= last {
+			return last
+		}
+		if d.last.CompareAndSwap(last, now) {
+			return now
+		}
+	}
+}
+
+// Failed is closed when the database cannot be written any more: the disk is
+// full or broken. Every Update is refused from then on; Err says why.
+func (d *DB) Failed() <-chan struct{} { return d.failed }
+
+// Err is why the database failed, or nil.
+func (d *DB) Err() error {
+	if f := d.failure.Load(); f != nil {
+		return f
+	}
+	return nil
+}
+
+// fail gives the database up, loudly and for good: what memory holds and what the
+// disk holds might differ from here on, and a restart reads the truth anew.
+func (d *DB) fail(why *fault.Fault, err error) {
+	d.failOnce.Do(func() {
+		d.failure.Store(why)
+		d.log.Error("the database failed: nothing is written any more", "why", why.Message, "error", err)
+		close(d.failed)
+	})
+}

@@ -1,0 +1,48 @@
+package db
+
+import "sync/atomic"
+
+// Commit is what one commit was like.
+type Commit struct {
+	Units    int   // units of work that shared it
+	Waiting  int   // units that waited behind it
+	ExecNs   int64 // running the units
+	CommitNs int64 // flushing the members and the disk
+}
+
+// Stats are totals since Open, and the queue as it is.
+type Stats struct {
+	Units    int64 // units answered by a commit
+	Commits  int64
+	Poisoned int64 // units that failed after a write, so that others ran again
+	Refused  int64 // units refused because the queue was full
+	Waiting  int   // units in the queue
+	Capacity int   // of the queue
+}
+
+type counters struct{ units, commits, poisoned, refused atomic.Int64 }
+
+// Stats returns the totals.
+func (d *DB) Stats() Stats {
+	if d.writer == nil {
+		return Stats{}
+	}
+	w := d.writer
+	return Stats{
+		Units: w.stats.units.Load(), Commits: w.stats.commits.Load(),
+		Poisoned: w.stats.poisoned.Load(), Refused: w.stats.refused.Load(),
+		Waiting: w.depth(), Capacity: w.capacity,
+	}
+}
+
+func (w *writer) depth() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.waiting)
+}
+
+func (w *writer) committed(c Commit) {
+	w.stats.units.Add(int64(c.Units))
+	w.stats.commits.Add(1)
+	w.observe(c)
+}

@@ -1,0 +1,160 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// Tx is one unit of work. It is valid inside its function only, on its goroutine.
+type Tx struct {
+	db    *DB
+	conn  *conn
+	ctx   context.Context
+	now   int64
+	batch *batch // nil in a View
+	wrote bool
+	after []func()
+}
+
+// Member takes part in a whole batch of units: it gathers what they do and writes
+// it once.
+type Member interface {
+	// Flush writes what was gathered, before the commit. An error undoes the batch.
+	Flush(tx *Tx) error
+	// Done says how the batch ended; the member is not used afterwards.
+	Done(committed bool)
+}
+
+// Now is the instant of the unit in Unix nanoseconds: the same for the whole
+// unit, and never before that of an earlier unit.
+func (tx *Tx) Now() int64 { return tx.now }
+
+// NewID makes an id: the prefix, then 26 characters that sort by time.
+func (tx *Tx) NewID(prefix string) string { return tx.db.ids.next(prefix, tx.now) }
+
+// Exec runs a statement and returns the number of rows that it changed.
+func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	s, err := tx.statement(query)
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.stmt.ExecContext(background, args...)
+	if err != nil {
+		return 0, tx.noted(err)
+	}
+	changed, err := result.RowsAffected()
+	tx.wrote = tx.wrote || changed > 0
+	return changed, err
+}
+
+// Query runs a statement that returns rows. The caller closes them before the
+// same text is run again.
+func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
+	s, err := tx.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	tx.wrote = tx.wrote || s.writes
+	rows, err := s.stmt.QueryContext(background, args...)
+	return rows, tx.noted(err)
+}
+
+// statement prepares a text. Once the database has failed nothing more runs:
+// SQLite has ended the transaction then, and a write would commit by itself.
+func (tx *Tx) statement(query string) (statement, error) {
+	if tx.batch != nil {
+		if err := tx.db.Err(); err != nil {
+			return statement{}, err
+		}
+	}
+	s, err := tx.conn.prepare(query)
+	return s, tx.noted(err)
+}
+
+// QueryRow runs a statement of which the first row is wanted.
+func (tx *Tx) QueryRow(query string, args ...any) Row {
+	rows, err := tx.Query(query, args...)
+	return Row{tx, rows, err}
+}
+
+// Row is the first row of a query.
+type Row struct {
+	tx   *Tx
+	rows *sql.Rows
+	err  error
+}
+
+// Scan copies the columns; it returns sql.ErrNoRows if there is no row.
+func (r Row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	if !r.rows.Next() {
+		err := errors.Join(r.rows.Err(), r.rows.Close())
+		if err == nil {
+			return sql.ErrNoRows
+		}
+		return r.tx.noted(err)
+	}
+	// All of it is read, so that a statement with RETURNING runs to its end.
+	err := r.rows.Scan(dest...)
+	for r.rows.Next() {
+	}
+	return r.tx.noted(errors.Join(err, r.rows.Err(), r.rows.Close()))
+}
+
+// noted passes an error on; one that says the disk is full or broken ends the
+// database first, whatever the unit makes of it.
+func (tx *Tx) noted(err error) error {
+	if err != nil && tx.batch != nil {
+		if why := fatal(err); why != nil {
+			tx.db.fail(why, err)
+		}
+	}
+	return err
+}
+
+// Touch says that the unit changed something in memory that a rollback must undo:
+// an error of the unit after it undoes the batch.
+func (tx *Tx) Touch() { tx.wrote = true }
+
+// Member returns the batch's member of that key, made at its first use in the
+// batch. Only inside Update.
+func (tx *Tx) Member(key any, make func() Member) Member {
+	if m, ok := tx.batch.members[key]; ok {
+		return m
+	}
+	m := make()
+	tx.batch.members[key] = m
+	tx.batch.order = append(tx.batch.order, m)
+	return m
+}
+
+// AfterCommit has fn run once the unit is durable, before Update returns, in the
+// order of the units. It must be quick: the next commit waits. Only inside Update.
+func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+// Context carries the caller's values. In Update it does not end with the
+// caller's: a unit that started runs to its end.
+func (tx *Tx) Context() context.Context {
+	if tx.batch == nil {
+		return tx.ctx
+	}
+	return unitContext{context.WithoutCancel(tx.ctx)}
+}
+
+// unitContext marks a context of a unit, so that Update refuses to wait for
+// itself.
+type unitContext struct{ context.Context }
+
+type unitKey struct{}
+
+func (c unitContext) Value(key any) any {
+	if key == (unitKey{}) {
+		return true
+	}
+	return c.Context.Value(key)
+}
+
+var background = context.Background()

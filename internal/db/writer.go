@@ -1,0 +1,373 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/purserhq/purser/internal/fault"
+)
+
+// maxSpan is how long a batch gathers units before it commits: a batch of slow
+// units does not keep its first caller waiting for its last.
+const maxSpan = 25e6 // ns
+
+// writer is the one goroutine that writes. Callers put units in its queue; it
+// takes all that wait, runs them one after the other in one transaction and
+// answers everyone after the commit.
+type writer struct {
+	db      *DB
+	conn    *conn
+	limit   int // units in a batch
+	observe func(Commit)
+	stats   counters
+
+	mu       sync.Mutex
+	waiting  []*unit
+	capacity int
+	stopped  bool
+	wake     chan struct{} // one token: something waits, or the writer is stopped
+	ended    chan struct{}
+
+	running []*unit // what the writer has taken and not answered
+}
+
+// unit is one call of Update.
+type unit struct {
+	ctx     context.Context
+	fn      func(*Tx) error
+	tx      Tx
+	err     error
+	ran     bool         // at least once
+	started atomic.Int32 // waiting, begun or left
+	done    chan struct{}
+}
+
+const (
+	waiting int32 = iota
+	begun
+	left // the caller went away first
+)
+
+func newWriter(d *DB, c *conn, config Config) *writer {
+	w := &writer{
+		db: d, conn: c, limit: config.Batch, observe: config.Observe, capacity: config.Queue,
+		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	go w.loop()
+	return w
+}
+
+// do queues a unit and waits for its answer.
+func (w *writer) do(ctx context.Context, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	u := &unit{ctx: ctx, fn: fn, done: make(chan struct{}, 1)}
+	if err := w.enqueue(u); err != nil {
+		return err
+	}
+	select {
+	case <-u.done:
+		return u.err
+	case <-ctx.Done():
+	}
+	if u.started.CompareAndSwap(waiting, left) {
+		return ctx.Err()
+	}
+	<-u.done
+	return u.err
+}
+
+func (w *writer) enqueue(u *unit) error {
+	if err := w.db.Err(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return errClosed()
+	}
+	if len(w.waiting) >= w.capacity {
+		w.stats.refused.Add(1)
+		return fault.New(fault.Unavailable, "the server is too busy: %d requests wait for the database; try again", w.capacity).
+			WithCode("busy")
+	}
+	w.waiting = append(w.waiting, u)
+	w.signal()
+	return nil
+}
+
+func errClosed() *fault.Fault {
+	return fault.New(fault.Unavailable, "the server is stopping; try again").WithCode("stopping")
+}
+
+func (w *writer) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for work and returns at most limit units, oldest first; none when
+// the writer is to stop.
+func (w *writer) take() []*unit {
+	for {
+		w.mu.Lock()
+		n := min(len(w.waiting), w.limit)
+		units, stopped := w.waiting[:n:n], w.stopped
+		w.waiting = w.waiting[n:]
+		w.mu.Unlock()
+		if stopped || n > 0 {
+			return units
+		}
+		<-w.wake
+	}
+}
+
+func (w *writer) stop() {
+	w.mu.Lock()
+	w.stopped = true
+	w.mu.Unlock()
+	w.signal()
+	<-w.ended
+}
+
+// loop is the writer's goroutine.
+func (w *writer) loop() {
+	orderly := false
+	defer func() {
+		if !orderly {
+			w.deserted()
+		}
+	}()
+	for {
+		w.running = w.take()
+		if w.isStopped() {
+			break
+		}
+		w.work(w.running)
+		w.running = nil
+		// The callers just answered often have their next unit ready: let them
+		// queue it first, so that it is not left behind by a tiny batch.
+		runtime.Gosched()
+	}
+	w.refuse(errClosed())
+	orderly = true
+	close(w.ended)
+}
+
+func (w *writer) isStopped() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stopped
+}
+
+// refuse answers everyone who waits with an error.
+func (w *writer) refuse(err error) {
+	w.mu.Lock()
+	units := append(w.running, w.waiting...)
+	w.running, w.waiting = nil, nil
+	w.mu.Unlock()
+	for _, u := range units {
+		if u.begin() {
+			u.answer(err)
+		}
+	}
+}
+
+// deserted runs when a unit ended the writer's goroutine under it (a test that
+// calls FailNow inside a unit, say). Nothing of the batch is kept, and nobody is
+// left waiting.
+func (w *writer) deserted() {
+	why := fault.New(fault.Unavailable, "the server stopped writing after an internal error; it needs a restart")
+	w.db.fail(why, fmt.Errorf("a unit of work ended the writer's goroutine"))
+	w.conn.rollback()
+	w.refuse(why)
+	go w.loop()
+}
+
+// work runs units until each has its answer. A unit that spoils a batch costs the
+// others at most one more run: those before it run again and are committed, and
+// the work goes on behind it.
+func (w *writer) work(units []*unit) {
+	for len(units) > 0 {
+		if err := w.db.Err(); err != nil {
+			settle(units, err)
+			return
+		}
+		t := w.attempt(units)
+		switch {
+		case w.db.Err() != nil: // all that ran is undone
+		case t.err == nil:
+			settle(units[:t.ran], nil)
+			units = units[t.ran:]
+		case t.blame == one:
+			w.stats.poisoned.Add(1)
+			last := t.ran - 1
+			w.work(units[:last])
+			settle(units[last:t.ran], t.err)
+			units = units[t.ran:]
+		case t.blame == nobody || t.ran == 1:
+			settle(units[:t.ran], t.err)
+			units = units[t.ran:]
+		default: // one of those that ran: look in halves
+			half := t.ran / 2
+			w.work(units[:half])
+			w.work(units[half:t.ran])
+			units = units[t.ran:]
+		}
+	}
+}
+
+// settle answers units: with err, or each with its own if err is nil.
+func settle(units []*unit, err error) {
+	for _, u := range units {
+		switch {
+		case !u.begin():
+		case err != nil:
+			u.answer(err)
+		default:
+			u.answer(u.err)
+		}
+	}
+}
+
+// begin marks the unit as started; false if its caller has gone. A unit that is
+// run again has begun already.
+func (u *unit) begin() bool {
+	return u.started.CompareAndSwap(waiting, begun) || u.started.Load() == begun
+}
+
+func (u *unit) answer(err error) {
+	u.err = err
+	u.done <- struct{}{}
+}
+
+// tried says how far one try of a batch came.
+type tried struct {
+	ran   int   // units that the try covers
+	err   error // nil: committed; else all of them are undone
+	blame blame
+}
+
+type blame int
+
+const (
+	nobody blame = iota // the transaction did not begin
+	one                 // the last unit that ran
+	some                // the commit failed
+)
+
+func (w *writer) attempt(units []*unit) tried {
+	watch := startWatch()
+	if err := w.conn.begin(); err != nil {
+		return tried{len(units), w.refusal("begin", err), nobody}
+	}
+	b := &batch{db: w.db, conn: w.conn, members: map[any]Member{}}
+	ran := 0
+	for ran < len(units) && (ran == 0 || watch.elapsed() < maxSpan) {
+		u := units[ran]
+		ran++
+		if u.begin() && b.spoiltBy(u) {
+			b.undo()
+			return tried{ran, u.err, one}
+		}
+	}
+	executed := watch.elapsed()
+	if err := b.commit(); err != nil {
+		b.undo()
+		return tried{ran, w.refusal("commit", err), some}
+	}
+	b.tell(units[:ran])
+	w.committed(Commit{Units: ran, Waiting: w.depth(), ExecNs: executed, CommitNs: watch.elapsed() - executed})
+	return tried{ran: ran}
+}
+
+// refusal ends the database if the error is of the kind that does not pass, and
+// says to the callers what it means for them.
+func (w *writer) refusal(doing string, err error) error {
+	if why := fatal(err); why != nil {
+		w.db.fail(why, err)
+	}
+	return explain("", fmt.Errorf("%s: %w", doing, err))
+}
+
+// batch is one transaction with the units in it.
+type batch struct {
+	db      *DB
+	conn    *conn
+	members map[any]Member
+	order   []Member
+	flushed Tx
+}
+
+// spoiltBy runs a unit and reports whether the batch cannot be committed with it:
+// it failed after it had changed something, or the disk failed under it.
+func (b *batch) spoiltBy(u *unit) bool {
+	u.tx = Tx{db: b.db, conn: b.conn, ctx: u.ctx, now: b.db.now(), batch: b}
+	if u.err = u.ctx.Err(); u.err != nil && !u.ran {
+		return false
+	}
+	u.ran = true
+	u.err = u.tx.noted(guarded(u))
+	return u.err != nil && u.tx.wrote || b.db.Err() != nil
+}
+
+// guarded runs the unit's function; a panic is an error after a write.
+func guarded(u *unit) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			u.tx.wrote = true
+			err = fmt.Errorf("panic in a unit of work: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return u.fn(&u.tx)
+}
+
+// commit has the members write what they gathered, in the order in which they
+// joined (more may join meanwhile), and makes everything durable.
+func (b *batch) commit() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a flush: %v\n%s", p, debug.Stack())
+		}
+	}()
+	b.flushed = Tx{db: b.db, conn: b.conn, ctx: background, now: b.db.now(), batch: b}
+	for i := 0; i < len(b.order); i++ {
+		if err := b.order[i].Flush(&b.flushed); err != nil {
+			return err
+		}
+	}
+	return b.conn.commit()
+}
+
+func (b *batch) undo() {
+	b.conn.rollback()
+	for _, m := range b.order {
+		m.Done(false)
+	}
+}
+
+// tell lets memory follow the disk. A panic here ends the process: the rows are
+// committed, and memory would differ from them.
+func (b *batch) tell(units []*unit) {
+	for _, m := range b.order {
+		m.Done(true)
+	}
+	for _, u := range units {
+		if u.err == nil {
+			runAll(u.tx.after)
+		}
+	}
+	runAll(b.flushed.after)
+}
+
+func runAll(fns []func()) {
+	for _, fn := range fns {
+		fn()
+	}
+}
