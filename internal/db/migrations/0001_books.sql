@@ -309,6 +309,7 @@ CREATE TABLE jobs (
   organization TEXT   NOT NULL,
   workspace    TEXT   NOT NULL,
   id           TEXT   NOT NULL,
+  project      TEXT   NOT NULL,
   status       TEXT   NOT NULL,
   ended        BIGINT NOT NULL,
   spec         TEXT   NOT NULL,
@@ -320,4 +321,5 @@ CREATE TABLE jobs (
   ended_at     BIGINT NOT NULL,
   PRIMARY KEY (organization, workspace, id)
 );
-CREATE INDEX jobs_active ON jobs (created_at) WHERE ended = 0;
+CREATE INDEX jobs_active ON jobs (created_at, id) WHERE ended = 0;
+CREATE INDEX jobs_id ON jobs (id);
