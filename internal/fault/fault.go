@@ -78,5 +78,22 @@ func Of(err error) *Fault {
 	return nil
 }
 
+// Under puts the fields of a fault in err's chain under a pointer: what checks a
+// part of a body does not know where the part stands. Other errors stay as they
+// are.
+func Under(pointer string, err error) error {
+	f := Of(err)
+	if f == nil || len(f.Fields) == 0 {
+		return err
+	}
+	under := *f
+	under.Message = pointer + f.Message
+	under.Fields = make([]Field, len(f.Fields))
+	for i, field := range f.Fields {
+		under.Fields[i] = Field{pointer + field.Pointer, field.Message}
+	}
+	return &under
+}
+
 // Is reports whether err is a fault of the kind.
 func Is(err error, kind Kind) bool { f := Of(err); return f != nil && f.Kind == kind }

@@ -1,0 +1,175 @@
+package price
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// Book is all rate cards. It remembers what is committed: a version never
+// changes, so what it remembers can only be too short, and every unit of work
+// asks the database how far the card has come.
+type Book struct {
+	mu    sync.RWMutex
+	cards map[string]*History
+}
+
+// NewBook returns a book that remembers nothing yet.
+func NewBook() *Book { return &Book{cards: map[string]*History{}} }
+
+// Open makes sure that there is something to sell: a fresh installation gets the
+// card [Default] with the [Catalogue].
+func (b *Book) Open(tx *db.Tx) error {
+	h, err := b.read(tx, Default)
+	if err != nil || len(h.versions) > 0 {
+		return err
+	}
+	_, _, err = b.Put(tx, Default, Catalogue(), 0)
+	return err
+}
+
+// History returns all versions of a card.
+func (b *Book) History(tx *db.Tx, name string) (*History, error) {
+	h, err := b.read(tx, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(h.versions) == 0 {
+		return nil, fault.New(fault.NotFound, "there is no rate card %s", quoted(name))
+	}
+	return h, nil
+}
+
+// List returns the names of all cards in alphabetical order.
+func (b *Book) List(tx *db.Tx) ([]string, error) {
+	rows, err := tx.Query(`SELECT name FROM rate_cards WHERE version = 1 ORDER BY name LIMIT $1`, MaxCards)
+	if err != nil {
+		return nil, fmt.Errorf("list rate cards: %w", err)
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, fmt.Errorf("list rate cards: %w", err)
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}
+
+// Put makes the next version of a card, in force from effectiveAt on (0: now),
+// and returns it with what running flows that it prices have to be told.
+func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card, []wallet.Reprice, error) {
+	if effectiveAt == 0 {
+		effectiveAt = tx.Now()
+	}
+	h, err := b.read(tx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := h.check(name, skus, effectiveAt, tx.Now()); err != nil {
+		return nil, nil, err
+	}
+	if err := roomForCard(tx, h); err != nil {
+		return nil, nil, err
+	}
+	skus = slices.SortedFunc(slices.Values(skus), func(a, b SKU) int { return strings.Compare(a.Name, b.Name) })
+	card := (&Card{
+		Name: name, Version: len(h.versions) + 1, EffectiveAt: effectiveAt, CreatedAt: tx.Now(), SKUs: skus,
+	}).buildIndex()
+	if err := insert(tx, card); err != nil {
+		return nil, nil, err
+	}
+	b.rememberAfter(tx, h.with(card))
+	return card, h.reprice(card), nil
+}
+
+func roomForCard(tx *db.Tx, h *History) error {
+	if len(h.versions) > 0 {
+		return nil
+	}
+	var cards int
+	if err := tx.QueryRow(`SELECT COUNT(*) FROM rate_cards WHERE version = 1`).Scan(&cards); err != nil {
+		return fmt.Errorf("count rate cards: %w", err)
+	}
+	if cards >= MaxCards {
+		return fault.New(fault.Limited, "there are %d rate cards, and no more fit", cards)
+	}
+	return nil
+}
+
+func insert(tx *db.Tx, c *Card) error {
+	skus, err := json.Marshal(c.SKUs)
+	if err != nil {
+		return fmt.Errorf("write rate card %s: %w", c.Name, err)
+	}
+	_, err = tx.Exec(`INSERT INTO rate_cards (name, version, effective_at, created_at, skus) VALUES ($1, $2, $3, $4, $5)`,
+		c.Name, c.Version, c.EffectiveAt, c.CreatedAt, string(skus))
+	if err != nil {
+		return fmt.Errorf("write rate card %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// read returns a card's history, without versions if there is none. What is
+// remembered is extended by what has come since.
+func (b *Book) read(tx *db.Tx, name string) (*History, error) {
+	b.mu.RLock()
+	h := b.cards[name]
+	b.mu.RUnlock()
+	if h == nil {
+		h = &History{Name: name}
+	}
+	var latest int
+	err := tx.QueryRow(`SELECT COALESCE(MAX(version), 0) FROM rate_cards WHERE name = $1`, name).Scan(&latest)
+	if err != nil {
+		return nil, fmt.Errorf("read rate card %s: %w", name, err)
+	}
+	if latest == len(h.versions) {
+		return h, nil
+	}
+	if h, err = extend(tx, h); err != nil {
+		return nil, fmt.Errorf("read rate card %s: %w", name, err)
+	}
+	b.rememberAfter(tx, h)
+	return h, nil
+}
+
+func extend(tx *db.Tx, h *History) (*History, error) {
+	rows, err := tx.Query(`SELECT version, effective_at, created_at, skus FROM rate_cards
+		WHERE name = $1 AND version > $2 ORDER BY version`, h.Name, len(h.versions))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c, skus := &Card{Name: h.Name}, ""
+		if err := rows.Scan(&c.Version, &c.EffectiveAt, &c.CreatedAt, &skus); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(skus), &c.SKUs); err != nil {
+			return nil, fmt.Errorf("version %d: %w", c.Version, err)
+		}
+		h = h.with(c.buildIndex())
+	}
+	return h, rows.Err()
+}
+
+// rememberAfter remembers a history once it is durable: until then the unit may
+// still be undone, and another version may get the same number.
+func (b *Book) rememberAfter(tx *db.Tx, h *History) {
+	tx.AfterCommit(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if known := b.cards[h.Name]; known == nil || len(known.versions) < len(h.versions) {
+			b.cards[h.Name] = h
+		}
+	})
+}

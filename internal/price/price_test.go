@@ -1,0 +1,350 @@
+package price_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+const hour = int64(credit.Hour)
+
+var start = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC).UnixNano()
+
+// shop is a database with a book of rate cards on a clock that stands still.
+type shop struct {
+	*testing.T
+	db    *db.DB
+	clock *db.TestClock
+	book  *price.Book
+}
+
+func open(t *testing.T) *shop {
+	t.Helper()
+	clock := db.NewTestClock(start)
+	database, err := db.Open(t.Context(), db.Config{
+		URL: "sqlite:" + filepath.Join(t.TempDir(), "purser.db"), Clock: clock, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { database.Close() })
+	s := &shop{t, database, clock, price.NewBook()}
+	s.update(s.book.Open)
+	return s
+}
+
+func (s *shop) update(fn func(tx *db.Tx) error) {
+	s.Helper()
+	if err := s.db.Update(s.Context(), fn); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *shop) advance(by int64) {
+	s.Helper()
+	if err := s.clock.Advance(context.Background(), by); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// put makes the next version of the default card; at counts from now, 0 is now.
+func (s *shop) put(in int64, skus ...price.SKU) (card *price.Card, reprice []wallet.Reprice) {
+	s.Helper()
+	s.update(func(tx *db.Tx) (err error) {
+		card, reprice, err = s.book.Put(tx, price.Default, skus, tx.Now()+in)
+		return err
+	})
+	return card, reprice
+}
+
+func (s *shop) history() (h *price.History) {
+	s.Helper()
+	err := s.db.View(s.Context(), func(tx *db.Tx) (err error) {
+		h, err = s.book.History(tx, price.Default)
+		return err
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return h
+}
+
+func amount(s string) credit.Amount {
+	a, err := credit.Parse(s)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func units(s string) credit.Quantity {
+	q, err := credit.ParseQuantity(s)
+	if err != nil {
+		panic(err)
+	}
+	return q
+}
+
+// sku reads "gpu.h100 hour on-demand=2.39 spot=0.96".
+func sku(text string) price.SKU {
+	words := strings.Fields(text)
+	s := price.SKU{Name: words[0], Unit: price.Unit(words[1]), Prices: map[string]credit.Amount{}}
+	for _, w := range words[2:] {
+		tier, p, _ := strings.Cut(w, "=")
+		s.Prices[tier] = amount(p)
+	}
+	return s
+}
+
+// The catalogue as DEFAULTS.md writes it.
+const defaults = `
+gpu.a10                   hour      0.76  0.3
+gpu.l40s                  hour      1.8   0.72
+gpu.a100-80g              hour      1.8   0.72
+gpu.h100                  hour      2.39  0.96
+gpu.h200                  hour      3.6   1.44
+gpu.b200                  hour      5.5   2.2
+gpu.gb200                 hour      6.5   2.6
+gpu.b300                  hour      7.5   3
+cpu.vcpu                  hour      0.02  0.008
+memory.gib                gib_hour  0.003 0.0012
+storage.cluster           gib_month 0.2
+storage.object            gib_month 0.03
+storage.object.operations million   0.5
+network.egress            gib       0.05`
+
+func TestAFreshInstallationSellsTheCatalogue(t *testing.T) {
+	s := open(t)
+	s.update(s.book.Open) // a second start changes nothing
+	h := s.history()
+	if len(h.Versions()) != 1 || h.Latest().EffectiveAt != start {
+		t.Fatalf("%d versions, the last from %d", len(h.Versions()), h.Latest().EffectiveAt)
+	}
+	var got []string
+	for _, s := range h.Latest().SKUs {
+		line := s.Name + " " + string(s.Unit) + " " + s.Prices[price.OnDemand].String()
+		if p, ok := s.Prices[price.Spot]; ok {
+			line += " " + p.String()
+		}
+		got = append(got, line)
+	}
+	var want []string
+	for line := range strings.Lines(strings.TrimSpace(defaults)) {
+		want = append(want, strings.Join(strings.Fields(line), " "))
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the catalogue is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// The worked examples, with the SKUs and prices that they need.
+func TestWorkedExamples(t *testing.T) {
+	s := open(t)
+	s.put(0, sku("gpu.x hour on-demand=4"), sku("gpu.y hour on-demand=2.49"), sku("cpu.small hour on-demand=0.0128"),
+		sku("llm.tiny.input million on-demand=2.5"), sku("llm.tiny.output million on-demand=10"))
+	h := s.history()
+	for _, c := range []struct {
+		sku, quantity string
+		seconds       int64
+		want          string
+	}{
+		{"gpu.x", "8", 7200, "64"},
+		{"gpu.y", "8", 30 * 86400, "14342.4"},
+		{"cpu.small", "1", 60, "0.000213333"},
+	} {
+		item, err := h.Quote(price.Ask{SKU: c.sku, Quantity: units(c.quantity)}, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := credit.Accrue(item.Rate, c.seconds*1e9, credit.Wide{}, item.Period)
+		if err != nil || got.String() != c.want {
+			t.Errorf("%s × %s for %d s costs %s, %v, want %s", c.quantity, c.sku, c.seconds, got, err, c.want)
+		}
+	}
+	var sum credit.Amount
+	for name, tokens := range map[string]string{"llm.tiny.input": "1000", "llm.tiny.output": "500"} {
+		line, err := h.Rate(price.Ask{SKU: name, Quantity: units(tokens)}, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += line.Amount
+	}
+	if sum.String() != "0.0075" {
+		t.Errorf("1,000 tokens in and 500 out cost %s, want 0.0075", sum)
+	}
+}
+
+func TestRateByUnit(t *testing.T) {
+	h := open(t).history()
+	for _, c := range []struct{ sku, tier, quantity, want string }{
+		{"gpu.h100", "", "2.5", "5.975"},
+		{"gpu.h100", "spot", "2.5", "2.4"},
+		{"storage.object", "", "100", "3"},               // GiB-months
+		{"memory.gib", "", "0.000001", "0.000000003"},    // rounded down once
+		{"network.egress", "on-demand", "12.5", "0.625"}, // a tier for what has none
+		{"storage.object.operations", "", "1", "0.0000005"},
+		{"storage.object.operations", "", "1000000", "0.5"},
+	} {
+		line, err := h.Rate(price.Ask{SKU: c.sku, Tier: c.tier, Region: "eu", Quantity: units(c.quantity)}, start)
+		if err != nil {
+			t.Errorf("%s: %v", c.sku, err)
+			continue
+		}
+		if line.Amount.String() != c.want || line.Version != 1 || line.Card != "default" || line.At != start || line.Region != "eu" {
+			t.Errorf("%s of %s: %+v, want %s", c.quantity, c.sku, line, c.want)
+		}
+	}
+}
+
+// An old version keeps pricing what it priced, and the first one everything
+// before it.
+func TestAVersionPricesFromItsInstant(t *testing.T) {
+	s := open(t)
+	s.put(hour, sku("gpu.h100 hour on-demand=3"))
+	s.advance(3 * hour)
+	s.put(0, sku("gpu.h100 hour on-demand=2 spot=1"))
+	h := s.history()
+	for _, c := range []struct {
+		at      int64
+		want    string
+		version int
+	}{
+		{start - 30*24*hour, "2.39", 1}, {start, "2.39", 1}, {start + hour - 1, "2.39", 1},
+		{start + hour, "3", 2}, {start + 3*hour - 1, "3", 2}, {start + 3*hour, "2", 3}, {start + 999*hour, "2", 3},
+	} {
+		line, err := h.Rate(price.Ask{SKU: "gpu.h100", Quantity: credit.Units}, c.at)
+		if err != nil || line.Price.String() != c.want || line.Version != c.version {
+			t.Errorf("after %d h: %s by version %d, %v; want %s by %d", (c.at-start)/hour, line.Price, line.Version, err, c.want, c.version)
+		}
+	}
+}
+
+func TestAQuoteKnowsScheduledPrices(t *testing.T) {
+	s := open(t)
+	s.put(hour, sku("gpu.h100 hour on-demand=3"), sku("gpu.b300 hour on-demand=7.5"))
+	s.put(2*hour, sku("gpu.b300 hour on-demand=8"))
+	s.put(3*hour, sku("gpu.h100 hour on-demand=4"), sku("gpu.b300 hour on-demand=8"))
+	h := s.history()
+	item, err := h.Quote(price.Ask{SKU: "gpu.h100", Quantity: units("8")}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []wallet.Step{ // not sold from the second hour on: it keeps its price until it is sold again
+		{At: start + hour, Price: amount("3"), Card: "default", Version: 2, Rate: 24e15},
+		{At: start + 3*hour, Price: amount("4"), Card: "default", Version: 4, Rate: 32e15},
+	}
+	if !slices.Equal(item.Next, want) || item.Rate != 1912e13 || item.Version != 1 || item.Period != credit.Hour {
+		t.Errorf("quoted %+v, want the steps %+v", item, want)
+	}
+	if item, err = h.Quote(price.Ask{SKU: "gpu.b300", Quantity: units("1")}, start); err != nil || len(item.Next) != 1 || item.Next[0].Version != 3 {
+		t.Errorf("an unchanged price is a step: %+v, %v", item.Next, err)
+	}
+}
+
+// What a later version overtakes never takes force.
+func TestALaterVersionOvertakesScheduledOnes(t *testing.T) {
+	s := open(t)
+	s.put(2*hour, sku("gpu.h100 hour on-demand=3"))
+	s.put(4*hour, sku("gpu.h100 hour on-demand=4"))
+	_, reprice := s.put(hour, sku("gpu.h100 hour on-demand=2.39"))
+	if len(reprice) != 1 || reprice[0].Step.Version != 4 || reprice[0].Step.At != start+hour {
+		t.Errorf("running flows are told %+v", reprice)
+	}
+	h := s.history()
+	if cards := h.Scheduled(start); len(cards) != 1 || cards[0].Version != 4 {
+		t.Errorf("%d versions are scheduled", len(cards))
+	}
+	if c := h.At(start + 5*hour); c.Version != 4 {
+		t.Errorf("version %d is in force", c.Version)
+	}
+	if len(h.Versions()) != 4 || h.Version(2).EffectiveAt != start+2*hour {
+		t.Errorf("the overtaken versions are forgotten")
+	}
+}
+
+func TestRunningWorkKeepsWhatIsNoLongerSold(t *testing.T) {
+	s := open(t)
+	h := s.history()
+	items, err := h.Start([]price.Ask{{SKU: "gpu.h100", Quantity: units("8")}, {SKU: "cpu.vcpu", Quantity: units("4")}}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, reprice := s.put(0, sku("cpu.vcpu hour on-demand=0.03")); len(reprice) != 1 || reprice[0].SKU != "cpu.vcpu" {
+		t.Errorf("running flows are told %+v", reprice)
+	}
+	h = s.history()
+	less := []price.Ask{{SKU: "gpu.h100", Quantity: units("4")}, {SKU: "cpu.vcpu", Quantity: units("4")}}
+	if _, err := h.Start(less, start); !strings.Contains(err.Error(), "no longer sold since 2026-11-22T09:00:00Z") {
+		t.Errorf("a new flow gets what is no longer sold: %v", err)
+	}
+	changed, err := h.Change(items, less, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := changed[0]; got.Price.String() != "2.39" || got.Version != 1 || got.Quantity != units("4") {
+		t.Errorf("the running flow gets %+v", got)
+	}
+	if got := changed[1]; got.Price.String() != "0.03" || got.Version != 2 {
+		t.Errorf("the running flow gets %+v", got)
+	}
+}
+
+// Two different second versions are written; the first is undone.
+func TestAnUndoneVersionIsForgotten(t *testing.T) {
+	s := open(t)
+	undone := fault.New(fault.Conflict, "no")
+	err := s.db.Update(t.Context(), func(tx *db.Tx) error {
+		if _, _, err := s.book.Put(tx, price.Default, []price.SKU{sku("gpu.ghost hour on-demand=1")}, 0); err != nil {
+			return err
+		}
+		if h, err := s.book.History(tx, price.Default); err != nil || h.Latest().Find("gpu.ghost") == nil {
+			t.Errorf("the unit does not see its own version: %v", err)
+		}
+		return undone
+	})
+	if err != undone {
+		t.Fatal(err)
+	}
+	if h := s.history(); len(h.Versions()) != 1 {
+		t.Fatalf("%d versions", len(h.Versions()))
+	}
+	s.put(0, sku("gpu.real hour on-demand=2"))
+	if h := s.history(); h.Latest().Find("gpu.real") == nil || h.Latest().Version != 2 {
+		t.Errorf("version %d sells %+v", h.Latest().Version, h.Latest().SKUs)
+	}
+}
+
+func TestCards(t *testing.T) {
+	s := open(t)
+	s.update(func(tx *db.Tx) error {
+		_, reprice, err := s.book.Put(tx, "academic", []price.SKU{sku("gpu.h100 hour on-demand=1")}, 0)
+		if len(reprice) != 0 {
+			t.Errorf("a new card reprices %+v", reprice)
+		}
+		return err
+	})
+	err := s.db.View(t.Context(), func(tx *db.Tx) error {
+		names, err := s.book.List(tx)
+		if !slices.Equal(names, []string{"academic", "default"}) {
+			t.Errorf("the cards are %v", names)
+		}
+		if _, unknown := s.book.History(tx, "nobody"); !fault.Is(unknown, fault.NotFound) {
+			t.Errorf("the card of nobody: %v", unknown)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

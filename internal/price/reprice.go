@@ -1,0 +1,56 @@
+package price
+
+import (
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// reprice returns what running flows must be told when next becomes the newest
+// version: one command for each SKU and tier whose price changes, at once or
+// when next takes force. A SKU that next does not name keeps the price it has
+// by then, also if a version that next overtakes would have changed it.
+func (h *History) reprice(next *Card) []wallet.Reprice {
+	var commands []wallet.Reprice
+	for _, sold := range h.everSold() {
+		was := h.last(sold.sku, sold.tier, next.EffectiveAt-1)
+		step, known := stepOf(was, sold.sku, sold.tier)
+		overtaken := len(h.steps(sold.sku, sold.tier, step.Price, next.EffectiveAt-1)) > 0
+		price, named := next.price(sold.sku, sold.tier)
+		if named && (!known || price != step.Price || overtaken) {
+			step = wallet.Step{Price: price, Card: next.Name, Version: next.Version}
+		} else if !overtaken || !known {
+			continue
+		}
+		step.At = next.EffectiveAt
+		commands = append(commands, wallet.Reprice{SKU: sold.sku, Tier: sold.tier, Step: step})
+	}
+	return commands
+}
+
+func stepOf(c *Card, sku, tier string) (wallet.Step, bool) {
+	if c == nil {
+		return wallet.Step{}, false
+	}
+	price, sold := c.price(sku, tier)
+	return wallet.Step{Price: price, Card: c.Name, Version: c.Version}, sold
+}
+
+type offer struct{ sku, tier string }
+
+// everSold lists what flows may be running, in a stable order.
+func (h *History) everSold() []offer {
+	seen := map[offer]bool{}
+	var all []offer
+	for _, c := range h.versions {
+		for i := range c.SKUs {
+			s := &c.SKUs[i]
+			for _, tier := range s.tiers() {
+				o := offer{s.Name, tier}
+				if s.Unit.Period() > 0 && !seen[o] {
+					seen[o] = true
+					all = append(all, o)
+				}
+			}
+		}
+	}
+	return all
+}
