@@ -20,6 +20,7 @@ CREATE TABLE workspaces (
   PRIMARY KEY (organization, id),
   UNIQUE (organization, slug)
 );
+CREATE INDEX workspaces_id ON workspaces (id);
 
 -- ---------------------------------------------------------------- wallets
 -- A wallet's rows are its state; version counts its changes, and every row says
