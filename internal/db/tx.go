@@ -20,7 +20,8 @@ type Tx struct {
 // Member takes part in a whole batch of units: it gathers what they do and writes
 // it once.
 type Member interface {
-	// Flush writes what was gathered, before the commit. An error undoes the batch.
+	// Flush writes what was gathered, before the commit, at the instant of the latest
+	// unit. An error undoes the batch.
 	Flush(tx *Tx) error
 	// Done says how the batch ended; the member is not used afterwards.
 	Done(committed bool)

@@ -336,7 +336,7 @@ func (b *batch) commit() (err error) {
 			err = fmt.Errorf("panic in a flush: %v\n%s", p, debug.Stack())
 		}
 	}()
-	b.flushed = Tx{db: b.db, conn: b.conn, ctx: background, now: b.db.now(), batch: b}
+	b.flushed = Tx{db: b.db, conn: b.conn, ctx: background, now: b.db.last.Load(), batch: b}
 	for i := 0; i < len(b.order); i++ {
 		if err := b.order[i].Flush(&b.flushed); err != nil {
 			return err

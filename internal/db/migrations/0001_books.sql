@@ -86,6 +86,7 @@ CREATE TABLE flows (
   started_at   BIGINT NOT NULL,
   ended_at     BIGINT NOT NULL,
   since        BIGINT NOT NULL,
+  changed_at   BIGINT NOT NULL,
   settled_at   BIGINT NOT NULL,
   charged      BIGINT NOT NULL,
   hold         TEXT   NOT NULL,
