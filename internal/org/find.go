@@ -1,0 +1,115 @@
+package org
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
+)
+
+const (
+	organizationColumns = `SELECT o.id, o.slug, o.name, o.type, o.created_at FROM organizations o`
+	workspaceColumns    = `SELECT w.organization, w.id, w.slug, w.name, w.created_at, o.slug
+		FROM workspaces w JOIN organizations o ON o.id = w.organization`
+)
+
+// scanner is a row, of one or of many.
+type scanner interface{ Scan(dest ...any) error }
+
+func scanOrganization(r scanner) (o Organization, err error) {
+	return o, r.Scan(&o.ID, &o.Slug, &o.Name, &o.Type, &o.CreatedAt)
+}
+
+func scanWorkspace(r scanner) (w Workspace, err error) {
+	var owner Organization
+	err = r.Scan(&w.Organization, &w.ID, &w.Slug, &w.Name, &w.CreatedAt, &owner.Slug)
+	w.Address = owner.address(w.Slug)
+	return w, err
+}
+
+// Organization finds an organization by its id or slug.
+func (o *Orgs) Organization(tx *db.Tx, name string) (Organization, error) {
+	query := organizationColumns + ` WHERE o.slug = $1`
+	if strings.HasPrefix(name, "org_") {
+		query = organizationColumns + ` WHERE o.id = $1`
+	}
+	found, err := scanOrganization(tx.QueryRow(query, name))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Organization{}, fault.New(fault.NotFound, "there is no organization %.80q", name)
+	}
+	if err != nil {
+		return Organization{}, fmt.Errorf("find organization %s: %w", name, err)
+	}
+	return found, nil
+}
+
+// Workspace finds a workspace by its id or its address: org for the default
+// workspace of org, org.workspace for another.
+func (o *Orgs) Workspace(tx *db.Tx, name string) (Workspace, error) {
+	var row db.Row
+	if strings.HasPrefix(name, "ws_") {
+		row = tx.QueryRow(workspaceColumns+` WHERE w.id = $1`, name)
+	} else {
+		owner, slug, further := strings.Cut(name, ".")
+		if !further {
+			slug = owner
+		}
+		row = tx.QueryRow(workspaceColumns+` WHERE o.slug = $1 AND w.slug = $2`, owner, slug)
+	}
+	found, err := scanWorkspace(row)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Workspace{}, fault.New(fault.NotFound, "there is no workspace %.80q", name)
+	}
+	if err != nil {
+		return Workspace{}, fmt.Errorf("find workspace %s: %w", name, err)
+	}
+	return found, nil
+}
+
+// Resolve finds the wallet of a workspace, named as for [Orgs.Workspace].
+func (o *Orgs) Resolve(tx *db.Tx, name string) (ledger.ID, error) {
+	w, err := o.Workspace(tx, name)
+	return w.Wallet(), err
+}
+
+// Organizations returns the next organizations by slug after the given one.
+func (o *Orgs) Organizations(tx *db.Tx, after string, limit int) ([]Organization, error) {
+	return list(tx, scanOrganization, organizationColumns+` WHERE o.slug > $1 ORDER BY o.slug LIMIT $2`, after, limit)
+}
+
+// Workspaces returns the next workspaces of an organization, by slug after the
+// given one. The organization is named by its id or slug.
+func (o *Orgs) Workspaces(tx *db.Tx, organization, after string, limit int) ([]Workspace, error) {
+	owner, err := o.Organization(tx, organization)
+	if err != nil {
+		return nil, err
+	}
+	return list(tx, scanWorkspace, workspaceColumns+` WHERE w.organization = $1 AND w.slug > $2 ORDER BY w.slug LIMIT $3`,
+		owner.ID, after, limit)
+}
+
+// DefaultWorkspace is the workspace that has the organization's slug.
+func (o *Orgs) DefaultWorkspace(tx *db.Tx, organization Organization) (Workspace, error) {
+	return o.Workspace(tx, organization.Slug)
+}
+
+func list[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list: %w", err)
+	}
+	defer rows.Close()
+	var found []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("list: %w", err)
+		}
+		found = append(found, one)
+	}
+	return found, rows.Err()
+}

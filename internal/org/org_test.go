@@ -1,0 +1,260 @@
+package org_test
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+type town struct {
+	*testing.T
+	db    *db.DB
+	books *ledger.Ledger
+	orgs  *org.Orgs
+}
+
+func open(t *testing.T) *town {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	clock := db.NewTestClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC).UnixNano())
+	database, err := db.Open(t.Context(), db.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "purser.db"), Clock: clock, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { database.Close() })
+	books := ledger.New(database, log)
+	town := &town{t, database, books, org.New(books)}
+	town.update(town.orgs.Open)
+	return town
+}
+
+func (s *town) try(fn func(tx *db.Tx) error) error { return s.db.Update(s.Context(), fn) }
+
+func (s *town) update(fn func(tx *db.Tx) error) {
+	s.Helper()
+	if err := s.try(fn); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *town) create(slug string) (o org.Organization, w org.Workspace) {
+	s.Helper()
+	s.update(func(tx *db.Tx) (err error) {
+		o, w, err = s.orgs.Create(tx, org.Organization{Slug: slug})
+		return err
+	})
+	return o, w
+}
+
+func (s *town) find(name string) (w org.Workspace, err error) {
+	err = s.db.View(s.Context(), func(tx *db.Tx) (err error) {
+		w, err = s.orgs.Workspace(tx, name)
+		return err
+	})
+	return w, err
+}
+
+func TestAFreshInstallationHasAnOrganization(t *testing.T) {
+	s := open(t)
+	s.update(s.orgs.Open) // a second start changes nothing
+	s.update(func(tx *db.Tx) error {
+		all, err := s.orgs.Organizations(tx, "", 10)
+		if err != nil || len(all) != 1 || all[0].Slug != "default" || all[0].Type != org.Company {
+			t.Errorf("there are %+v, %v", all, err)
+		}
+		return nil
+	})
+	w, err := s.find("default")
+	if err != nil || w.Slug != "default" || w.Address != "default" {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+// A workspace is found by its id and by its address, and has a wallet.
+func TestWorkspaces(t *testing.T) {
+	s := open(t)
+	acme, first := s.create("acme")
+	var vision org.Workspace
+	s.update(func(tx *db.Tx) (err error) {
+		vision, err = s.orgs.CreateWorkspace(tx, "acme", org.Workspace{Slug: "vision", Name: "Vision group"})
+		return err
+	})
+	for name, want := range map[string]org.Workspace{
+		"acme": first, "acme.acme": first, first.ID: first, "acme.vision": vision, vision.ID: vision,
+	} {
+		if got, err := s.find(name); err != nil || got != want {
+			t.Errorf("%s is %+v, %v, want %+v", name, got, err, want)
+		}
+	}
+	if first.Organization != acme.ID || vision.Address != "acme.vision" || vision.Name != "Vision group" || first.Name != "acme" {
+		t.Errorf("made %+v and %+v", first, vision)
+	}
+	for _, unknown := range []string{"", "vision", "acme.", ".vision", "acme.vision.x", "ws_1", "org_1", acme.ID, "nobody", strings.Repeat("x", 300)} {
+		if got, err := s.find(unknown); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%q is %+v, %v", unknown, got, err)
+		}
+	}
+	s.update(func(tx *db.Tx) error {
+		for _, w := range []org.Workspace{first, vision} {
+			r, err := s.books.Apply(tx, w.Wallet())
+			if err != nil {
+				return err
+			}
+			if got := r.Wallet.Root().Policy; got.MinRunway != int64(credit.Hour) || got.RetentionDays != 30 {
+				t.Errorf("%s has the policy %+v", w.Address, got)
+			}
+		}
+		return nil
+	})
+}
+
+func TestListsGoOnAfterASlug(t *testing.T) {
+	s := open(t)
+	for _, slug := range []string{"c", "a", "b"} {
+		s.create(slug)
+	}
+	s.update(func(tx *db.Tx) error {
+		var got []string
+		for after := ""; ; {
+			page, err := s.orgs.Organizations(tx, after, 2)
+			if err != nil || len(page) == 0 {
+				if strings.Join(got, " ") != "a b c default" {
+					t.Errorf("the organizations are %v", got)
+				}
+				return err
+			}
+			for _, o := range page {
+				got = append(got, o.Slug)
+			}
+			after = got[len(got)-1]
+		}
+	})
+	s.update(func(tx *db.Tx) error {
+		for _, slug := range []string{"z", "y"} {
+			if _, err := s.orgs.CreateWorkspace(tx, "b", org.Workspace{Slug: slug}); err != nil {
+				return err
+			}
+		}
+		all, err := s.orgs.Workspaces(tx, "b", "b", 10)
+		if len(all) != 2 || all[0].Slug != "y" || all[1].Address != "b.z" {
+			t.Errorf("the workspaces are %+v", all)
+		}
+		return err
+	})
+}
+
+func TestRefusedOrganizationsChangeNothing(t *testing.T) {
+	s := open(t)
+	for _, c := range []struct {
+		name    string
+		ask     org.Organization
+		kind    fault.Kind
+		pointer string
+	}{
+		{"no slug", org.Organization{Name: "x"}, fault.Invalid, "/slug"},
+		{"upper case", org.Organization{Slug: "Acme"}, fault.Invalid, "/slug"},
+		{"a point", org.Organization{Slug: "a.b"}, fault.Invalid, "/slug"},
+		{"an id", org.Organization{Slug: "ws_1"}, fault.Invalid, "/slug"},
+		{"a hyphen first", org.Organization{Slug: "-a"}, fault.Invalid, "/slug"},
+		{"a hyphen last", org.Organization{Slug: "a-"}, fault.Invalid, "/slug"},
+		{"a new line", org.Organization{Slug: "a\n"}, fault.Invalid, "/slug"},
+		{"too long", org.Organization{Slug: strings.Repeat("a", 64)}, fault.Invalid, "/slug"},
+		{"long name", org.Organization{Slug: "a", Name: strings.Repeat("é", 201)}, fault.Invalid, "/name"},
+		{"blank name", org.Organization{Slug: "a", Name: " "}, fault.Invalid, "/name"},
+		{"two lines", org.Organization{Slug: "a", Name: "a\nb"}, fault.Invalid, "/name"},
+		{"broken name", org.Organization{Slug: "a", Name: "a\xff"}, fault.Invalid, "/name"},
+		{"type", org.Organization{Slug: "a", Type: "charity"}, fault.Invalid, "/type"},
+		{"taken", org.Organization{Slug: "default"}, fault.Conflict, "/slug"},
+	} {
+		err := s.try(func(tx *db.Tx) error {
+			_, _, err := s.orgs.Create(tx, c.ask)
+			return err
+		})
+		f := fault.Of(err)
+		if f == nil || f.Kind != c.kind || f.Fields[0].Pointer != c.pointer {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	err := s.try(func(tx *db.Tx) error {
+		_, err := s.orgs.CreateWorkspace(tx, "default", org.Workspace{Slug: "default"})
+		return err
+	})
+	if f := fault.Of(err); f == nil || f.Code != "slug_taken" {
+		t.Errorf("a second default workspace: %v", err)
+	}
+	s.update(func(tx *db.Tx) error {
+		if all, err := s.orgs.Organizations(tx, "", 10); err != nil || len(all) != 1 {
+			t.Errorf("there are %+v, %v", all, err)
+		}
+		if _, err := s.orgs.CreateWorkspace(tx, "nobody", org.Workspace{Slug: "x"}); !fault.Is(err, fault.NotFound) {
+			t.Errorf("a workspace of nobody: %v", err)
+		}
+		return nil
+	})
+}
+
+func pointer[T any](v T) *T { return &v }
+
+func TestPolicy(t *testing.T) {
+	s := open(t)
+	w, err := s.find("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got wallet.Policy
+	change := func(p org.Patch) error {
+		return s.try(func(tx *db.Tx) (err error) {
+			got, err = s.orgs.SetPolicy(tx, w.Wallet(), p)
+			return err
+		})
+	}
+	if err := change(org.Patch{MinRunwaySeconds: pointer[int64](10), GraceSeconds: pointer[int64](5)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := change(org.Patch{Overdraft: pointer(5 * credit.One), AlertPercents: &[]int{10, 50, 10}}); err != nil {
+		t.Fatal(err)
+	}
+	if got.MinRunway != 10e9 || got.Grace != 5e9 || got.Overdraft != 5*credit.One || got.RetentionDays != 30 ||
+		len(got.AlertPercents) != 2 || got.AlertPercents[0] != 50 || len(got.AlertRunways) != 3 {
+		t.Errorf("the policy is %+v", got)
+	}
+	for name, bad := range map[string]org.Patch{
+		"/overdraft":              {Overdraft: pointer[credit.Amount](-1)},
+		"/block_below":            {BlockBelow: pointer(credit.Max)},
+		"/min_runway_seconds":     {MinRunwaySeconds: pointer[int64](-1)},
+		"/grace_seconds":          {GraceSeconds: pointer[int64](86_401)},
+		"/retention_days":         {RetentionDays: pointer[int64](3_651)},
+		"/alert_percents/1":       {AlertPercents: &[]int{1, 101}},
+		"/alert_amounts/0":        {AlertAmounts: &[]credit.Amount{-1}},
+		"/alert_runway_seconds/0": {AlertRunwaySeconds: &[]int64{0}},
+		"/alert_runway_seconds":   {AlertRunwaySeconds: pointer(make([]int64, 21))},
+	} {
+		bad.GraceSeconds = cmpOr(bad.GraceSeconds, pointer[int64](7))
+		if f := fault.Of(change(bad)); f == nil || f.Fields[0].Pointer != name {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+	s.update(func(tx *db.Tx) error {
+		r, err := s.books.Apply(tx, w.Wallet())
+		if err == nil && r.Wallet.Root().Policy.Grace != 5e9 {
+			t.Errorf("a refused change left %+v", r.Wallet.Root().Policy)
+		}
+		return err
+	})
+}
+
+func cmpOr[T any](a, b *T) *T {
+	if a != nil {
+		return a
+	}
+	return b
+}
