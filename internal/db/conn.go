@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -14,6 +15,7 @@ const maxStatements = 512
 // time.
 type conn struct {
 	sql        *sql.Conn
+	pool       *sql.DB // of this one connection
 	statements map[string]statement
 }
 
@@ -49,13 +51,18 @@ func writes(query string) bool {
 // trim forgets the statements when there are too many, between units of work:
 // none of them is in use then.
 func (c *conn) trim() {
-	if len(c.statements) <= maxStatements {
-		return
+	if len(c.statements) > maxStatements {
+		_ = c.forget() // what SQLite says here is the error of an earlier run
 	}
+}
+
+func (c *conn) forget() error {
+	var errs []error
 	for _, s := range c.statements {
-		s.stmt.Close()
+		errs = append(errs, s.stmt.Close())
 	}
 	clear(c.statements)
+	return errors.Join(errs...)
 }
 
 func (c *conn) exec(query string) error {
@@ -92,6 +99,11 @@ func (c *conn) commit() error { return c.exec("COMMIT") }
 // disk: that is no error.
 func (c *conn) rollback() {
 	_ = c.exec("ROLLBACK")
+}
+
+// close closes the statements first: SQLite keeps the file open for them.
+func (c *conn) close() error {
+	return errors.Join(c.forget(), c.sql.Close(), c.pool.Close())
 }
 
 // integer is the answer of a statement that returns one number.

@@ -46,8 +46,8 @@ type DB struct {
 	log     *slog.Logger
 	lock    *fileLock
 	writer  *writer
-	readers chan *conn
-	pools   []interface{ Close() error }
+	readers chan *conn   // those that no view uses
+	opened  int          // readers
 	last    atomic.Int64 // the latest instant that a unit was given
 	ids     generator
 
@@ -55,6 +55,7 @@ type DB struct {
 	failed   chan struct{}
 	failure  atomic.Pointer[fault.Fault]
 	closing  sync.Once
+	closed   chan struct{}
 }
 
 // Open opens the database, makes it if there is none, and brings its schema up
@@ -67,7 +68,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		return nil, err
 	}
 	c.fill()
-	d := &DB{clock: c.Clock, log: c.Log, failed: make(chan struct{})}
+	d := &DB{clock: c.Clock, log: c.Log, failed: make(chan struct{}), closed: make(chan struct{})}
 	if err := d.open(ctx, path, c); err != nil {
 		return nil, errors.Join(explain(path, err), d.Close())
 	}
@@ -105,62 +106,70 @@ func positive(n, otherwise int) int {
 }
 
 func (d *DB) open(ctx context.Context, path string, c Config) error {
+	steps, err := migrations()
+	if err != nil {
+		return err
+	}
 	if !c.ReadOnly {
-		var err error
 		if d.lock, err = lockFile(path); err != nil {
 			return err
 		}
-		if err := d.openWriter(ctx, path, c); err != nil {
+		if err := d.openWriter(ctx, path, steps, c); err != nil {
 			return err
 		}
 	}
-	if err := d.openReaders(ctx, path, c); err != nil {
+	if err := d.openReaders(ctx, path, steps, c); err != nil {
 		return err
 	}
 	return d.startClock(ctx)
 }
 
-func (d *DB) openWriter(ctx context.Context, path string, c Config) error {
-	w, err := d.connect(ctx, path, writing)
+func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c Config) error {
+	w, err := connect(ctx, path, writing)
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, w, path, d.clock.Now()); err != nil {
-		return err
+	if err := migrate(ctx, w, path, steps, d.clock.Now()); err != nil {
+		return errors.Join(err, w.close())
 	}
 	d.writer = newWriter(d, w, c)
 	return nil
 }
 
-func (d *DB) openReaders(ctx context.Context, path string, c Config) error {
+func (d *DB) openReaders(ctx context.Context, path string, steps []migration, c Config) error {
 	kind := reading
 	if c.ReadOnly {
 		kind = onlyReading
 	}
 	d.readers = make(chan *conn, c.Readers)
 	for range c.Readers {
-		r, err := d.connect(ctx, path, kind)
+		r, err := connect(ctx, path, kind)
 		if err != nil {
 			return err
 		}
-		if err := checkSchema(ctx, r, path); err != nil {
+		d.readers <- r
+		d.opened++
+		if err := checkSchema(ctx, r, path, steps); err != nil {
 			return err
 		}
-		d.readers <- r
 	}
 	return nil
 }
 
-// Close waits for the commit under way, refuses whatever still waits, and closes
-// the database.
+// Close waits for the commit and the views under way, refuses whatever still
+// waits, and closes the database.
 func (d *DB) Close() error {
 	var errs []error
 	d.closing.Do(func() {
+		close(d.closed)
 		if d.writer != nil {
 			d.writer.stop()
 		}
-		for i := len(d.pools) - 1; i >= 0; i-- { // the writer last: it folds the log into the file
-			errs = append(errs, d.pools[i].Close())
+		for range d.opened {
+			errs = append(errs, (<-d.readers).close())
+		}
+		if d.writer != nil { // last: it folds the log into the file
+			errs = append(errs, d.writer.conn.close())
 		}
 		errs = append(errs, d.lock.release())
 	})
@@ -197,6 +206,8 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 		return d.view(ctx, c, fn)
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-d.closed:
+		return errClosed()
 	}
 }
 
@@ -206,7 +217,9 @@ func (d *DB) view(ctx context.Context, c *conn, fn func(*Tx) error) error {
 	}
 	defer c.rollback()
 	// The snapshot stands, so this instant is not before any that it contains.
-	return fn(&Tx{db: d, conn: c, ctx: ctx, now: d.now()})
+	tx := &Tx{db: d, conn: c, ctx: ctx, now: d.now()}
+	defer tx.finish()
+	return fn(tx)
 }
 
 // Clock is the clock that the units of work go by.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -222,10 +223,44 @@ func TestURLs(t *testing.T) {
 }
 
 func TestAfterClose(t *testing.T) {
-	d := open(t, Config{})
+	dir := t.TempDir()
+	d := open(t, Config{URL: "sqlite:" + filepath.Join(dir, "purser.db")})
 	closed(t, d)
 	closed(t, d)
 	if err := d.Update(t.Context(), inserting(1)); !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+	if err := d.View(t.Context(), func(*Tx) error { return nil }); !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
 		t.Fatal(err)
+	}
+	for _, file := range files {
+		if name := file.Name(); name != "purser.db" && name != "purser.db.lock" {
+			t.Errorf("%s is left behind", name)
+		}
+	}
+}
+
+func TestRowsLeftOpenDoNotHoldTheSnapshot(t *testing.T) {
+	d := open(t, Config{Readers: 1})
+	update(t, d, func(tx *Tx) error { return errors.Join(insert(tx, 1), insert(tx, 2)) })
+	leave := func(tx *Tx) error {
+		rows, err := tx.Query(`SELECT no FROM notes`)
+		if err == nil && !rows.Next() {
+			t.Error("no row")
+		}
+		return err
+	}
+	for n := 2; n < 5; n++ {
+		if err := errors.Join(d.View(t.Context(), leave), d.Update(t.Context(), leave)); err != nil {
+			t.Fatal(err)
+		}
+		if got := rows(t, d); got != n {
+			t.Errorf("a later view sees %d rows of %d", got, n)
+		}
+		update(t, d, inserting(n+1))
 	}
 }

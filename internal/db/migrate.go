@@ -46,11 +46,7 @@ func migrations() ([]migration, error) {
 // migrate brings the schema up to date, step by step, all in one transaction: a
 // crash in the middle leaves the old schema whole. A database that is not ours is
 // left as it was, down to its journal mode.
-func migrate(ctx context.Context, c *conn, path string, now int64) error {
-	steps, err := migrations()
-	if err != nil {
-		return err
-	}
+func migrate(ctx context.Context, c *conn, path string, steps []migration, now int64) error {
 	version, err := schemaVersion(ctx, c, path)
 	if err != nil {
 		return err
@@ -110,11 +106,7 @@ func schemaVersion(ctx context.Context, c *conn, path string) (int64, error) {
 
 // checkSchema is for readers, which do not migrate: the schema must be exactly the
 // one of this program.
-func checkSchema(ctx context.Context, c *conn, path string) error {
-	steps, err := migrations()
-	if err != nil {
-		return err
-	}
+func checkSchema(ctx context.Context, c *conn, path string, steps []migration) error {
 	version, err := schemaVersion(ctx, c, path)
 	switch {
 	case err != nil:

@@ -15,6 +15,7 @@ type Tx struct {
 	batch *batch // nil in a View
 	wrote bool
 	after []func()
+	open  []*sql.Rows
 }
 
 // Member takes part in a whole batch of units: it gathers what they do and writes
@@ -49,8 +50,8 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	return changed, err
 }
 
-// Query runs a statement that returns rows. The caller closes them before the
-// same text is run again.
+// Query runs a statement that returns rows. They are closed with the unit at the
+// latest; the caller closes them before it runs the same text again.
 func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	s, err := tx.statement(query)
 	if err != nil {
@@ -58,7 +59,20 @@ func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	}
 	tx.wrote = tx.wrote || s.writes
 	rows, err := s.stmt.QueryContext(background, args...)
-	return rows, tx.noted(err)
+	if err != nil {
+		return nil, tx.noted(err)
+	}
+	tx.open = append(tx.open, rows)
+	return rows, nil
+}
+
+// finish closes rows that the unit left open: they would hold the connection at
+// their old snapshot.
+func (tx *Tx) finish() {
+	for _, rows := range tx.open {
+		_ = rows.Close() // again, for most
+	}
+	tx.open = nil
 }
 
 // statement prepares a text. Once the database has failed nothing more runs:
@@ -122,11 +136,11 @@ func (tx *Tx) Touch() { tx.wrote = true }
 
 // Member returns the batch's member of that key, made at its first use in the
 // batch. Only inside Update.
-func (tx *Tx) Member(key any, make func() Member) Member {
+func (tx *Tx) Member(key any, create func() Member) Member {
 	if m, ok := tx.batch.members[key]; ok {
 		return m
 	}
-	m := make()
+	m := create()
 	tx.batch.members[key] = m
 	tx.batch.order = append(tx.batch.order, m)
 	return m

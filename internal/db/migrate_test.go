@@ -1,0 +1,62 @@
+package db
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/purserhq/purser/internal/fault"
+)
+
+func TestANewDatabaseHasEveryStep(t *testing.T) {
+	steps, err := migrations()
+	if err != nil || len(steps) < 2 {
+		t.Fatal(steps, err)
+	}
+	d := open(t, Config{})
+	if n := integer(t, d, `SELECT count(*) FROM schema_versions WHERE at > 0`); n != int64(len(steps)) {
+		t.Errorf("%d of %d steps are recorded", n, len(steps))
+	}
+}
+
+// A schema grows by the steps that it lacks; a step that fails leaves it as it was.
+func TestStepsAreTakenTogetherOrNotAtAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "purser.db")
+	c, err := connect(t.Context(), path, writing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	first := migration{1, "first", "CREATE TABLE a (x BIGINT); INSERT INTO a VALUES (1);"}
+	second := migration{2, "second", "CREATE TABLE b (x BIGINT); INSERT INTO b SELECT x FROM a;"}
+	broken := migration{3, "broken", "CREATE TABLE c (x BIGINT); INSERT INTO nowhere VALUES (1);"}
+	tables := func() int64 {
+		n, err := c.integer(t.Context(), `SELECT count(*) FROM sqlite_schema WHERE type = 'table'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if err := migrate(t.Context(), c, path, []migration{first}, 5); err != nil || tables() != 2 {
+		t.Fatalf("%v, %d tables", err, tables())
+	}
+	err = migrate(t.Context(), c, path, []migration{first, second, broken}, 6)
+	if err == nil || !strings.Contains(err.Error(), "migration 3 (broken)") || tables() != 2 {
+		t.Fatalf("%v, %d tables", err, tables())
+	}
+	for range 2 { // the second time there is nothing to do
+		if err := migrate(t.Context(), c, path, []migration{first, second}, 7); err != nil || tables() != 3 {
+			t.Fatalf("%v, %d tables", err, tables())
+		}
+	}
+	if n, err := c.integer(t.Context(), `SELECT sum(x) + (SELECT at FROM schema_versions WHERE version = 1) FROM b`); err != nil || n != 1+5 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if err := checkSchema(t.Context(), c, path, []migration{first, second, broken}); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a reader of a later schema: %v", err)
+	}
+}
