@@ -134,6 +134,9 @@ func (tx *Tx) noted(err error) error {
 // an error of the unit after it undoes the batch.
 func (tx *Tx) Touch() { tx.wrote = true }
 
+// IsUpdate reports whether the unit may write, and has a batch with members.
+func (tx *Tx) IsUpdate() bool { return tx.batch != nil }
+
 // Member returns the batch's member of that key, made at its first use in the
 // batch. Only inside Update.
 func (tx *Tx) Member(key any, create func() Member) Member {
