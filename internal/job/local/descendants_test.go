@@ -1,0 +1,142 @@
+package local
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/purserhq/purser/internal/job"
+)
+
+// family starts children in all the ways in which they get away from a
+// process group: in the background, in a session of their own, twice forked,
+// deaf to SIGTERM, and without the job's environment.
+const family = `trap '' TERM
+sleep 1000 &
+setsid sleep 1000 &
+(setsid sh -c 'sleep 1000 & exec sleep 1000' &)
+env -i setsid sleep 1000.5 &
+`
+
+// Everything dies with its job, however the job ended and wherever it went.
+func TestDescendantsDie(t *testing.T) {
+	for _, cgroup := range []bool{true, false} {
+		for _, how := range []string{"exit", "kill"} {
+			h := newHouse(t, func(c *Config) { c.NoCgroup = !cgroup })
+			h.run(family + "echo up; while [ ! -e go ]; do sleep 0.02; done; exit 4")
+			h.said("up")
+			h.until("all are up", func() bool { return len(h.crew()) >= 5 })
+			all, _ := living()
+			before := descendants(h.people().Main.Pid, all)
+			if how == "exit" {
+				os.WriteFile(h.path("work/go"), nil, 0o600)
+			} else {
+				h.order(func(o *job.Orders) { o.Kill, o.Reason = 1, "credits" })
+			}
+			if r := h.end(); (how == "exit") != (r.ExitCode == 4) || (how == "kill") != (r.Killed == "credits") {
+				t.Errorf("%+v", r)
+			}
+			// No waiting here: when the end is said, nobody is left.
+			for _, p := range before {
+				if now, err := look(p.Pid); err == nil && now.is(p) && !now.dead {
+					t.Errorf("cgroup %v, %s: process %d has outlived its job", cgroup, how, p.Pid)
+				}
+			}
+			if crew := h.crew(); len(crew) > 0 {
+				t.Errorf("cgroup %v, %s: %d processes have outlived their job", cgroup, how, len(crew))
+			}
+		}
+	}
+}
+
+// A job that multiplies as fast as it can is killed nevertheless.
+func TestForkBomb(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.NoCgroup = true })
+	h.run(`i=0; while [ $i -lt 4 ]; do (while :; do (setsid sleep 0.3 &) ; sleep 0.005; done) & i=$((i+1)); done; echo up; wait`)
+	h.said("up")
+	h.order(func(o *job.Orders) { o.Kill = in(200 * time.Millisecond) })
+	r := h.end()
+	t.Logf("SIGKILL %v late", time.Duration(r.LateNs))
+	if crew := h.crew(); len(crew) > 0 {
+		t.Errorf("%d processes have outlived their job", len(crew))
+	}
+}
+
+// The supervisor is killed: the command dies at once, what it left behind is
+// found and killed, and the handler is told, with the last proof of life.
+func TestSupervisorKilled(t *testing.T) {
+	for _, cgroup := range []bool{true, false} {
+		h := newHouse(t, func(c *Config) { c.NoCgroup = !cgroup })
+		h.run(family + "echo up; while :; do sleep 0.02; done")
+		h.said("up")
+		h.until("life is proved", func() bool { s, _ := h.Inspect(h.id); return s.Proof != 0 && len(h.crew()) >= 5 })
+		who := h.people()
+		killed := time.Now()
+		who.Supervisor.signal(unix.SIGKILL)
+		select {
+		case id := <-h.desk.gone:
+			if id != h.id {
+				t.Errorf("gone: %s", id)
+			}
+		case <-time.After(patience):
+			t.Fatal("nobody noticed")
+		}
+		t.Logf("noticed and cleared after %v", time.Since(killed))
+		if crew := h.crew(); len(crew) > 0 {
+			t.Errorf("cgroup %v: %d processes have outlived their supervisor", cgroup, len(crew))
+		}
+		h.noEnvless()
+		state, err := h.Inspect(h.id)
+		if err != nil || state.Alive || state.End != nil || state.Proof < killed.Add(-2*time.Second).UnixNano() || state.Proof > time.Now().UnixNano() {
+			t.Errorf("%+v, %v", state, err)
+		}
+	}
+}
+
+// noEnvless fails if the sleeper without the job's environment lives. It was
+// below the job's shell and its own session's leader, so with the supervisor
+// and the shell dead only a control group can still name it.
+func (h *house) noEnvless() {
+	if h.config.NoCgroup {
+		return
+	}
+	all, _ := living()
+	for _, p := range all {
+		text, _ := os.ReadFile("/proc/" + strconv.Itoa(p.Pid) + "/cmdline")
+		if strings.HasPrefix(string(text), "sleep\x001000.5") {
+			h.t.Error("the process without the job's environment has outlived it")
+		}
+	}
+}
+
+func (h *house) people() people {
+	h.t.Helper()
+	var who people
+	f, _ := h.folder(h.id)
+	h.until("the processes are remembered", func() bool { return f.readJSON("process.json", &who) == nil })
+	return who
+}
+
+// A number that was given to another process is never hit.
+func TestForeignProcessesAreSpared(t *testing.T) {
+	self, err := look(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := process{Pid: self.Pid, Start: self.Start - 1}
+	other.signal(unix.SIGKILL) // we would not come back from it
+	who := people{Main: process{Pid: self.session, Start: self.Start - 1}}
+	all, err := living()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The job's session had the number of ours, and its last proof of life was
+	// before anything of ours was started.
+	if found := leftovers("job_of_another_time", who, 1, all); len(found) != 0 {
+		t.Errorf("%d foreign processes are taken for leftovers", len(found))
+	}
+}

@@ -1,0 +1,272 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/job"
+)
+
+// lookEvery is how often the executor looks after runs that do not report.
+const lookEvery = time.Second
+
+// talk is the executor's side of the talk with one supervisor.
+type talk struct {
+	once sync.Mutex // one report of a job at a time goes to the handler
+
+	// guarded by Executor.mu
+	woken chan struct{} // closed by Wake
+	turn  int64         // number of the latest request; an older one says nothing more
+	open  int           // requests under way
+}
+
+// talk is the talk with a job's supervisor, begun if there was none.
+func (e *Executor) talk(id string) *talk {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.known[id]
+	if t == nil {
+		t = &talk{woken: make(chan struct{})}
+		e.known[id] = t
+	}
+	return t
+}
+
+// Wake ends the waiting of a supervisor for changed orders.
+func (e *Executor) Wake(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t := e.known[id]; t != nil {
+		close(t.woken)
+		t.woken = make(chan struct{})
+	}
+}
+
+func (e *Executor) lookNow() {
+	select {
+	case e.look <- struct{}{}:
+	default:
+	}
+}
+
+// Run serves the socket, and looks after supervisors that died.
+func (e *Executor) Run(ctx context.Context, handler job.Handler) error {
+	listener, err := e.listen()
+	if err != nil {
+		return fmt.Errorf("listen for supervisors: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /jobs/{job}", func(w http.ResponseWriter, r *http.Request) { e.serve(w, r, handler) })
+	server := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: callLimit,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	// Close and not Shutdown: supervisors call again by themselves, and a held
+	// request must not hold up the end of the server.
+	undo := context.AfterFunc(ctx, func() { server.Close() })
+	defer undo()
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		e.lookAfter(ctx, handler)
+	}()
+	err = server.Serve(listener)
+	if ctx.Err() != nil {
+		<-watching
+		return nil
+	}
+	return fmt.Errorf("serve supervisors: %w", err)
+}
+
+// listen opens the socket for the server's user only. The data directory
+// belongs to this server, so a socket that is there is one of a dead server.
+func (e *Executor) listen() (net.Listener, error) {
+	path, err := e.socket()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var listener *net.UnixListener
+	err = inDirectory(path, func(short string) error {
+		listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false) // by its short name, which is gone
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return listener, nil
+}
+
+// serve takes one report and answers the orders.
+func (e *Executor) serve(w http.ResponseWriter, r *http.Request, handler job.Handler) {
+	var report job.Report
+	if err := json.NewDecoder(io.LimitReader(r.Body, bodyLimit)).Decode(&report); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if report.Job != r.PathValue("job") || !validID.MatchString(report.Job) {
+		http.Error(w, "the report is about another job", http.StatusBadRequest)
+		return
+	}
+	orders, err := e.hold(r.Context(), handler, report)
+	switch {
+	case r.Context().Err() != nil || errors.Is(err, errOvertaken): // nobody hears us
+	case fault.Is(err, fault.NotFound):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	case err != nil:
+		e.config.Log.Warn("a report could not be taken", "job", report.Job, "error", err)
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(e.stamp(orders))
+	}
+}
+
+// stamp reads both clocks in the same moment, the last before answering.
+func (e *Executor) stamp(orders job.Orders) answer {
+	boot := bootTime()
+	orders.Now = e.config.Now()
+	return answer{Orders: orders, Boot: boot}
+}
+
+// hold passes the report on and gives the answer, at once if it is news to the
+// supervisor, otherwise when it becomes news, or when it is time to prove
+// life and renew the lease again.
+func (e *Executor) hold(ctx context.Context, handler job.Handler, report job.Report) (job.Orders, error) {
+	t := e.talk(report.Job)
+	e.mu.Lock()
+	t.turn++
+	t.open++
+	turn, woken := t.turn, t.woken
+	e.mu.Unlock()
+	defer e.closed(t)
+
+	orders, err := e.pass(ctx, handler, t, turn, report)
+	if err != nil || !report.Wait || orders.Version != report.Seen || orders.Ack {
+		return orders, err
+	}
+	timer := time.NewTimer(e.holdFor(orders))
+	defer timer.Stop()
+	select {
+	case <-woken:
+	case <-timer.C:
+	case <-ctx.Done():
+		return orders, ctx.Err()
+	}
+	return e.pass(ctx, handler, t, turn, report)
+}
+
+// holdFor keeps the time between two renewals well below the lease.
+func (e *Executor) holdFor(orders job.Orders) time.Duration {
+	if orders.LeaseUntil == 0 {
+		return holdLimit
+	}
+	third := time.Duration(orders.LeaseUntil-e.config.Now()) / 3
+	return max(50*time.Millisecond, min(holdLimit, third))
+}
+
+// errOvertaken ends a request whose supervisor has called again meanwhile.
+var errOvertaken = errors.New("overtaken by a newer report")
+
+// pass gives the report to the handler unless a newer one has come: so the
+// reports of a job reach it one by one and in their order.
+func (e *Executor) pass(ctx context.Context, handler job.Handler, t *talk, turn int64, report job.Report) (job.Orders, error) {
+	t.once.Lock()
+	defer t.once.Unlock()
+	e.mu.Lock()
+	overtaken := t.turn != turn
+	e.mu.Unlock()
+	if overtaken {
+		return job.Orders{}, errOvertaken
+	}
+	orders, err := handler.Report(ctx, report)
+	if err == nil && orders.Ack || fault.Is(err, fault.NotFound) {
+		e.forget(report.Job, t)
+	}
+	return orders, err
+}
+
+func (e *Executor) closed(t *talk) {
+	e.mu.Lock()
+	t.open--
+	e.mu.Unlock()
+}
+
+// forget ends the talk about a job.
+func (e *Executor) forget(id string, t *talk) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.known[id] == t {
+		delete(e.known, id)
+	}
+}
+
+// lookAfter finds the runs whose supervisor died, until ctx ends.
+func (e *Executor) lookAfter(ctx context.Context, handler job.Handler) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		for id, t := range e.silent() {
+			if err := e.lookAt(ctx, handler, id, t); err != nil && ctx.Err() == nil {
+				e.config.Log.Error("a run that died could not be reported", "job", id, "error", err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-e.look:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// silent are the runs without a request under way.
+func (e *Executor) silent() map[string]*talk {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	silent := map[string]*talk{}
+	for id, t := range e.known {
+		if t.open == 0 {
+			silent[id] = t
+		}
+	}
+	return silent
+}
+
+// lookAt tells the handler if the run is dead: its end, if it wrote one down
+// before, otherwise that it is gone. If we fail, we look again later.
+func (e *Executor) lookAt(ctx context.Context, handler job.Handler, id string, t *talk) error {
+	state, err := e.Inspect(id)
+	if err != nil || state.Alive {
+		return err
+	}
+	if state.End != nil {
+		t.once.Lock()
+		_, err = handler.Report(ctx, *state.End)
+		t.once.Unlock()
+	} else if err = e.Clear(id); err == nil {
+		err = handler.Gone(ctx, id)
+	}
+	if err == nil || fault.Is(err, fault.NotFound) {
+		e.forget(id, t)
+		return nil
+	}
+	return err
+}
