@@ -92,6 +92,7 @@ type Flow struct {
 	StartedAt int64
 	EndedAt   int64
 	Since     int64 // the items' rates and remainders hold from here
+	ChangedAt int64 // when its items were last given
 	SettledAt int64 // charges reach up to here
 
 	Charged  credit.Amount // by the books, refunds taken off

@@ -1,0 +1,316 @@
+package wallet
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/purserhq/purser/internal/credit"
+)
+
+// advance lets everything happen that is due up to an instant: what runs out or
+// is scheduled (along the course), and what is to be signalled (by the plan).
+func (w *Wallet) advance(to int64) {
+	for w.root.At < to {
+		c := w.buildCourse()
+		run := c.clone()
+		t, signal := run.next(to), int64(never)
+		if len(w.classes) > 0 {
+			signal = c.nextSignal(w.root.Fired)
+		}
+		switch {
+		case signal < t && signal <= to:
+			run.settle(signal)
+			w.absorb(run)
+			w.signal()
+		case t != never:
+			out := run.spend(t)
+			w.absorb(run)
+			w.settleOutcome(out)
+			w.keepAppointments()
+			w.afterChange()
+		default:
+			run.settle(to)
+			w.absorb(run)
+		}
+	}
+}
+
+// absorb takes over what the course did to the lots and budgets.
+func (w *Wallet) absorb(run *course) {
+	w.root.At = run.at
+	for i, l := range w.lots {
+		w.setLeft(l, run.lots[i].left)
+	}
+	for i, b := range w.budgets {
+		if spent := b.Amount - run.budgets[i].left; spent != b.Spent {
+			b.Spent = spent
+			w.touchBudget(b)
+		}
+	}
+	w.course = nil
+}
+
+// settleOutcome writes down what happened at the wallet's instant: the timeline,
+// and the end of the flows that nothing covers.
+func (w *Wallet) settleOutcome(out outcome) {
+	w.mark(out.cuts)
+	for _, e := range out.ended {
+		w.endClass(e.class, Exhausted, e.reason, out.handed)
+	}
+}
+
+// endUncovered ends the flows that nothing covers at this instant.
+func (w *Wallet) endUncovered() {
+	if len(w.classes) == 0 {
+		return
+	}
+	c := w.buildCourse()
+	for i := range c.classes {
+		if reason := c.uncovered(&c.classes[i]); reason != "" && reason != ReasonRetention {
+			w.endClass(c.classes[i].class, Exhausted, reason, nil)
+		}
+	}
+}
+
+// endClass ends all flows of a class at the wallet's instant.
+func (w *Wallet) endClass(cl *class, status Status, reason string, handed map[handKey]handed) {
+	if i, found := w.findClass(cl.key); found {
+		w.classes = slices.Delete(w.classes, i, i+1)
+	}
+	members := slices.Clone(cl.flows)
+	slices.SortFunc(members, func(a, b *member) int { return compareFlows(w.flows[a.id], w.flows[b.id]) })
+	for _, m := range members {
+		f := w.flows[m.id]
+		w.settle(f, w.root.At, handed)
+		w.finish(f, status, reason, w.root.At)
+	}
+	if reason == ReasonCredits {
+		w.event(EventEmpty, w.root.ID)
+	}
+}
+
+// finish writes down the end of a flow that is settled and in no class.
+func (w *Wallet) finish(f *Flow, status Status, reason string, at int64) {
+	f.Status, f.Reason, f.EndedAt = status, reason, at
+	if f.Hold != "" {
+		w.endHold(w.holds[f.Hold], Released)
+	}
+	delete(w.flows, f.ID)
+	w.dirty.flows[f.ID] = f
+	w.course = nil
+	w.event(EventEnded, f.ID, "status", string(status), "reason", reason, "charged", f.Charged.String())
+}
+
+// keepAppointments does what is scheduled at the wallet's instant: what expires,
+// what becomes effective, new prices, last instants, windows, retention.
+func (w *Wallet) keepAppointments() {
+	now := w.root.At
+	for _, l := range slices.Clone(w.lots) {
+		if !l.Expired && l.ExpiresAt != 0 && l.ExpiresAt <= now {
+			w.expire(l)
+		} else if l.EffectiveAt == now && l.CreatedAt < now && !l.Kind.isOwn() {
+			w.event(EventLotEffective, l.ID)
+			w.repay(l)
+			w.touchLot(l)
+		}
+	}
+	for _, id := range sortedKeys(w.holds) {
+		if h := w.holds[id]; h.ExpiresAt != 0 && h.ExpiresAt <= now {
+			w.endHold(h, Expired)
+		}
+	}
+	for _, cl := range slices.Clone(w.classes) {
+		switch {
+		case cl.until != 0 && cl.until <= now:
+			w.endClass(cl, Stopped, ReasonUntil, nil)
+		case slices.ContainsFunc(cl.stepInstants(), func(at int64) bool { return at <= now }):
+			w.takePrices(cl)
+		}
+	}
+	for _, b := range w.budgets {
+		if b.roll(now) {
+			w.touchBudget(b)
+		}
+	}
+	w.releaseRetained()
+}
+
+// takePrices moves the flows of a class on to their scheduled prices.
+func (w *Wallet) takePrices(cl *class) {
+	for _, m := range cl.flows {
+		f := w.flows[m.id]
+		w.leave(f)
+		w.rebase(f)
+		for i := range f.Items {
+			it := &f.Items[i]
+			for len(it.Next) > 0 && it.Next[0].At <= w.root.At {
+				s := it.Next[0]
+				it.Price, it.Card, it.Version, it.Rate = s.Price, s.Card, s.Version, s.Rate
+				it.Next = it.Next[1:]
+			}
+		}
+		w.join(f)
+		w.event(EventRepriced, f.ID)
+	}
+}
+
+// rebase charges a flow up to now and lets its items count from here, with their
+// remainders.
+func (w *Wallet) rebase(f *Flow) {
+	w.settle(f, w.root.At, nil)
+	f.Items = slices.Clone(f.Items)
+	for i := range f.Items {
+		f.Items[i].Rem = f.Items[i].remainder(w.root.At - f.Since)
+	}
+	f.Since = w.root.At
+	w.dirty.flows[f.ID] = f
+}
+
+// signal tells of landings that begin or are called off, and of alerts.
+func (w *Wallet) signal() {
+	if len(w.classes) > 0 {
+		p := w.buildCourse().planned()
+		for _, cl := range w.classes {
+			s, stops := p.stops[cl.key]
+			w.land(cl, s, stops && s.at-s.grace <= w.root.At)
+		}
+	}
+	w.notice()
+	w.alert()
+}
+
+// land brings the status of a class's flows in line with whether they are to
+// land.
+func (w *Wallet) land(cl *class, s stop, landing bool) {
+	for _, m := range cl.flows {
+		f := w.flows[m.id]
+		switch {
+		case landing && f.Status == Running:
+			f.Status, f.Reason, f.Signaled = Landing, s.reason, w.root.At
+			w.event(EventLanding, f.ID, "reason", s.reason, "stop_at", itoa(s.at))
+		case !landing && f.Status == Landing:
+			f.Status, f.Reason, f.Signaled = Running, "", 0
+			w.event(EventLandingCancelled, f.ID)
+		default:
+			continue
+		}
+		w.dirty.flows[f.ID] = f
+	}
+}
+
+// retain notices which storage flows are no longer covered, and which are again.
+func (w *Wallet) retain() {
+	var c *course
+	for _, cl := range w.classes {
+		if !cl.storage {
+			continue
+		}
+		if c == nil {
+			c = w.buildCourse()
+		}
+		i := slices.IndexFunc(c.classes, func(cr classRun) bool { return cr.class == cl })
+		owing := c.uncovered(&c.classes[i]) == ReasonRetention
+		for _, m := range cl.flows {
+			w.retainFlow(w.flows[m.id], owing)
+		}
+	}
+}
+
+func (w *Wallet) retainFlow(f *Flow, owing bool) {
+	switch {
+	case owing && f.RetainedAt == 0:
+		f.RetainedAt = w.root.At
+		w.event(EventRetained, f.ID, "release_at", itoa(w.releaseAt(f)))
+	case !owing && f.RetainedAt != 0:
+		f.RetainedAt, f.Reminded = 0, 0
+		w.event(EventRestored, f.ID)
+	default:
+		return
+	}
+	w.dirty.flows[f.ID] = f
+	w.course = nil
+}
+
+const day = 24 * hour
+
+// reminders are the days before the release of retained storage on which the
+// owner is told.
+var reminders = [...]int64{7, 3, 1}
+
+func (w *Wallet) releaseAt(f *Flow) int64 {
+	return f.RetainedAt + int64(w.root.Policy.RetentionDays)*day
+}
+
+// retentionInstants are when retained flows are next reminded of or released.
+func (w *Wallet) retentionInstants() (at []int64) {
+	for _, cl := range w.classes {
+		if !cl.storage {
+			continue
+		}
+		for _, m := range cl.flows {
+			f := w.flows[m.id]
+			if f.RetainedAt == 0 {
+				continue
+			}
+			if f.Reminded < len(reminders) {
+				at = append(at, max(w.root.At+1, w.releaseAt(f)-reminders[f.Reminded]*day))
+			}
+			at = append(at, max(w.root.At+1, w.releaseAt(f)))
+		}
+	}
+	return at
+}
+
+// releaseRetained reminds of, and in the end releases, storage that nothing has
+// covered for the days the policy allows. What it ran up becomes the operator's
+// loss.
+func (w *Wallet) releaseRetained() {
+	for _, f := range w.Flows() {
+		if f.RetainedAt == 0 {
+			continue
+		}
+		for f.Reminded < len(reminders) && w.releaseAt(f)-reminders[f.Reminded]*day <= w.root.At {
+			w.event(EventReleaseSoon, f.ID, "days", itoa(reminders[f.Reminded]), "release_at", itoa(w.releaseAt(f)))
+			f.Reminded++
+			w.dirty.flows[f.ID] = f
+			w.course = nil
+		}
+		if w.releaseAt(f) <= w.root.At {
+			w.leave(f)
+			w.settle(f, w.root.At, nil)
+			w.writeOff(f)
+			w.finish(f, Exhausted, ReasonRetention, w.root.At)
+		}
+	}
+}
+
+func (w *Wallet) writeOff(f *Flow) {
+	o := w.lotByID[OwedLot].Lot
+	amount := min(f.Owed, credit.Max-o.Remaining)
+	if amount > 0 {
+		w.post(Posting{Kind: PostWriteOff, Lot: o.ID, Amount: amount})
+		o.Remaining += amount
+		w.setLeft(o, o.Left+amount)
+	}
+	f.Owed = 0
+}
+
+func sortAgenda(agenda []appointment) {
+	slices.SortFunc(agenda, func(x, y appointment) int {
+		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.kind, y.kind), cmp.Compare(x.index, y.index))
+	})
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
+
+// mulAmount multiplies without wrapping.
+func mulAmount(a credit.Amount, n int64) credit.Amount {
+	p := credit.MulWide(uint64(a), uint64(n))
+	if p.Hi != 0 || p.Lo > uint64(credit.Max) {
+		return credit.Max
+	}
+	return credit.Amount(p.Lo)
+}

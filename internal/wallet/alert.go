@@ -1,0 +1,75 @@
+package wallet
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/purserhq/purser/internal/credit"
+)
+
+// threshold is a balance at which an alert is due.
+type threshold struct {
+	name string
+	at   credit.Amount
+}
+
+// thresholds are the balances to report, as the policy has them.
+func (w *Wallet) thresholds() (all []threshold) {
+	p := w.root.Policy
+	if w.root.AlertOf > 0 {
+		for _, percent := range p.AlertPercents {
+			whole, part := w.root.AlertOf/100, w.root.AlertOf%100
+			all = append(all, threshold{"percent:" + itoa(int64(percent)), whole*credit.Amount(percent) + part*credit.Amount(percent)/100})
+		}
+	}
+	for _, a := range p.AlertAmounts {
+		all = append(all, threshold{"amount:" + a.String(), a})
+	}
+	return all
+}
+
+func runwayAlert(runway int64) string { return "runway:" + itoa(runway/1_000_000_000) }
+
+// nextAlert is the highest balance below the present one that is to be reported
+// and has not been.
+func (w *Wallet) nextAlert(balance credit.Amount) (at credit.Amount, ok bool) {
+	for _, t := range w.thresholds() {
+		if t.at < balance && !contains(w.root.Fired, t.name) && (!ok || t.at > at) {
+			at, ok = t.at, true
+		}
+	}
+	return at, ok
+}
+
+// alert reports what the balance and the runway have come down to, once, and
+// arms again what they have recovered from.
+func (w *Wallet) alert() {
+	c := w.buildCourse()
+	balance := c.balance()
+	for _, t := range w.thresholds() {
+		w.fire(t.name, balance <= t.at, "balance", balance.String(), "threshold", t.at.String())
+	}
+	empty := int64(never)
+	if len(w.classes) > 0 {
+		empty = c.planned().emptyAt
+	}
+	for _, runway := range w.root.Policy.AlertRunways {
+		w.fire(runwayAlert(runway), empty != never && empty-runway <= w.root.At, "balance", balance.String(), "empty_at", itoa(empty))
+	}
+}
+
+// fire reports an alert when its condition begins to hold.
+func (w *Wallet) fire(name string, holds bool, pairs ...string) {
+	fired := contains(w.root.Fired, name)
+	switch {
+	case holds && !fired:
+		w.root.Fired = append(slices.Clone(w.root.Fired), name)
+		kind, _, _ := strings.Cut(name, ":")
+		w.event(EventAlert, w.root.ID, append([]string{"alert", name, "kind", kind}, pairs...)...)
+	case !holds && fired:
+		w.root.Fired = slices.DeleteFunc(slices.Clone(w.root.Fired), func(a string) bool { return a == name })
+	default:
+		return
+	}
+	w.course = nil
+}

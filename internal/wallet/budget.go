@@ -1,0 +1,247 @@
+package wallet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/fault"
+)
+
+const hour = int64(credit.Hour)
+
+// noticePercents are the shares of a budget that are reported.
+var noticePercents = [...]int{80, 100}
+
+// budgetRun is a budget along a course.
+type budgetRun struct {
+	Budget
+	left credit.Amount // Amount - Spent
+}
+
+// counts reports whether the budget counts what is spent under these names.
+func (b *Budget) counts(project, user, job, key string) bool {
+	switch b.Key {
+	case ByProject:
+		return b.Value == project
+	case ByUser:
+		return b.Value == user
+	case ByJob:
+		return b.Value == job
+	case ByKey:
+		return b.Value == key
+	}
+	return true
+}
+
+func (w *Wallet) budgetsOf(f *Flow) []int { return w.budgetsFor(f.Project, f.User, f.Job, f.Key) }
+
+func (w *Wallet) budgetsFor(project, user, job, key string) (matching []int) {
+	for i, b := range w.budgets {
+		if b.counts(project, user, job, key) {
+			matching = append(matching, i)
+		}
+	}
+	return matching
+}
+
+// window is the start of the window of b in which t lies, and of the next one.
+// A rolling window begins anew with each hour.
+func (b *Budget) window(t int64) (from, next int64) {
+	u := time.Unix(0, t).UTC()
+	day := time.Date(u.Year(), u.Month(), u.Day(), 0, 0, 0, 0, time.UTC)
+	switch b.Window {
+	case Hourly, Rolling:
+		from = t - t%hour
+		return from, from + hour
+	case Daily:
+		return day.UnixNano(), day.AddDate(0, 0, 1).UnixNano()
+	case Weekly:
+		monday := day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
+		return monday.UnixNano(), monday.AddDate(0, 0, 7).UnixNano()
+	case Monthly:
+		first := time.Date(u.Year(), u.Month(), 1, 0, 0, 0, 0, time.UTC)
+		return first.UnixNano(), first.AddDate(0, 1, 0).UnixNano()
+	}
+	return 0, never
+}
+
+// roll begins the window in which t lies, if it is another one.
+func (b *Budget) roll(t int64) bool {
+	from, _ := b.window(t)
+	if from == b.From {
+		return false
+	}
+	if b.Window == Rolling {
+		b.rollHours(from)
+	} else {
+		b.Spent = 0
+		b.Fired = 0
+	}
+	b.From = from
+	return true
+}
+
+// rollHours keeps what the hours before the one that begins at from have spent,
+// as far as the window still covers them.
+func (b *Budget) rollHours(from int64) {
+	past := maps.Clone(b.Past)
+	if past == nil {
+		past = map[int64]credit.Amount{}
+	}
+	running := b.Spent
+	for _, spent := range b.Past {
+		running -= spent
+	}
+	past[b.From] += running
+	b.Spent = 0
+	maps.DeleteFunc(past, func(h int64, spent credit.Amount) bool {
+		if spent == 0 || h <= from-int64(b.Hours)*hour {
+			return true
+		}
+		b.Spent += spent
+		return false
+	})
+	b.Past = past
+	for b.Fired > 0 && b.Spent < share(b.Amount, b.Fired) {
+		b.Fired = lowerNotice(b.Fired)
+	}
+}
+
+func lowerNotice(percent int) int {
+	lower := 0
+	for _, p := range noticePercents {
+		if p < percent {
+			lower = p
+		}
+	}
+	return lower
+}
+
+// share is percent of an amount, rounded up, so that it is reached no sooner
+// than it is full.
+func share(a credit.Amount, percent int) credit.Amount {
+	whole, part := a/100, a%100
+	return whole*credit.Amount(percent) + (part*credit.Amount(percent)+99)/100
+}
+
+// record counts an amount that was spent (or, if negative, given back) at an
+// instant, if that lies in the present window.
+func (b *Budget) record(amount credit.Amount, at int64) {
+	h := at - at%hour
+	switch {
+	case b.Window == Rolling && h < b.From:
+		if h > b.From-int64(b.Hours)*hour {
+			b.Past = maps.Clone(b.Past)
+			if b.Past == nil {
+				b.Past = map[int64]credit.Amount{}
+			}
+			b.Past[h] += amount
+			b.Spent += amount
+		}
+	case at >= b.From:
+		b.Spent += amount
+	}
+}
+
+// recordSpending counts a fact in all budgets that count it.
+func (w *Wallet) recordSpending(matching []int, amount credit.Amount, at int64) {
+	for _, i := range matching {
+		w.budgets[i].record(amount, at)
+		w.touchBudget(w.budgets[i])
+	}
+}
+
+func (w *Wallet) touchBudget(b *Budget) {
+	w.dirty.budgets[b.ID] = b
+	w.course = nil
+}
+
+// notice reports the percentages that a budget has reached.
+func (w *Wallet) notice() {
+	for _, b := range w.budgets {
+		reached := b.Fired
+		for _, p := range noticePercents {
+			if p > reached && b.Spent >= share(b.Amount, p) {
+				reached = p
+				w.event(EventBudget, b.ID, "percent", itoa(int64(p)), "spent", b.Spent.String(), "amount", b.Amount.String())
+			}
+		}
+		if reached != b.Fired {
+			b.Fired = reached
+			w.touchBudget(b)
+		}
+	}
+}
+
+// setBudgets replaces the budgets. Every running flow may change its class.
+func (w *Wallet) setBudgets(c SetBudgets) error {
+	seen := map[string]bool{}
+	for i, b := range c.Budgets {
+		switch {
+		case b.ID == "" || seen[b.ID]:
+			return fault.At(pointer("/budgets", i, "id"), "is missing or used twice")
+		case b.Amount <= 0:
+			return fault.At(pointer("/budgets", i, "amount"), "must be more than zero")
+		case b.Window == Rolling && (b.Hours < 1 || b.Hours > 744):
+			return fault.At(pointer("/budgets", i, "hours"), "must be between 1 and 744")
+		}
+		seen[b.ID] = true
+	}
+	old := map[string]*Budget{}
+	for _, b := range w.budgets {
+		old[b.ID] = b
+		if !seen[b.ID] {
+			w.dirty.droppedBudgets = append(w.dirty.droppedBudgets, b.ID)
+			delete(w.dirty.budgets, b.ID)
+		}
+	}
+	w.budgets = nil
+	for i := range c.Budgets {
+		b := c.Budgets[i]
+		b.From, _ = b.window(w.root.At)
+		if was := old[b.ID]; was != nil && was.Key == b.Key && was.Value == b.Value && was.Window == b.Window && was.Hours == b.Hours {
+			b.Spent, b.Past, b.From = was.Spent, was.Past, was.From
+			if was.Amount == b.Amount {
+				b.Fired = was.Fired
+			}
+		}
+		w.budgets = append(w.budgets, &b)
+		w.touchBudget(&b)
+	}
+	w.classify()
+	return nil
+}
+
+// assignBudgets adds the meters of the budgets: what is left of each, and the
+// next percentage to report.
+func (c *course) assignBudgets() {
+	for i := range c.budgets {
+		b := &c.budgets[i]
+		draws := c.drawsOf(i)
+		c.addMeter(budgetMeter, i, &b.left).draws = draws
+		for _, p := range noticePercents {
+			if due := share(b.Amount, p) - (b.Amount - b.left); p > b.Fired && p < 100 && due > 0 {
+				m := c.addMeter(noticeMeter, i, nil)
+				m.own, m.draws = due, draws
+				m.left = &m.own
+				break
+			}
+		}
+	}
+}
+
+// drawsOf lists what a budget counts.
+func (c *course) drawsOf(budget int) (draws []draw) {
+	for i := range c.classes {
+		cr := &c.classes[i]
+		if cr.ended != never || !slices.Contains(cr.budgets, budget) {
+			continue
+		}
+		for j := range cr.items {
+			draws = append(draws, draw{cr, &cr.items[j]})
+		}
+	}
+	return draws
+}

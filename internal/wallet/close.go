@@ -1,0 +1,76 @@
+package wallet
+
+import (
+	"hash/fnv"
+	"math"
+	"slices"
+)
+
+// closeHour charges flows up to a UTC hour that has passed.
+func (w *Wallet) closeHour(c Close) error {
+	upTo := min(c.Hour, w.root.At) - min(c.Hour, w.root.At)%hour
+	var due []*Flow
+	for _, f := range w.flows {
+		if f.SettledAt < upTo {
+			due = append(due, f)
+		}
+	}
+	slices.SortFunc(due, compareFlows)
+	limit := c.Limit
+	if limit <= 0 {
+		limit = math.MaxInt
+	}
+	if len(due) > limit {
+		due = due[:limit]
+	} else {
+		w.root.Closed = max(w.root.Closed, upTo)
+	}
+	for _, f := range due {
+		w.settle(f, upTo, nil)
+	}
+	return nil
+}
+
+// CloseDue says up to which hour running flows should be charged now; 0 if they
+// are. The instants are spread over the hour by the wallet's id.
+func (w *Wallet) CloseDue(at int64) int64 {
+	if due := w.nextClose(); due != 0 && due <= at {
+		return (at - w.spread()) - (at-w.spread())%hour
+	}
+	return 0
+}
+
+// nextClose is when the next hourly close is due; 0 if nothing runs.
+func (w *Wallet) nextClose() int64 {
+	if len(w.flows) == 0 {
+		return 0
+	}
+	return w.root.Closed + hour + w.spread()
+}
+
+// spread is the wallet's own offset within the hour.
+func (w *Wallet) spread() int64 {
+	h := fnv.New32a()
+	h.Write([]byte(w.root.ID))
+	return int64(h.Sum32()%3_600_000) * 1_000_000
+}
+
+// WakeAt is when something is due next: 0 if nothing is. Leases are watched by
+// whoever renews them.
+func (w *Wallet) WakeAt() int64 {
+	c := w.buildCourse()
+	next := int64(never)
+	if len(c.agenda) > 0 {
+		next = c.agenda[0].at
+	}
+	if len(w.classes) > 0 {
+		next = min(next, c.clone().next(never-1), c.nextSignal(w.root.Fired))
+	}
+	if due := w.nextClose(); due != 0 {
+		next = min(next, due)
+	}
+	if next == never {
+		return 0
+	}
+	return next
+}

@@ -1,0 +1,334 @@
+package wallet
+
+import (
+	"math"
+	"slices"
+
+	"github.com/purserhq/purser/internal/credit"
+)
+
+// never is later than every instant.
+const never = math.MaxInt64
+
+// course is what the classes do to the lots, holds and budgets from an instant
+// on, if no command comes. The wallet advances along a copy of it, a projection
+// runs a copy to the end, and a view answers from it; the original is never
+// changed once it is built, so that readers share it.
+type course struct {
+	at      int64
+	lots    []lotRun
+	classes []classRun
+	budgets []budgetRun
+	holds   []holdRun // those with an end of their own, soonest first
+
+	meters   []*meter
+	agenda   []appointment // scheduled instants after at, in order
+	alertAt  credit.Amount // the balance at which the next alert is due
+	hasAlert bool
+
+	policy   Policy
+	pinned   credit.Amount // by holds without a flow, ordinary lots only
+	pinnedOD credit.Amount // by holds without a flow, of the overdraft
+
+	plan *plan // what the projection found, once somebody asked
+}
+
+// lotRun is a lot along the course.
+type lotRun struct {
+	lotTerms
+	left credit.Amount
+	open bool // effective, not expired, not frozen
+	gone bool // expired
+}
+
+// lotTerms is what of a lot does not change along a course.
+type lotTerms struct {
+	id          string
+	kind        LotKind
+	effectiveAt int64
+	expiresAt   int64
+	frozen      bool
+}
+
+func (l *lotRun) usable() bool { return l.open && l.left > 0 }
+
+// classRun is a class along the course.
+type classRun struct {
+	*class
+	routes   [][]int32
+	current  []int32 // per item: the lot in use, or noLot
+	holdLeft credit.Amount
+	holdOD   credit.Amount // the part of the hold that is overdraft
+	ended    int64         // when it ended along the course; never
+}
+
+const noLot int32 = -1
+
+type holdRun struct {
+	expiresAt int64
+	parts     []holdPart
+}
+
+type holdPart struct {
+	lot    int32
+	amount credit.Amount
+}
+
+// meterKind says what runs out.
+type meterKind int
+
+const (
+	lotMeter meterKind = iota
+	holdMeter
+	budgetMeter // a hard budget
+	noticeMeter // a percentage of a budget that is to be reported
+	alertMeter  // a balance that is to be reported
+)
+
+// meter is something that a set of class items draws on, and when it will have
+// been drawn down to nothing. Until it is synced, left is as of at.
+type meter struct {
+	kind  meterKind
+	index int
+	left  *credit.Amount
+	own   credit.Amount // where left points if nothing else holds it
+	draws []draw
+
+	bound int64 // it does not run out before this
+	exact bool  // it runs out exactly then
+}
+
+type draw struct {
+	class *classRun
+	item  *classItem
+}
+
+// taken counts only the part of the interval in which the class still runs.
+func (d draw) taken(s, t int64) credit.Amount {
+	return d.item.taken(s, min(t, d.class.ended))
+}
+
+// clone makes a copy that can be advanced.
+func (c *course) clone() *course {
+	n := *c
+	n.lots = slices.Clone(c.lots)
+	n.classes = slices.Clone(c.classes)
+	for i := range n.classes {
+		n.classes[i].current = slices.Clone(n.classes[i].current)
+	}
+	n.budgets = slices.Clone(c.budgets)
+	n.assign()
+	return &n
+}
+
+// assign finds the lot in use by each item, and builds the meters anew.
+func (c *course) assign() {
+	c.meters = c.meters[:0:0]
+	lots := make([]*meter, len(c.lots))
+	for i := range c.classes {
+		cr := &c.classes[i]
+		if cr.ended != never {
+			continue
+		}
+		hold := c.holdMeterOf(i)
+		for j := range cr.items {
+			d := draw{cr, &cr.items[j]}
+			if d.item.Rate == 0 {
+				continue
+			}
+			if hold != nil {
+				hold.draws = append(hold.draws, d)
+			} else if cr.current[j] = c.lotInUse(cr.routes[j]); cr.current[j] != noLot {
+				k := cr.current[j]
+				if lots[k] == nil {
+					lots[k] = c.addMeter(lotMeter, int(k), &c.lots[k].left)
+				}
+				lots[k].draws = append(lots[k].draws, d)
+			}
+		}
+	}
+	c.assignBudgets()
+	c.assignAlert()
+	for _, m := range c.meters {
+		m.estimate(c.at)
+	}
+}
+
+func (c *course) holdMeterOf(i int) *meter {
+	if c.classes[i].hold == "" {
+		return nil
+	}
+	return c.addMeter(holdMeter, i, &c.classes[i].holdLeft)
+}
+
+func (c *course) addMeter(kind meterKind, index int, left *credit.Amount) *meter {
+	m := &meter{kind: kind, index: index, left: left}
+	c.meters = append(c.meters, m)
+	return m
+}
+
+// assignAlert adds the meter of the next balance to report.
+func (c *course) assignAlert() {
+	if !c.hasAlert {
+		return
+	}
+	m := c.addMeter(alertMeter, 0, nil)
+	m.own = addSat(c.balance(), -c.alertAt)
+	m.left = &m.own
+	for i := range c.classes {
+		cr := &c.classes[i]
+		for j := range cr.items {
+			if cr.ended == never && (cr.hold != "" || cr.current[j] != noLot && c.lots[cr.current[j]].kind != owed) {
+				m.draws = append(m.draws, draw{cr, &cr.items[j]})
+			}
+		}
+	}
+}
+
+// lotInUse is the first lot of the route that can be used.
+func (c *course) lotInUse(route []int32) int32 {
+	for _, i := range route {
+		if c.lots[i].usable() {
+			return i
+		}
+	}
+	return noLot
+}
+
+// sum is what the meter loses from s to t.
+func (m *meter) sum(s, t int64) credit.Amount {
+	var sum credit.Amount
+	for _, d := range m.draws {
+		sum = addSat(sum, d.taken(s, t))
+	}
+	return sum
+}
+
+// estimate sets a bound before which the meter surely does not run out. Every
+// flow's item is at most one nano-credit ahead of its exact accrual.
+func (m *meter) estimate(at int64) {
+	m.exact = false
+	n, rate := m.burn()
+	switch left := *m.left; {
+	case left <= 0 || rate.IsZero():
+		m.bound = never
+	case left <= credit.Amount(n):
+		m.bound = at
+	default:
+		m.bound = addInstant(at, timeFor(left-credit.Amount(n), rate))
+	}
+}
+
+// burn is how many flow items draw on the meter, and their rate over
+// credit.Month.
+func (m *meter) burn() (n int64, rate credit.Wide) {
+	for _, d := range m.draws {
+		if d.class.ended == never {
+			n += int64(len(d.item.phases))
+			rate = rate.Add(d.item.perMonth())
+		}
+	}
+	return n, rate
+}
+
+// perMonth is the rate of all flows of the item over credit.Month.
+func (ci *classItem) perMonth() credit.Wide {
+	scaled := credit.MulWide(uint64(ci.Rate), uint64(credit.Month/ci.Period))
+	return mulSat(scaled, uint64(len(ci.phases)))
+}
+
+// mulSat multiplies a number below 2^96 by one below 2^31.
+func mulSat(w credit.Wide, n uint64) credit.Wide {
+	lo := credit.MulWide(w.Lo, n)
+	return lo.Add(credit.Wide{Hi: w.Hi * n})
+}
+
+// timeFor is the whole nanoseconds in which a rate over credit.Month takes at
+// most amount.
+func timeFor(amount credit.Amount, rate credit.Wide) int64 {
+	n := credit.MulWide(uint64(amount), 1).Big()
+	n.Mul(n, credit.Month.Divisor().Big())
+	n.Quo(n, rate.Big())
+	if !n.IsInt64() {
+		return never
+	}
+	return n.Int64()
+}
+
+func addInstant(at, dt int64) int64 {
+	if dt >= never-at {
+		return never
+	}
+	return at + dt
+}
+
+// refine brings a meter to its bound and makes the bound exact, or moves it on.
+func (m *meter) refine(c *course) {
+	c.settle(min(m.bound, never-1))
+	n, rate := m.burn()
+	if rate.IsZero() || *m.left > credit.Amount(4*n+4) {
+		if m.estimate(c.at); m.bound > c.at {
+			return
+		}
+	}
+	hi := addInstant(c.at, addInstant(timeFor(addSat(*m.left, credit.Amount(n)), rate), 1))
+	if hi == never {
+		m.bound = never
+		return
+	}
+	lo := c.at // sum(lo) < left ≤ sum(hi)
+	for hi-lo > 1 {
+		if mid := lo + (hi-lo)/2; m.sum(c.at, mid) >= *m.left {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	m.bound, m.exact = hi, true
+}
+
+// settle brings everything to t; nothing may run out before or at t, except a
+// meter of which only a report is due.
+func (c *course) settle(t int64) {
+	if t <= c.at {
+		return
+	}
+	for _, m := range c.meters {
+		*m.left -= m.sum(c.at, t)
+	}
+	c.at = t
+}
+
+// next finds the next instant up to limit at which something runs out or is
+// scheduled; never if there is none.
+func (c *course) next(limit int64) int64 {
+	for {
+		scheduled := int64(never)
+		if len(c.agenda) > 0 {
+			scheduled = c.agenda[0].at
+		}
+		first := c.firstMeter()
+		if first == nil || first.bound > min(limit, scheduled) {
+			if scheduled <= limit {
+				return scheduled
+			}
+			return never
+		}
+		if first.exact {
+			return first.bound
+		}
+		first.refine(c)
+	}
+}
+
+// firstMeter is the meter with the smallest bound; of equal ones, one that is
+// not yet exact.
+func (c *course) firstMeter() *meter {
+	var first *meter
+	for _, m := range c.meters {
+		if first == nil || m.bound < first.bound || m.bound == first.bound && !m.exact {
+			first = m
+		}
+	}
+	return first
+}

@@ -1,0 +1,169 @@
+package wallet
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/fault"
+)
+
+// gate decides whether something may start (SEMANTICS 10): need is what must be
+// covered by the lots of the route, after what is leased.
+type gate struct {
+	route    []int32
+	need     credit.Amount
+	rate     credit.Amount // the cost per hour of what asks, for the runway
+	budgets  []int
+	inBudget func(budget int) credit.Amount
+}
+
+// eligible lists the lots that may pay for every one of the items, the
+// overdraft included.
+func (w *Wallet) eligible(items []Item, project string) []int32 {
+	var route []int32
+	for i, it := range items {
+		next := w.route(it.SKU, it.Tier, it.Region, project, false)
+		if i == 0 {
+			route = slices.Clone(next)
+			continue
+		}
+		route = slices.DeleteFunc(route, func(l int32) bool { return !slices.Contains(next, l) })
+	}
+	return route
+}
+
+// pass refuses what is not covered.
+func (w *Wallet) pass(g gate) error {
+	have := w.usableLeft(g.route)
+	leased := w.leased()
+	free := addSat(have, -leased)
+	if free <= 0 || free < g.need {
+		return w.insufficient(g, have, leased)
+	}
+	for _, i := range g.budgets {
+		b := w.budgets[i]
+		if !b.Hard {
+			continue
+		}
+		left := addSat(b.Amount-b.Spent, -w.reservedIn(i))
+		if need := g.inBudget(i); left <= 0 || left < need {
+			return w.refusal("budget_exceeded", have, leased, need, addSat(need, -left), g.rate,
+				fmt.Sprintf("the budget %s leaves %s credits and this needs %s", b.ID, left, need)).
+				With("budget", b.ID).With("budget_left", left)
+		}
+	}
+	return nil
+}
+
+// insufficient is the refusal for want of credits.
+func (w *Wallet) insufficient(g gate, have, leased credit.Amount) error {
+	need := max(g.need, 1)
+	short := addSat(need, leased-have)
+	message := fmt.Sprintf("this needs %s credits, %s are available", need, have)
+	if leased > 0 {
+		message += fmt.Sprintf(" and %s of them are kept for running work", leased)
+	}
+	code := "insufficient_credits"
+	if w.frozenLeft(g.route) >= short {
+		code, message = "credits_frozen", message+"; frozen credits would cover it"
+	}
+	return w.refusal(code, have, leased, need, short, g.rate, message)
+}
+
+func (w *Wallet) refusal(code string, have, leased, need, short, rate credit.Amount, message string) *fault.Fault {
+	c := w.buildCourse()
+	runway := int64(0)
+	if free := addSat(have, -leased); free > 0 && rate > 0 {
+		runway = runwaySeconds(free, rate)
+	}
+	return fault.New(fault.Insufficient, "%s", message).WithCode(code).
+		With("balance", c.balance()).With("available", have).With("leased", leased).
+		With("required", need).With("shortfall", short).With("runway_seconds", runway)
+}
+
+// runwaySeconds is how many whole seconds free credits last at a rate per hour.
+func runwaySeconds(free, perHour credit.Amount) int64 {
+	n := credit.MulWide(uint64(free), 3600).Big()
+	n.Quo(n, credit.MulWide(uint64(perHour), 1).Big())
+	if !n.IsInt64() {
+		return never
+	}
+	return n.Int64()
+}
+
+// frozenLeft is what the frozen lots of the route hold.
+func (w *Wallet) frozenLeft(route []int32) (sum credit.Amount) {
+	for _, i := range route {
+		if l := w.lots[i]; l.Frozen && !l.Expired && l.EffectiveAt <= w.root.At {
+			sum = addSat(sum, l.Left)
+		}
+	}
+	return sum
+}
+
+// leased is what running leases may still burn (SEMANTICS 12). What is paid from
+// a hold of its own is in that hold.
+func (w *Wallet) leased() credit.Amount { return w.buildCourse().leased(nil) }
+
+func (c *course) leased(counts func(*class) bool) (sum credit.Amount) {
+	for i := range c.classes {
+		cr := &c.classes[i]
+		if cr.lease == 0 || cr.hold != "" || cr.ended != never || counts != nil && !counts(cr.class) {
+			continue
+		}
+		for j := range cr.items {
+			it := &cr.items[j]
+			sum = addSat(sum, mulAmount(credit.Ceil(it.Rate, cr.lease+cr.grace, it.Period), int64(len(it.phases))))
+		}
+	}
+	return sum
+}
+
+// reservedIn is what holds and leases may still spend of a budget.
+func (w *Wallet) reservedIn(budget int) credit.Amount {
+	b := w.budgets[budget]
+	counts := func(cl *class) bool { return slices.Contains(cl.budgets, budget) }
+	c := w.buildCourse()
+	sum := c.leased(counts)
+	for i := range c.classes {
+		if cr := &c.classes[i]; cr.hold != "" && counts(cr.class) {
+			sum = addSat(sum, cr.holdLeft)
+		}
+	}
+	for _, h := range w.holds {
+		if h.Flow == "" && b.counts(h.Project, h.User, "", h.Key) {
+			sum = addSat(sum, h.Amount)
+		}
+	}
+	return sum
+}
+
+// passStart is the gate for a new flow without a hold of its own, or for the
+// increase of one. more is what it adds.
+func (w *Wallet) passStart(f *Flow, more []Item, less []Item) error {
+	dt := w.root.Policy.MinRunway
+	cost := func(span int64) credit.Amount { return addSat(costOf(more, span), -costOf(less, span)) }
+	if len(less) > 0 && cost(hour) <= 0 && cost(int64(credit.Month)) <= 0 {
+		return nil
+	}
+	own, c := cost(dt), w.buildCourse()
+	burns := func(cl *class) bool { return cl.hold == "" }
+	return w.pass(gate{
+		route:   w.eligible(more, f.Project),
+		need:    addSat(w.root.Policy.BlockBelow, addSat(c.sumRates(dt, burns), own)),
+		rate:    addSat(c.sumRates(hour, burns), cost(hour)),
+		budgets: w.budgetsOf(f),
+		inBudget: func(i int) credit.Amount {
+			return addSat(own, c.sumRates(dt, func(cl *class) bool { return burns(cl) && slices.Contains(cl.budgets, i) }))
+		},
+	})
+}
+
+// costOf is what items cost in dt nanoseconds, rounded up per item.
+func costOf(items []Item, dt int64) (sum credit.Amount) {
+	for _, it := range items {
+		sum = addSat(sum, credit.Ceil(it.Rate, dt, it.Period))
+	}
+	return sum
+}

@@ -1,0 +1,227 @@
+package wallet
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/purserhq/purser/internal/credit"
+)
+
+// DefaultPriority is the priority of lots of a kind (SEMANTICS 8).
+func (k LotKind) DefaultPriority() int {
+	switch k {
+	case Commitment:
+		return 5
+	case Promotional:
+		return 10
+	case Plan:
+		return 20
+	case Financed:
+		return 30
+	default:
+		return 50
+	}
+}
+
+// IsGrantable reports whether credits can be granted under this kind.
+func (k LotKind) IsGrantable() bool {
+	return slices.Contains([]LotKind{Commitment, Promotional, Plan, Financed, Purchased, Adjustment}, k)
+}
+
+// isOwn reports whether it is one of the two lots every wallet has by itself.
+func (k LotKind) isOwn() bool { return k == overdraft || k == owed }
+
+// repays reports whether a new lot of the kind pays what is owed first.
+func (k LotKind) repays() bool { return k == Purchased || k == Adjustment }
+
+// rank puts the wallet's own lots behind all others.
+func (k LotKind) rank() int {
+	switch k {
+	case overdraft:
+		return 1
+	case owed:
+		return 2
+	}
+	return 0
+}
+
+// compareLots is the burn-down order: lower priority number; sooner expiry, none
+// last; narrower scope; older; id.
+func compareLots(a, b *Lot) int {
+	for _, d := range [...]int64{
+		int64(a.Kind.rank() - b.Kind.rank()), int64(a.Priority - b.Priority),
+		expiryOrder(a) - expiryOrder(b), int64(b.Scope.dimensions() - a.Scope.dimensions()), a.CreatedAt - b.CreatedAt,
+	} {
+		if d != 0 {
+			return int(max(-1, min(1, d)))
+		}
+	}
+	return strings.Compare(a.ID, b.ID)
+}
+
+func expiryOrder(l *Lot) int64 {
+	if l.ExpiresAt == 0 {
+		return math.MaxInt64
+	}
+	return l.ExpiresAt
+}
+
+// dimensions is how many dimensions the scope names.
+func (s Scope) dimensions() int {
+	n := 0
+	for _, d := range [][]string{s.SKUs, s.Tiers, s.Regions, s.Projects} {
+		if len(d) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// admits reports whether the scope lets a lot pay for usage with these
+// attributes.
+func (s Scope) admits(sku, tier, region, project string) bool {
+	return admitsAny(s.SKUs, sku) && admitsAny(s.Tiers, tier) && admitsAny(s.Regions, region) && admitsAny(s.Projects, project)
+}
+
+func admitsAny(patterns []string, s string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return glob(p, s) })
+}
+
+// glob matches s with a pattern in which * stands for any run of characters.
+func glob(pattern, s string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !strings.HasPrefix(s, head) {
+		return false
+	}
+	s = s[len(head):]
+	if !star {
+		return s == ""
+	}
+	for i := 0; i <= len(s); i++ {
+		if glob(rest, s[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// insertLot puts a lot into its place in the burn-down order.
+func (w *Wallet) insertLot(l *Lot) {
+	i, _ := slices.BinarySearchFunc(w.lots, l, compareLots)
+	w.lots = slices.Insert(w.lots, i, l)
+	w.lotByID[l.ID] = &lotBook{Lot: l}
+	for i, l := range w.lots {
+		w.lotByID[l.ID].index = i
+	}
+	w.routes = map[string][]int32{}
+	w.course = nil
+}
+
+func (w *Wallet) addLot(l *Lot) {
+	w.insertLot(l)
+	w.dirty.lots[l.ID] = l
+}
+
+// route lists the lots that may pay for usage with these attributes, in
+// burn-down order. The owed lot pays for storage only.
+func (w *Wallet) route(sku, tier, region, project string, storage bool) []int32 {
+	key := strings.Join([]string{sku, tier, region, project}, "\x00")
+	if storage {
+		key += "\x00storage"
+	}
+	if route, ok := w.routes[key]; ok {
+		return route
+	}
+	route := []int32{}
+	for i, l := range w.lots {
+		if l.Kind == owed && !storage || l.Expired && len(w.lotByID[l.ID].marks) == 0 {
+			continue
+		}
+		if l.Scope.admits(sku, tier, region, project) {
+			route = append(route, int32(i))
+		}
+	}
+	w.routes[key] = route
+	return route
+}
+
+// take removes up to amount from the lots of the route and returns the slices;
+// what they do not cover is the rest.
+func (w *Wallet) take(route []int32, amount credit.Amount) (slices []Slice, rest credit.Amount) {
+	for _, i := range route {
+		if amount == 0 {
+			break
+		}
+		l := w.lots[i]
+		if !w.usable(l) {
+			continue
+		}
+		part := min(l.Left, amount)
+		w.setLeft(l, l.Left-part)
+		slices = append(slices, Slice{l.ID, part})
+		amount -= part
+	}
+	return slices, amount
+}
+
+// usableLeft is what the lots of the route could pay now, the overdraft
+// included. An overdraft that was lowered below its use counts against it.
+func (w *Wallet) usableLeft(route []int32) credit.Amount {
+	var sum credit.Amount
+	for _, i := range route {
+		if l := w.lots[i]; w.usable(l) || l.Kind == overdraft {
+			sum = addSat(sum, l.Left)
+		}
+	}
+	return sum
+}
+
+func (w *Wallet) setLeft(l *Lot, left credit.Amount) {
+	if l.Left != left {
+		l.Left = left
+		w.touchLot(l)
+	}
+}
+
+func (w *Wallet) touchLot(l *Lot) {
+	w.dirty.lots[l.ID] = l
+	w.course = nil
+}
+
+// giveBack returns credits to a lot that postings still count as taken or
+// pinned only in Left. If the lot has expired meanwhile, they expire at once.
+func (w *Wallet) giveBack(id string, amount credit.Amount) {
+	if amount == 0 {
+		return
+	}
+	l := w.lotByID[id].Lot
+	w.setLeft(l, l.Left+amount)
+	if l.Expired {
+		w.expire(l)
+	}
+}
+
+// expire books what is left of a lot as expired.
+func (w *Wallet) expire(l *Lot) {
+	l.Expired = true
+	w.touchLot(l)
+	if l.Left > 0 {
+		w.post(Posting{Kind: PostExpire, Lot: l.ID, Amount: l.Left})
+		w.event(EventLotExpired, l.ID, "amount", l.Left.String())
+		l.Remaining -= l.Left
+		l.Left = 0
+	}
+}
+
+// addSat adds without wrapping: what does not fit is the largest amount.
+func addSat(a, b credit.Amount) credit.Amount {
+	c, err := a.Add(b)
+	if err == nil {
+		return c
+	}
+	if a < 0 {
+		return math.MinInt64
+	}
+	return credit.Max
+}

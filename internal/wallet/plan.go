@@ -1,0 +1,255 @@
+package wallet
+
+import "github.com/purserhq/purser/internal/credit"
+
+// plan is what a projection found: the future if no command comes.
+type plan struct {
+	stops   map[string]stop // by class key
+	emptyAt int64           // when running work is first uncovered; never
+	landsAt int64           // grace before
+	horizon int64           // nothing was looked at after this
+	lots    []LotUse
+}
+
+type stop struct {
+	at     int64
+	reason string
+	grace  int64
+}
+
+// LotUse says when a lot is in use along the projection.
+type LotUse struct {
+	Lot     string
+	From    int64
+	UsedUp  int64 // 0: not along the projection
+	Expires int64 // it expires with something left; 0: it does not
+}
+
+// maxProjected bounds the breakpoints a projection looks at, besides the lots
+// and classes of the wallet; the wallet wakes at the end to look further.
+const maxProjected = 2000
+
+// planned runs the projection of the course, once.
+func (c *course) planned() *plan {
+	if c.plan != nil {
+		return c.plan
+	}
+	p := &plan{stops: map[string]stop{}, emptyAt: never, landsAt: never, horizon: never}
+	run := c.clone()
+	run.hasAlert = false
+	run.assign()
+	p.watchLots(run)
+	for steps := maxProjected + len(c.lots) + 3*len(c.classes); run.anyRuns(); steps-- {
+		t := run.next(never - 1)
+		if t == never {
+			break
+		}
+		if steps == 0 {
+			p.horizon = t
+			break
+		}
+		out := run.spend(t)
+		run.pass(&out)
+		p.note(out, t)
+		p.watchLots(run)
+	}
+	c.plan = p
+	return p
+}
+
+// anyRuns reports whether a class still runs.
+func (c *course) anyRuns() bool {
+	for i := range c.classes {
+		if c.classes[i].ended == never {
+			return true
+		}
+	}
+	return false
+}
+
+// note records who ends at t.
+func (p *plan) note(out outcome, t int64) {
+	for _, e := range out.ended {
+		p.stops[e.class.key] = stop{t, e.reason, e.class.grace}
+		if e.reason == ReasonCredits {
+			p.emptyAt = min(p.emptyAt, t)
+			p.landsAt = min(p.landsAt, t-e.class.grace)
+		}
+	}
+	if len(out.owing) > 0 {
+		p.emptyAt = min(p.emptyAt, t)
+	}
+}
+
+// watchLots records which lots came into use and which were used up.
+func (p *plan) watchLots(run *course) {
+	inUse := map[int]bool{}
+	for _, m := range run.meters {
+		if m.kind == lotMeter {
+			inUse[m.index] = true
+		}
+	}
+	for i := range run.lots {
+		l := &run.lots[i]
+		if l.kind.isOwn() {
+			continue
+		}
+		k := -1
+		for j := range p.lots {
+			if p.lots[j].Lot == l.id {
+				k = j
+			}
+		}
+		switch {
+		case k < 0 && inUse[i]:
+			p.lots = append(p.lots, LotUse{Lot: l.id, From: run.at})
+		case k >= 0 && l.gone && p.lots[k].UsedUp == 0 && p.lots[k].Expires == 0:
+			p.lots[k].Expires = run.at
+		case k >= 0 && l.left == 0 && p.lots[k].UsedUp == 0 && p.lots[k].Expires == 0:
+			p.lots[k].UsedUp = run.at
+		}
+	}
+}
+
+// nextSignal is when a landing or an alert about the runway is due next, after
+// the course's instant.
+func (c *course) nextSignal(fired []string) int64 {
+	p, next := c.planned(), int64(never)
+	for i := range c.classes {
+		if s, ok := p.stops[c.classes[i].key]; ok && s.at-s.grace > c.at {
+			next = min(next, s.at-s.grace)
+		}
+	}
+	if p.emptyAt != never {
+		for _, runway := range c.policy.AlertRunways {
+			if at := p.emptyAt - runway; at > c.at && !contains(fired, runwayAlert(runway)) {
+				next = min(next, at)
+			}
+		}
+	}
+	return min(next, p.horizon)
+}
+
+// buildCourse makes the course from the wallet's rows.
+func (w *Wallet) buildCourse() *course {
+	if w.course != nil {
+		return w.course
+	}
+	c := &course{at: w.root.At, policy: w.root.Policy}
+	for _, l := range w.lots {
+		c.lots = append(c.lots, lotRun{
+			lotTerms: lotTerms{l.ID, l.Kind, l.EffectiveAt, l.ExpiresAt, l.Frozen},
+			left:     l.Left, gone: l.Expired,
+			open: !l.Frozen && !l.Expired && l.EffectiveAt <= c.at,
+		})
+	}
+	for _, cl := range w.classes {
+		c.classes = append(c.classes, w.classRunOf(cl))
+	}
+	for _, b := range w.budgets {
+		c.budgets = append(c.budgets, budgetRun{*b, b.Amount - b.Spent})
+	}
+	w.layHolds(c)
+	w.layAgenda(c)
+	c.alertAt, c.hasAlert = w.nextAlert(c.balance())
+	c.assign()
+	w.course = c
+	return c
+}
+
+func (w *Wallet) classRunOf(cl *class) classRun {
+	cr := classRun{class: cl, ended: never, current: make([]int32, len(cl.items))}
+	for i := range cl.items {
+		it := &cl.items[i]
+		cr.routes = append(cr.routes, w.route(it.SKU, it.Tier, it.Region, cl.project, cl.storage))
+		cr.current[i] = noLot
+	}
+	if cl.hold != "" {
+		h := w.holds[cl.hold]
+		cr.holdLeft = h.Amount - w.flows[h.Flow].accrued(w.root.At)
+		for _, s := range h.Slices {
+			if s.Lot == OverdraftLot {
+				cr.holdOD += s.Amount
+			}
+		}
+	}
+	return cr
+}
+
+func (w *Wallet) layHolds(c *course) {
+	for _, id := range sortedKeys(w.holds) {
+		h := w.holds[id]
+		if h.Flow != "" {
+			continue
+		}
+		run := holdRun{expiresAt: h.ExpiresAt}
+		for _, s := range h.Slices {
+			run.parts = append(run.parts, holdPart{int32(w.lotByID[s.Lot].index), s.Amount})
+			if s.Lot == OverdraftLot {
+				c.pinnedOD += s.Amount
+			} else {
+				c.pinned += s.Amount
+			}
+		}
+		c.holds = append(c.holds, run)
+	}
+}
+
+// layAgenda schedules everything whose instant is known.
+func (w *Wallet) layAgenda(c *course) {
+	add := func(at int64, kind appointmentKind, index int) {
+		if at > c.at && at != never {
+			c.agenda = append(c.agenda, appointment{at, kind, index})
+		}
+	}
+	for i, l := range w.lots {
+		if !l.Expired {
+			add(l.EffectiveAt, lotBecomesEffective, i)
+			add(l.ExpiresAt, lotExpires, i)
+		}
+	}
+	for i, h := range c.holds {
+		add(h.expiresAt, holdExpires, i)
+	}
+	for i := range c.classes {
+		cr := &c.classes[i]
+		add(cr.until, classEnds, i)
+		for _, at := range cr.stepInstants() {
+			add(at, priceChanges, i)
+		}
+	}
+	for i, b := range w.budgets {
+		if _, next := b.window(c.at); len(w.classes) > 0 || b.Spent != 0 {
+			add(next, budgetWindow, i)
+		}
+	}
+	for _, at := range w.retentionInstants() {
+		add(at, retentionStep, 0)
+	}
+	sortAgenda(c.agenda)
+}
+
+// stepInstants are the instants of the class's scheduled prices.
+func (cl *class) stepInstants() (at []int64) {
+	for i := range cl.items {
+		for _, s := range cl.items[i].Next {
+			at = append(at, s.At)
+		}
+	}
+	return at
+}
+
+// sumRates is the cost of the classes that pay from the lots, for the given
+// nanoseconds, rounded up per item and flow.
+func (c *course) sumRates(dt int64, counts func(*class) bool) credit.Amount {
+	var sum credit.Amount
+	for i := range c.classes {
+		if cr := &c.classes[i]; cr.ended == never && counts(cr.class) {
+			for j := range cr.items {
+				it := &cr.items[j]
+				sum = addSat(sum, mulAmount(credit.Ceil(it.Rate, dt, it.Period), int64(len(it.phases))))
+			}
+		}
+	}
+	return sum
+}

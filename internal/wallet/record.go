@@ -1,0 +1,181 @@
+package wallet
+
+import (
+	"math"
+
+	"github.com/purserhq/purser/internal/credit"
+)
+
+// post writes a posting; its number, instant and the lot's kind are filled in.
+func (w *Wallet) post(p Posting) {
+	p.No, p.At = w.root.NextNo.Posting, w.root.At
+	w.root.NextNo.Posting++
+	if book := w.lotByID[p.Lot]; book != nil {
+		p.LotKind = book.Kind
+	}
+	w.fx.Postings = append(w.fx.Postings, p)
+}
+
+// event writes an event about a subject, with pairs of names and values.
+func (w *Wallet) event(kind, subject string, pairs ...string) {
+	e := Event{No: w.root.NextNo.Event, At: w.root.At, Kind: kind, Subject: subject}
+	if len(pairs) > 0 {
+		e.Data = make(map[string]string, len(pairs)/2)
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		e.Data[pairs[i]] = pairs[i+1]
+	}
+	w.root.NextNo.Event++
+	w.fx.Events = append(w.fx.Events, e)
+}
+
+// charge writes a charge, the postings of its slices and its line of the totals.
+// The slices have left Lot.Left (or a hold) already.
+func (w *Wallet) charge(ch Charge) {
+	ch.No, ch.At = w.root.NextNo.Charge, w.root.At
+	w.root.NextNo.Charge++
+	for _, s := range ch.Slices {
+		ch.Amount += s.Amount
+		kind := PostCharge
+		switch s.Lot {
+		case OverdraftLot:
+			kind = PostOverdraft
+		case OwedLot:
+			kind = PostOwe
+		case OverrunLot:
+			kind = PostOverrun
+		}
+		w.post(Posting{Kind: kind, Lot: s.Lot, SKU: ch.SKU, Amount: s.Amount, Charge: ch.No})
+		if book := w.lotByID[s.Lot]; book != nil {
+			book.Remaining -= s.Amount
+			w.touchLot(book.Lot)
+		}
+	}
+	w.fx.Charges = append(w.fx.Charges, ch)
+	w.total(&ch, ch.counted(ch.From, ch.To), ch.Amount)
+}
+
+// total adds to the hourly totals in the hour of a charge.
+func (w *Wallet) total(ch *Charge, quantity int64, amount credit.Amount) {
+	if quantity == 0 && amount == 0 {
+		return
+	}
+	w.fx.Totals = append(w.fx.Totals, Total{
+		Hour: ch.From - ch.From%hour, Project: ch.Project, User: ch.User, Job: ch.Job,
+		SKU: ch.SKU, Tier: ch.Tier, Region: ch.Region, Unit: ch.Unit, Quantity: quantity, Amount: amount,
+	})
+}
+
+// counted is the quantity for the totals: the quantity of an event, or the
+// micro-unit-seconds of a flow from s to t within an hour, cut so that the parts
+// of an hour add up to the whole.
+func (ch *Charge) counted(s, t int64) int64 {
+	if ch.Flow == "" {
+		return ch.eventCount()
+	}
+	h := s - s%hour
+	return unitSeconds(ch.Quantity, t-h) - unitSeconds(ch.Quantity, s-h)
+}
+
+// eventCount is the quantity of an event for the totals: micro-units, and for
+// what is sold by time its unit-hours or GiB-months in micro-unit-seconds, as
+// flows count. It saturates.
+func (ch *Charge) eventCount() int64 {
+	seconds := map[string]int64{"hour": 3600, "gib_hour": 3600, "gib_month": 720 * 3600}[ch.Unit]
+	if seconds == 0 {
+		return int64(ch.Quantity)
+	}
+	if int64(ch.Quantity) > math.MaxInt64/seconds {
+		return math.MaxInt64
+	}
+	return int64(ch.Quantity) * seconds
+}
+
+// unitSeconds is quantity × dt in micro-unit-seconds, rounded down.
+func unitSeconds(q credit.Quantity, dt int64) int64 {
+	const perSecond = credit.Period(1000) // its divisor is 10^9
+	n, _ := perSecond.DivMod(credit.MulWide(uint64(q), uint64(dt)))
+	return int64(n.Lo)
+}
+
+// chargeItem charges one item of a flow for a window within an hour.
+func (w *Wallet) chargeItem(f *Flow, i int, s, t int64, part handed) {
+	it := &f.Items[i]
+	ch := Charge{
+		Flow: f.ID, Item: i, Hold: f.Hold, SKU: it.SKU, Tier: it.Tier, Region: it.Region,
+		Project: f.Project, User: f.User, Job: f.Job, Key: f.Key, Unit: it.Unit, Quantity: it.Quantity,
+		From: s, To: t, Price: it.Price, Card: it.Card, Version: it.Version, Rate: it.Rate, Period: it.Period,
+		Rem: it.remainder(s - f.Since), Waived: part.rest, Slices: part.slices,
+	}
+	for _, sl := range part.slices {
+		f.Charged += sl.Amount
+		if sl.Lot == OwedLot {
+			f.Owed += sl.Amount
+		}
+	}
+	w.charge(ch)
+}
+
+// refundCharge gives amount of a charge back to its slices, the last one first,
+// or to the lot to. quantity is what is taken off the totals.
+func (w *Wallet) refundCharge(ch *Charge, amount credit.Amount, quantity int64, to string) {
+	rest := amount
+	skip := ch.Refunded // the last slices have been given back already
+	for i := len(ch.Slices) - 1; i >= 0 && rest > 0; i-- {
+		s := ch.Slices[i]
+		gone := min(skip, s.Amount)
+		skip -= gone
+		part := min(rest, s.Amount-gone)
+		rest -= part
+		if part > 0 {
+			w.refundSlice(ch, s.Lot, part, to)
+		}
+	}
+	ch.Refunded += amount
+	w.fx.Refunds = append(w.fx.Refunds, RefundOf{ch.No, ch.Refunded})
+	w.total(ch, -quantity, -amount)
+	w.recordSpending(w.budgetsFor(ch.Project, ch.User, ch.Job, ch.Key), -amount, ch.From)
+	if f := w.flows[ch.Flow]; f != nil {
+		f.Charged -= amount
+		w.dirty.flows[f.ID] = f
+	}
+	w.event(EventRefunded, itoa(ch.No), "amount", amount.String())
+}
+
+// refundSlice books one slice of a refund. What was owed and has been paid since
+// comes back as a claim against the overdraft: it may stand above its limit.
+func (w *Wallet) refundSlice(ch *Charge, lot string, amount credit.Amount, to string) {
+	kind := PostRefund
+	switch lot {
+	case OverrunLot:
+		w.post(Posting{Kind: PostUnOverrun, Lot: lot, SKU: ch.SKU, Amount: amount, Corrects: ch.No})
+		return
+	case OwedLot:
+		if f := w.flows[ch.Flow]; f != nil {
+			f.Owed -= min(f.Owed, amount)
+		}
+		unpaid := min(amount, credit.Max-w.lotByID[OwedLot].Remaining)
+		w.refill(ch, PostUnOwe, OwedLot, unpaid)
+		w.refill(ch, PostUnOverdraw, OverdraftLot, amount-unpaid)
+		return
+	case OverdraftLot:
+		kind = PostUnOverdraw
+	default:
+		if to != "" {
+			lot = to
+		}
+	}
+	w.refill(ch, kind, lot, amount)
+}
+
+// refill returns credits that postings had counted as spent.
+func (w *Wallet) refill(ch *Charge, kind PostingKind, lot string, amount credit.Amount) {
+	if amount == 0 {
+		return
+	}
+	w.post(Posting{Kind: kind, Lot: lot, SKU: ch.SKU, Amount: amount, Corrects: ch.No})
+	l := w.lotByID[lot].Lot
+	l.Remaining += amount
+	w.touchLot(l)
+	w.giveBack(lot, amount)
+}

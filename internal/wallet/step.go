@@ -1,0 +1,312 @@
+package wallet
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/purserhq/purser/internal/credit"
+)
+
+// appointment is a scheduled instant of a course.
+type appointment struct {
+	at    int64
+	kind  appointmentKind
+	index int
+}
+
+type appointmentKind int
+
+const (
+	lotExpires appointmentKind = iota
+	lotBecomesEffective
+	holdExpires
+	classEnds
+	priceChanges
+	budgetWindow
+	retentionStep
+)
+
+// outcome is what an instant did to a course.
+type outcome struct {
+	cuts   map[string]Cut     // how far the lots reached that ran out
+	handed map[handKey]handed // what each item got of the last nanosecond, if it was handed out
+	ended  []ending
+	owing  []string // keys of storage classes that nothing covers any more
+}
+
+type handKey struct {
+	flow string
+	item int
+}
+
+// handed is what one item got of one nanosecond. rest is what nothing covered.
+type handed struct {
+	slices []Slice
+	rest   credit.Amount
+}
+
+type ending struct {
+	class  *class
+	reason string
+}
+
+// Why flows land and end.
+const (
+	ReasonCredits   = "credits"
+	ReasonBudget    = "budget"
+	ReasonMaxCost   = "max_cost"
+	ReasonUntil     = "until"
+	ReasonRetention = "retention"
+	ReasonRequest   = "request"
+	ReasonLease     = "lease"
+)
+
+// spend brings the course to t, the first instant at which something may run
+// out, and ends the classes that nothing covers any more.
+func (c *course) spend(t int64) outcome {
+	var out outcome
+	if c.runsOut(t) {
+		out = c.handOut(t)
+	} else {
+		c.settle(t)
+	}
+	c.assign()
+	c.endUncovered(&out)
+	return out
+}
+
+// runsOut reports whether a lot, a hold or a hard budget runs out at t.
+func (c *course) runsOut(t int64) bool {
+	return slices.ContainsFunc(c.meters, func(m *meter) bool {
+		return m.exact && m.bound == t && (m.kind == lotMeter || m.kind == holdMeter || m.kind == budgetMeter && c.budgets[m.index].Hard)
+	})
+}
+
+// handOut charges the nanosecond that ends at t item by item: by flow start,
+// flow id and item, each taking from its lots in order until they are used up.
+func (c *course) handOut(t int64) outcome {
+	c.settle(t - 1)
+	var ticks []tick
+	for i := range c.classes {
+		cr := &c.classes[i]
+		for j := range cr.items {
+			if cr.ended == never {
+				ticks = cr.items[j].ticks(cr, j, t, ticks)
+			}
+		}
+	}
+	slices.SortFunc(ticks, func(a, b tick) int {
+		return cmp.Or(cmp.Compare(a.owner.start, b.owner.start), strings.Compare(a.owner.id, b.owner.id), cmp.Compare(a.item, b.item))
+	})
+	out := outcome{cuts: map[string]Cut{}, handed: make(map[handKey]handed, len(ticks))}
+	for _, tk := range ticks {
+		out.handed[handKey{tk.owner.id, tk.item}] = c.hand(tk, out.cuts)
+	}
+	c.at = t
+	return out
+}
+
+// hand charges one tick.
+func (c *course) hand(tk tick, cuts map[string]Cut) handed {
+	allowed := tk.amount
+	for _, b := range tk.class.budgets {
+		if c.budgets[b].Hard && !tk.class.storage {
+			allowed = min(allowed, max(0, c.budgets[b].left))
+		}
+	}
+	var h handed
+	need := allowed
+	if tk.class.hold != "" {
+		part := min(need, tk.class.holdLeft)
+		tk.class.holdLeft -= part
+		h.slices = []Slice{{"", part}}
+		need -= part
+	} else {
+		for _, i := range tk.class.routes[tk.item] {
+			l := &c.lots[i]
+			if need == 0 {
+				break
+			}
+			if !l.usable() {
+				continue
+			}
+			part := min(l.left, need)
+			l.left -= part
+			need -= part
+			h.slices = append(h.slices, Slice{l.id, part})
+			if l.left == 0 {
+				cuts[l.id] = Cut{tk.owner.start, tk.owner.id, tk.item, part}
+			}
+		}
+	}
+	for _, b := range tk.class.budgets {
+		c.budgets[b].left -= allowed - need
+	}
+	h.rest = need + tk.amount - allowed
+	return h
+}
+
+// endUncovered ends the classes that nothing covers any more, and names the
+// storage classes of which that is true.
+func (c *course) endUncovered(out *outcome) {
+	for i := range c.classes {
+		cr := &c.classes[i]
+		if cr.ended != never {
+			continue
+		}
+		switch reason := c.uncovered(cr); {
+		case reason == "":
+		case reason == ReasonRetention:
+			out.owing = append(out.owing, cr.key)
+		default:
+			cr.ended = c.at
+			out.ended = append(out.ended, ending{cr.class, reason})
+		}
+	}
+}
+
+// uncovered says why a class cannot go on, or "".
+func (c *course) uncovered(cr *classRun) string {
+	if !cr.storage {
+		for _, b := range cr.budgets {
+			if c.budgets[b].Hard && c.budgets[b].left <= 0 {
+				return ReasonBudget
+			}
+		}
+	}
+	for j := range cr.items {
+		switch {
+		case cr.items[j].Rate == 0:
+		case cr.hold != "" && cr.holdLeft <= 0:
+			return ReasonMaxCost
+		case cr.hold == "" && cr.current[j] == noLot:
+			return ReasonCredits
+		case cr.hold == "" && c.lots[cr.current[j]].kind == owed:
+			return ReasonRetention
+		}
+	}
+	return ""
+}
+
+// pass does what is scheduled at the course's instant.
+func (c *course) pass(out *outcome) {
+	kept := c.agenda
+	for len(kept) > 0 && kept[0].at <= c.at {
+		kept = kept[1:]
+	}
+	due := c.agenda[:len(c.agenda)-len(kept)]
+	c.agenda = kept
+	for _, a := range due {
+		switch a.kind {
+		case lotExpires:
+			l := &c.lots[a.index]
+			l.left, l.open, l.gone = 0, false, true
+		case lotBecomesEffective:
+			l := &c.lots[a.index]
+			l.open = !l.frozen && !l.gone
+		case holdExpires:
+			c.returnHold(c.holds[a.index])
+		case classEnds:
+			if cr := &c.classes[a.index]; cr.ended == never {
+				cr.ended = c.at
+				out.ended = append(out.ended, ending{cr.class, ReasonUntil})
+			}
+		case priceChanges:
+			c.reprice(a.index)
+		case budgetWindow:
+			c.rollBudget(a.index)
+		}
+	}
+	c.assign()
+	c.endUncovered(out)
+}
+
+func (c *course) returnHold(h holdRun) {
+	for _, p := range h.parts {
+		l := &c.lots[p.lot]
+		if l.kind == overdraft {
+			c.pinnedOD -= p.amount
+		} else {
+			c.pinned -= p.amount
+		}
+		if !l.gone {
+			l.left += p.amount
+		}
+	}
+}
+
+// reprice moves a class on to its scheduled prices: every phase becomes the
+// remainder at this instant.
+func (c *course) reprice(index int) {
+	cr := &c.classes[index]
+	if cr.ended != never {
+		return
+	}
+	next := *cr.class
+	next.items = slices.Clone(next.items)
+	for j := range next.items {
+		ci := &next.items[j]
+		ci.advanceTo(c.at)
+		for len(ci.Next) > 0 && ci.Next[0].At <= c.at {
+			ci.Rate, ci.Next = ci.Next[0].Rate, ci.Next[1:]
+		}
+	}
+	cr.class = &next
+}
+
+// advanceTo makes t the epoch of the item.
+func (ci *classItem) advanceTo(t int64) {
+	_, x := ci.Period.DivMod(credit.MulWide(uint64(ci.Rate), uint64(t-ci.epoch)))
+	d := ci.Period.Divisor()
+	ci.epoch, ci.phases = t, slices.Clone(ci.phases)
+	for i := range ci.phases {
+		p := ci.phases[i].p.Add(x)
+		if !p.Less(d) {
+			p = p.Sub(d)
+		}
+		ci.phases[i].p = p
+	}
+	slices.SortFunc(ci.phases, comparePhases)
+}
+
+func (c *course) rollBudget(index int) {
+	b := &c.budgets[index]
+	b.Spent = b.Amount - b.left
+	b.roll(c.at)
+	b.left = b.Amount - b.Spent
+	_, next := b.window(c.at)
+	c.schedule(appointment{next, budgetWindow, index})
+}
+
+// schedule puts an appointment into the agenda.
+func (c *course) schedule(a appointment) {
+	if a.at == never || a.at == 0 {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(c.agenda, a, func(x, y appointment) int {
+		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.kind, y.kind), cmp.Compare(x.index, y.index))
+	})
+	c.agenda = slices.Insert(slices.Clip(c.agenda), i, a)
+}
+
+// balance is what the wallet holds at the course's instant (SEMANTICS 5).
+func (c *course) balance() credit.Amount {
+	sum, used := c.pinned, c.policy.Overdraft-c.pinnedOD
+	for i := range c.classes {
+		cr := &c.classes[i]
+		if cr.hold != "" && cr.ended == never {
+			od := min(cr.holdOD, cr.holdLeft)
+			sum, used = addSat(sum, cr.holdLeft-od), used-od
+		}
+	}
+	for i := range c.lots {
+		switch l := &c.lots[i]; {
+		case l.kind == overdraft:
+			used -= l.left
+		case l.kind != owed && !l.gone && l.effectiveAt <= c.at:
+			sum = addSat(sum, l.left)
+		}
+	}
+	return sum - used
+}

@@ -1,0 +1,226 @@
+package wallet
+
+import (
+	"slices"
+
+	"github.com/purserhq/purser/internal/credit"
+)
+
+// View answers questions about a wallet as it was at an instant and will be if
+// no command comes. It never changes, so any number of readers may share it.
+type View struct {
+	At   int64
+	root Root
+	c    *course
+	p    *plan
+	lots []Lot
+}
+
+// Balance is what a wallet holds at an instant (SEMANTICS 5). LandingAt and
+// EmptyAt are 0 when nothing runs or nothing will run out.
+type Balance struct {
+	At        int64
+	Balance   credit.Amount
+	Held      credit.Amount
+	Frozen    credit.Amount
+	Overdraft credit.Amount
+	Available credit.Amount
+	Leased    credit.Amount
+	Owed      credit.Amount
+	BurnRate  credit.Amount // per hour, rounded up
+	LandingAt int64
+	EmptyAt   int64
+}
+
+// View makes a view of the wallet's present state.
+func (w *Wallet) View() *View {
+	c := w.buildCourse()
+	v := &View{At: w.root.At, root: w.root, c: c, p: c.planned()}
+	for _, l := range w.lots {
+		v.lots = append(v.lots, *l)
+	}
+	return v
+}
+
+// Policy returns the wallet's policy.
+func (v *View) Policy() Policy { return v.root.Policy }
+
+// at is the course at an instant not before the view.
+func (v *View) at(t int64) *course {
+	run := v.c.clone()
+	for {
+		next := run.next(t)
+		if next == never {
+			run.settle(t)
+			return run
+		}
+		out := run.spend(next)
+		run.pass(&out)
+	}
+}
+
+// Balance is exact at every instant from the view's on.
+func (v *View) Balance(t int64) Balance {
+	c := v.at(max(t, v.At))
+	b := Balance{
+		At: c.at, Balance: c.balance(), Overdraft: v.root.Policy.Overdraft, Leased: c.leased(nil),
+		BurnRate: c.sumRates(hour, func(*class) bool { return true }),
+	}
+	b.Held = addSat(c.pinned, c.pinnedOD)
+	for i := range c.classes {
+		if cr := &c.classes[i]; cr.hold != "" && cr.ended == never {
+			b.Held = addSat(b.Held, cr.holdLeft)
+		}
+	}
+	for i := range c.lots {
+		switch l := &c.lots[i]; {
+		case l.kind == owed:
+			b.Owed = credit.Max - l.left
+		case l.frozen && !l.gone && l.effectiveAt <= c.at:
+			b.Frozen = addSat(b.Frozen, l.left)
+		}
+	}
+	b.Available = b.Balance - b.Held - b.Frozen + b.Overdraft
+	if v.p.emptyAt != never && v.p.emptyAt > c.at {
+		b.EmptyAt = v.p.emptyAt
+		if v.p.landsAt != never {
+			b.LandingAt = v.p.landsAt
+		}
+	}
+	return b
+}
+
+// Lots are the ordinary lots in burn-down order as they will be at t.
+func (v *View) Lots(t int64) []Lot {
+	c := v.at(max(t, v.At))
+	var out []Lot
+	for i, l := range v.lots {
+		if l.Kind.isOwn() {
+			continue
+		}
+		run := c.lots[i]
+		l.Left, l.Expired = run.left, run.gone
+		out = append(out, l)
+	}
+	return out
+}
+
+// StopAt says when a running flow will be stopped and why; 0 if it will not.
+func (v *View) StopAt(f *Flow) (int64, string) {
+	for i := range v.c.classes {
+		cr := &v.c.classes[i]
+		if cr.class.has(f) {
+			s := v.p.stops[cr.key]
+			return s.at, s.reason
+		}
+	}
+	return 0, ""
+}
+
+// has reports whether the flow is in the class.
+func (cl *class) has(f *Flow) bool {
+	if len(cl.items) != len(f.Items) || cl.project != f.Project || cl.hold != f.Hold || cl.until != f.Until {
+		return false
+	}
+	for i := range cl.items {
+		if a, b := &cl.items[i], &f.Items[i]; a.SKU != b.SKU || a.Tier != b.Tier || a.Region != b.Region || a.Rate != b.Rate {
+			return false
+		}
+	}
+	return slices.ContainsFunc(cl.flows, func(m *member) bool { return m.id == f.ID })
+}
+
+// Accrued is what a running flow has used up to t and not been charged for.
+func (v *View) Accrued(f *Flow, t int64) credit.Amount {
+	var sum credit.Amount
+	for i := range f.Items {
+		sum = addSat(sum, v.AccruedItem(f, i, f.SettledAt, t))
+	}
+	return sum
+}
+
+// AccruedItem is what one item of a running flow used from s to t, as far as it
+// has not been charged for.
+func (v *View) AccruedItem(f *Flow, item int, s, t int64) credit.Amount {
+	if f.Status.Ended() {
+		return 0
+	}
+	if stop, _ := v.StopAt(f); stop != 0 {
+		t = min(t, stop)
+	}
+	return f.amount(item, max(s, f.SettledAt), t)
+}
+
+// Class is running items that burn alike: from Since on, Count items at Rate
+// each have Remainder in all. What they took after dt nanoseconds is the whole
+// part of (Rate*Count*dt + Remainder) / Divisor, exact for Count 1.
+type Class struct {
+	Rate      credit.Rate
+	Divisor   credit.Wide
+	Since     int64
+	Remainder credit.Wide
+	Count     int
+}
+
+// maxTicking is how many items a view lists one by one.
+const maxTicking = 100
+
+// Classes are the running items at t, so that a reader can let the balance tick
+// by itself: one by one up to a hundred items, summed by class beyond.
+func (v *View) Classes(t int64) (out []Class) {
+	c := v.at(max(t, v.At))
+	items := 0
+	for i := range c.classes {
+		items += len(c.classes[i].items) * len(c.classes[i].flows)
+	}
+	for i := range c.classes {
+		cr := &c.classes[i]
+		if cr.ended != never {
+			continue
+		}
+		for j := range cr.items {
+			out = append(out, cr.items[j].ticking(c.at, items <= maxTicking)...)
+		}
+	}
+	return out
+}
+
+func (ci *classItem) ticking(at int64, single bool) (out []Class) {
+	if ci.Rate == 0 {
+		return nil
+	}
+	now := *ci
+	now.advanceTo(at)
+	sum := Class{Rate: ci.Rate, Divisor: ci.Period.Divisor(), Since: at}
+	for _, p := range now.phases {
+		if single {
+			one := sum
+			one.Remainder, one.Count = p.p, 1
+			out = append(out, one)
+		}
+		sum.Remainder, sum.Count = sum.Remainder.Add(p.p), sum.Count+1
+	}
+	if single {
+		return out
+	}
+	return []Class{sum}
+}
+
+// Projection is the future if no command comes.
+type Projection struct {
+	EmptyAt   int64 // 0: never
+	LandingAt int64
+	Lots      []LotUse
+}
+
+// Projection says when the wallet is empty and in which order lots are used.
+func (v *View) Projection() Projection {
+	p := Projection{Lots: v.p.lots}
+	if v.p.emptyAt != never {
+		p.EmptyAt = v.p.emptyAt
+	}
+	if v.p.landsAt != never {
+		p.LandingAt = v.p.landsAt
+	}
+	return p
+}
