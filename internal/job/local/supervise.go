@@ -18,6 +18,7 @@ import (
 const (
 	killLimit   = 10 * time.Second // after it the end is reported, though the kernel has not yet let go of a killed process
 	outputLimit = 2 * time.Second  // for the rest of the output, once all writers are dead
+	leaveLimit  = time.Second      // for the acknowledgement, when the supervisor was told to end
 	huntEvery   = 10 * time.Millisecond
 )
 
@@ -39,10 +40,11 @@ type supervisor struct {
 	children chan os.Signal // some child ended
 	told     chan os.Signal // the supervisor itself is to end
 
-	main   int           // pid of the command; its session and process group too; 0 if it does not run
-	dead   chan struct{} // closed when the command was waited for
-	killed bool
-	end    job.Report // what the end will say, as far as it is known
+	main    int           // pid of the command; its session and process group too; 0 if it does not run
+	dead    chan struct{} // closed when the command was waited for
+	killed  bool
+	leaving bool       // told to end
+	end     job.Report // what the end will say, as far as it is known
 }
 
 // Supervise is the hidden command `purser supervise DIR`: it runs the job
@@ -166,6 +168,7 @@ func (s *supervisor) awaitGo() bool {
 				return true
 			}
 		case <-s.told:
+			s.leaving = true
 			s.end.Killed = job.ReasonShutdown
 			return false
 		case <-limit:

@@ -23,6 +23,7 @@ func (s *supervisor) watch() {
 		case <-s.children:
 			s.reap()
 		case <-s.told:
+			s.leaving = true
 			s.course.stop(s.clock.now(), job.ReasonShutdown)
 		}
 	}
@@ -146,9 +147,14 @@ func (s *supervisor) record() {
 }
 
 // awaitAck waits until a server has taken the end in. If none does for long,
-// the end is on disk for the next one.
+// the end is on disk for the next one. A machine that shuts down does not wait
+// for us.
 func (s *supervisor) awaitAck() {
-	limit := time.After(s.plan.Linger)
+	linger := s.plan.Linger
+	if s.leaving {
+		linger = min(linger, leaveLimit)
+	}
+	limit := time.After(linger)
 	for {
 		select {
 		case n := <-s.line.news:
