@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 )
@@ -22,6 +23,15 @@ func (k LotKind) DefaultPriority() int {
 	default:
 		return 50
 	}
+}
+
+// DefaultExpiry is when a lot of a kind that can be used from an instant on
+// expires if nobody says: purchased credits after five years, others never (0).
+func (k LotKind) DefaultExpiry(effectiveAt int64) int64 {
+	if k != Purchased {
+		return 0
+	}
+	return time.Unix(0, effectiveAt).UTC().AddDate(5, 0, 0).UnixNano()
 }
 
 // IsGrantable reports whether credits can be granted under this kind.
