@@ -28,6 +28,7 @@ func (w *writer) attempt(units []*unit) tried {
 		return tried{len(units), w.refusal("begin", err), nobody}
 	}
 	b := &batch{db: w.db, conn: w.conn, members: map[any]Member{}}
+	w.open = b
 	ran := 0
 	for ran < len(units) && (ran == 0 || watch.elapsed() < maxSpan) {
 		u := units[ran]
@@ -42,6 +43,7 @@ func (w *writer) attempt(units []*unit) tried {
 		b.undo()
 		return tried{ran, w.refusal("commit", err), some}
 	}
+	w.open = nil
 	b.tell(units[:ran])
 	w.committed(Commit{Units: ran, Waiting: w.depth(), ExecNs: executed, CommitNs: watch.elapsed() - executed})
 	return tried{ran: ran}

@@ -55,9 +55,13 @@ func writeForEver(url string) error {
 // acknowledged, and the next one opens the database at once.
 func TestKilledInTheMiddle(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "purser.db")
+	rounds := 5
+	if os.Getenv("PURSER_SOAK") != "" {
+		rounds = 100
+	}
 	acknowledged := map[int]bool{}
-	for round := range 5 {
-		for _, no := range killed(t, url, round*1_000_000, 300+round*211) {
+	for round := range rounds {
+		for _, no := range killed(t, url, round*1_000_000, 300+round*211%2000) {
 			acknowledged[no] = true
 		}
 		d := open(t, Config{URL: url})
@@ -69,7 +73,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		}
 		closed(t, d)
 	}
-	t.Logf("%d units were acknowledged in 5 rounds", len(acknowledged))
+	t.Logf("%d units were acknowledged in %d rounds, and none is lost", len(acknowledged), rounds)
 }
 
 // killed runs the child, kills it after so many answers, and returns all answers.

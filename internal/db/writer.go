@@ -32,6 +32,7 @@ type writer struct {
 	ended    chan struct{}
 
 	running []*unit // what the writer has taken and not answered
+	open    *batch  // the batch in which they run, while it can be undone
 }
 
 // unit is one call of Update.
@@ -184,7 +185,9 @@ func (w *writer) refuse(err error) {
 func (w *writer) deserted() {
 	why := fault.New(fault.Unavailable, "the server stopped writing after an internal error; it needs a restart")
 	w.db.fail(why, fmt.Errorf("a unit of work ended the writer's goroutine"))
-	w.conn.rollback()
+	if w.open != nil {
+		w.open.undo()
+	}
 	w.refuse(why)
 	go w.loop()
 }

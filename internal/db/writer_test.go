@@ -373,11 +373,16 @@ func TestCloseAnswersEveryone(t *testing.T) {
 
 func TestAUnitThatEndsTheWritersGoroutine(t *testing.T) {
 	d := open(t, Config{})
-	errs := together(t, d, inserting(1), func(tx *Tx) error { runtime.Goexit(); return nil }, inserting(2))
+	var done []string
+	join := tallies(&done, func(*Tx, int) error { return nil })
+	errs := together(t, d, inserting(1), func(tx *Tx) error { join(tx); runtime.Goexit(); return nil }, inserting(2))
 	for i, err := range errs {
 		if !fault.Is(err, fault.Unavailable) {
 			t.Errorf("unit %d: %v", i, err)
 		}
+	}
+	if !slices.Equal(done, []string{"1 false"}) {
+		t.Errorf("the member was told %q", done)
 	}
 	<-d.Failed()
 	if err := d.Update(t.Context(), inserting(3)); !fault.Is(err, fault.Unavailable) {

@@ -1,0 +1,162 @@
+package house
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrow says that a package may import another one, and why. A name that ends in
+// /... stands for all packages below it too.
+type arrow struct{ from, to, why string }
+
+// Our packages. What is not here is not allowed.
+var arrows = []arrow{
+	{"cmd/purser", "internal/cli", "main only hands over to the commands"},
+
+	{"internal/app", "internal/...", "the wiring knows every room"},
+	{"internal/app", "api", "its own client asks the server whether it is there"},
+	{"internal/sim", "internal/...", "the simulation runs the whole program"},
+	{"internal/sim", "api", "the simulation speaks to it as its clients do"},
+
+	{"internal/cli", "api", "the commands are clients like any other"},
+	{"internal/cli", "internal/app", "serve, demo and supervise start the program itself"},
+
+	{"internal/server", "api", "what crosses HTTP is defined there"},
+	{"internal/server", "internal/credit", "amounts become text and back"},
+	{"internal/server", "internal/db", "an HTTP request opens the unit of work"},
+	{"internal/server", "internal/fault", "faults become problems"},
+	{"internal/server", "internal/job", "requests about jobs"},
+	{"internal/server", "internal/ledger", "requests about the books"},
+	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
+	{"internal/server", "internal/price", "requests about prices"},
+	{"internal/server", "internal/usage", "requests about usage"},
+	{"internal/server", "internal/wallet", "the commands and the views of wallets"},
+
+	{"internal/job/local", "internal/job", "an executor fulfils what job asks of one"},
+	{"internal/job/local", "internal/fault", "its refusals are for the user"},
+	{"internal/job/simulated", "internal/job", "an executor fulfils what job asks of one"},
+	{"internal/job/simulated", "internal/fault", "its refusals are for the user"},
+	{"internal/job/simulated", "internal/db", "its jobs run in the test clock's time"},
+
+	{"internal/job", "internal/ledger", "a job's flow and hold stand in the books"},
+	{"internal/job", "internal/price", "a job's resources have a rate"},
+	{"internal/job", "internal/org", "a job belongs to a workspace"},
+	{"internal/job", "internal/wallet", "the commands it gives and the effects it obeys"},
+	{"internal/job", "internal/db", "its rows share the unit of work"},
+	{"internal/job", "internal/credit", "amounts and quantities"},
+	{"internal/job", "internal/fault", "refusals"},
+
+	{"internal/usage", "internal/ledger", "an event becomes a charge"},
+	{"internal/usage", "internal/price", "an event is priced by its instant"},
+	{"internal/usage", "internal/wallet", "the commands that it gives"},
+	{"internal/usage", "internal/db", "its rows share the unit of work"},
+	{"internal/usage", "internal/credit", "amounts and quantities"},
+	{"internal/usage", "internal/fault", "verdicts"},
+
+	{"internal/org", "internal/ledger", "a workspace comes with its wallet"},
+	{"internal/org", "internal/wallet", "the policy of a wallet"},
+	{"internal/org", "internal/db", "its rows share the unit of work"},
+	{"internal/org", "internal/credit", "the amounts of a policy"},
+	{"internal/org", "internal/fault", "refusals"},
+
+	{"internal/price", "internal/wallet", "a quote is an item of a flow or a line of a charge"},
+	{"internal/price", "internal/db", "rate cards are rows"},
+	{"internal/price", "internal/credit", "exact prices"},
+	{"internal/price", "internal/fault", "refusals"},
+
+	{"internal/ledger", "internal/wallet", "the engine decides, the books keep it"},
+	{"internal/ledger", "internal/db", "rows and units of work"},
+	{"internal/ledger", "internal/credit", "amounts"},
+	{"internal/ledger", "internal/fault", "refusals"},
+
+	{"internal/wallet", "internal/credit", "exact arithmetic"},
+	{"internal/wallet", "internal/fault", "refusals carry their numbers"},
+
+	{"internal/db", "internal/fault", "a full disk is told to the operator"},
+}
+
+// Foreign packages, each where it is at home.
+var foreign = []arrow{
+	{"internal/db", "modernc.org/sqlite/...", "the embedded database, without C"},
+	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
+	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
+	{"internal/cli", "github.com/spf13/cobra/...", "commands, help and completion"},
+	{"internal/cli", "github.com/spf13/pflag", "the flags of those commands"},
+	{"internal/cli", "golang.org/x/term", "whether a person is watching, and how wide the window is"},
+	{"internal/cli", "golang.org/x/sys/unix", "signals and terminals"},
+	{"internal/app", "golang.org/x/sys/unix", "starting and joining processes"},
+	{"internal/job/local", "golang.org/x/sys/unix", "process groups, subreaper, boot-time clock"},
+}
+
+// Tests may import what they need; the program goes by the table.
+func TestImportsGoByTheTable(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.isTest() {
+			continue
+		}
+		for _, spec := range s.file.Imports {
+			path, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !mayImport(s.dir(), path) {
+				t.Errorf("%s:%d: %s → %s is no arrow of the table in test/house/imports_test.go",
+					s.path, s.line(spec.Pos()), s.dir(), strings.TrimPrefix(path, module+"/"))
+			}
+		}
+	}
+}
+
+func mayImport(from, path string) bool {
+	if ours, ok := strings.CutPrefix(path, module+"/"); ok {
+		return has(arrows, from, ours)
+	}
+	standard := !strings.Contains(strings.Split(path, "/")[0], ".")
+	return standard || has(foreign, from, path)
+}
+
+func has(table []arrow, from, to string) bool {
+	for _, a := range table {
+		if a.from == from && covers(a.to, to) {
+			return true
+		}
+	}
+	return false
+}
+
+func covers(pattern, path string) bool {
+	above, tree := strings.CutSuffix(pattern, "/...")
+	return path == above || tree && strings.HasPrefix(path, above+"/")
+}
+
+func TestEveryArrowHasAReasonAndStandsOnce(t *testing.T) {
+	seen := map[arrow]bool{}
+	for _, a := range append(append([]arrow{}, arrows...), foreign...) {
+		key := arrow{from: a.from, to: a.to}
+		if a.why == "" || seen[key] {
+			t.Errorf("%s → %s has no reason or stands twice", a.from, a.to)
+		}
+		seen[key] = true
+	}
+}
+
+func TestTheTableRefuses(t *testing.T) {
+	for _, no := range []arrow{
+		{"internal/wallet", module + "/internal/db", "the engine is pure"},
+		{"internal/credit", module + "/internal/wallet", "arithmetic knows no wallet"},
+		{"internal/ledger", module + "/internal/job", "the books do not know who runs work"},
+		{"internal/cli", module + "/internal/ledger", "commands go through the API"},
+		{"api", module + "/internal/credit", "clients can import api alone"},
+		{"internal/price", module + "/internal/ledger", "prices are asked, they ask nobody"},
+		{"internal/ledger", "modernc.org/sqlite", "the driver stays in db"},
+		{"internal/job", "github.com/danielgtaylor/huma/v2", "HTTP stays in server"},
+	} {
+		if mayImport(no.from, no.to) {
+			t.Errorf("%s may import %s, though %s", no.from, no.to, no.why)
+		}
+	}
+	if !mayImport("internal/app", module+"/internal/job/local") || !mayImport("internal/credit", "math/bits") {
+		t.Error("what is allowed is refused")
+	}
+}
