@@ -58,6 +58,16 @@ func (w *Wallet) spread() int64 {
 // WakeAt is when something is due next: 0 if nothing is. Leases are watched by
 // whoever renews them.
 func (w *Wallet) WakeAt() int64 {
+	due, closing := w.DueAt(), w.nextClose()
+	if due == 0 || closing != 0 && closing < due {
+		return closing
+	}
+	return due
+}
+
+// DueAt is when time by itself brings something next, the hourly close aside; 0
+// if it brings nothing.
+func (w *Wallet) DueAt() int64 {
 	c := w.buildCourse()
 	next := int64(never)
 	if len(c.agenda) > 0 {
@@ -65,9 +75,6 @@ func (w *Wallet) WakeAt() int64 {
 	}
 	if len(w.classes) > 0 {
 		next = min(next, c.clone().next(never-1), c.nextSignal(w.root.Fired))
-	}
-	if due := w.nextClose(); due != 0 {
-		next = min(next, due)
 	}
 	if next == never {
 		return 0
