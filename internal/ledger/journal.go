@@ -1,0 +1,231 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+)
+
+// Entry is a line of the journal: an accepted command, and, if it came with an
+// idempotency key, the digest of the request and the answer it was given. An
+// entry of kind "request" holds an answer only.
+type Entry struct {
+	No      int64
+	At      int64
+	Kind    string
+	Command string // canonical JSON
+	Route   string
+	Key     string
+	Digest  string
+	Status  int
+	Answer  string
+	Hash    string
+}
+
+// request is the kind of an entry that was written for its answer alone.
+const request = "request"
+
+// Request is what came with an idempotency key. The key counts within its route
+// and wallet; without a workspace, within the organization; without either,
+// within the installation.
+type Request struct {
+	Organization string
+	Workspace    string
+	Route        string
+	Key          string // "" for a request that may be done again
+	Body         []byte
+}
+
+// Answer is what a request was answered.
+type Answer struct {
+	Status   int
+	Body     []byte // JSON
+	Replayed bool   // the answer of the first request with this key
+}
+
+// key names an idempotency key.
+type key struct {
+	ID
+	route, key string
+}
+
+// journal appends a command to the wallet's journal.
+func (s *set) journal(b *book, at int64, command any) error {
+	kind, text, err := encodeCommand(command)
+	if err != nil {
+		return err
+	}
+	s.enter(b, &Entry{At: at, Kind: kind, Command: text})
+	return nil
+}
+
+func (s *set) enter(b *book, e *Entry) {
+	e.No = b.nextEntry
+	b.nextEntry++
+	b.entries = append(b.entries, e)
+	s.touch(b)
+}
+
+// Once answers a request: it runs do, and keeps its answer in the journal beside
+// what it did, or gives the answer that an earlier request with the same key
+// got. The same key with another body is refused with idempotency_mismatch. Only
+// successes are kept: after an error the key may be used again.
+func (l *Ledger) Once(tx *db.Tx, r Request, do func() (status int, answer any, err error)) (Answer, error) {
+	if r.Key == "" {
+		return run(do)
+	}
+	s, id := l.set(tx), ID{r.Organization, r.Workspace}
+	name, digest := key{id, r.Route, r.Key}, bodyDigest(r.Body)
+	earlier, err := s.answered(tx, name)
+	if err != nil {
+		return Answer{}, err
+	}
+	if earlier != nil {
+		if earlier.Digest != digest {
+			return Answer{}, fault.New(fault.Invalid, "the idempotency key %q was used with another body: use a new key for a new request", r.Key).
+				WithCode("idempotency_mismatch")
+		}
+		return Answer{earlier.Status, []byte(earlier.Answer), true}, nil
+	}
+	before := s.entriesOf(id)
+	answer, err := run(do)
+	if err != nil {
+		return Answer{}, err
+	}
+	tx.Touch()
+	return answer, s.keep(tx, name, digest, answer, before)
+}
+
+func run(do func() (int, any, error)) (Answer, error) {
+	status, answer, err := do()
+	if err != nil {
+		return Answer{}, err
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return Answer{}, fmt.Errorf("encode the answer: %w", err)
+	}
+	return Answer{Status: status, Body: body}, nil
+}
+
+// answered finds the entry that holds the answer for a key.
+func (s *set) answered(tx *db.Tx, k key) (*Entry, error) {
+	if e := s.keys[k]; e != nil {
+		return e, nil
+	}
+	e, found, err := one(tx, func(r scanner) (*Entry, error) {
+		var e Entry
+		return &e, r.Scan(&e.Digest, &e.Status, &e.Answer)
+	}, `SELECT digest, status, answer FROM journal`+inWallet+` AND route = $3 AND key = $4`, k.Organization, k.Workspace, k.route, k.key)
+	if err != nil || !found {
+		return nil, wrapped("look up an idempotency key", err)
+	}
+	return e, nil
+}
+
+// entriesOf is how many entries of the wallet this batch has to write.
+func (s *set) entriesOf(id ID) int {
+	if b := s.ledger.shelf.get(id); b != nil {
+		return len(b.entries)
+	}
+	return 0
+}
+
+// keep puts an answer on the last entry that was made for it, or on one of its
+// own.
+func (s *set) keep(tx *db.Tx, k key, digest string, answer Answer, before int) error {
+	b, err := s.bookOf(tx, k.ID)
+	if err != nil {
+		return err
+	}
+	if len(b.entries) == before || b.wallet == nil {
+		s.enter(b, &Entry{At: tx.Now(), Kind: request})
+	}
+	e := b.entries[len(b.entries)-1]
+	e.Route, e.Key, e.Digest, e.Status, e.Answer = k.route, k.key, digest, answer.Status, string(answer.Body)
+	s.keys[k] = e
+	return nil
+}
+
+// bookOf is the wallet, or the journal of requests to an organization or to the
+// installation, which has no wallet.
+func (s *set) bookOf(tx *db.Tx, id ID) (*book, error) {
+	if id.Workspace != "" {
+		return s.open(tx, id)
+	}
+	for _, b := range s.touched {
+		if b.ID == id {
+			return b, nil
+		}
+	}
+	b, hash := newBook(id), ""
+	e, found, err := one(tx, func(r scanner) (e Entry, err error) { return e, r.Scan(&e.No, &hash) },
+		`SELECT no, hash FROM journal`+inWallet+` ORDER BY no DESC LIMIT 1`, id.Organization, id.Workspace)
+	if err != nil {
+		return nil, wrapped("read the last request", err)
+	}
+	if found {
+		if b.entryHead, err = parseDigest(hash); err != nil {
+			return nil, err
+		}
+	}
+	b.nextEntry = e.No + 1
+	return b, nil
+}
+
+// wrapped adds what we were doing to an error, if there is one.
+func wrapped(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// bodyDigest is the digest of a request's body: of its canonical JSON, so that
+// neither blanks, nor the order of members, nor 12.50 for 12.5 make a difference;
+// of its bytes if it is not JSON.
+func bodyDigest(body []byte) string {
+	if text, err := canonical(body); err == nil {
+		body = text
+	}
+	return digest(sha256.Sum256(body)).String()
+}
+
+func canonical(body []byte) ([]byte, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more behind the JSON")
+	}
+	return json.Marshal(normal(value))
+}
+
+// normal brings the numbers of a value into one form.
+func normal(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for name := range v {
+			v[name] = normal(v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = normal(v[i])
+		}
+	case json.Number:
+		if text := v.String(); strings.Contains(text, ".") && !strings.ContainsAny(text, "eE") {
+			return json.Number(strings.TrimSuffix(strings.TrimRight(text, "0"), "."))
+		}
+	}
+	return value
+}

@@ -1,0 +1,279 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// The keeper's limits.
+const (
+	keepBatch  = 16          // wallets that one unit of work lets time pass in
+	dueBatch   = 256         // wallets or leases that are looked up at a time
+	closeFlows = 500         // flows that one Close charges
+	retryAfter = time.Second // when something due could not be done
+	courtesy   = 10 * time.Second
+)
+
+// keeper knows when something is due next.
+type keeper struct {
+	next  atomic.Int64  // what the loop sleeps for; never is no sleep to wake from
+	alarm chan struct{} // something is due sooner
+	seal  sweep
+	calm  atomic.Int64 // leases do not lapse before: their holders reconnect
+}
+
+const never = math.MaxInt64
+
+func newKeeper() *keeper {
+	k := &keeper{alarm: make(chan struct{}, 1)}
+	k.next.Store(never)
+	return k
+}
+
+// earlier is the earlier of two instants, where 0 is none.
+func earlier(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// ring wakes the loop if it would sleep too long.
+func (k *keeper) ring(due int64) {
+	if due == 0 || due >= k.next.Load() {
+		return
+	}
+	select {
+	case k.alarm <- struct{}{}:
+	default:
+	}
+}
+
+// Keep acts at every instant that the books have computed, until ctx ends: it
+// lets time pass in wallets in which something is due, closes what lapsed leases
+// left running, charges flows every hour, and seals the chains. It goes by the
+// machine's clock; with a test clock call [Ledger.RunDue].
+//
+// After a start it leaves holders of leases a little time to come back: while
+// nobody listened they could not renew.
+func (l *Ledger) Keep(ctx context.Context) error {
+	l.keeper.calm.Store(l.db.Clock().Now() + int64(courtesy))
+	defer l.keeper.calm.Store(0)
+	for {
+		if err := l.keepOnce(ctx); ctx.Err() != nil {
+			return nil
+		} else if l.db.Err() != nil {
+			return l.db.Err()
+		} else if err != nil {
+			l.log.Error("the keeper could not do what is due; it tries again", "error", err)
+			l.keeper.sleep(ctx, retryAfter)
+		}
+	}
+}
+
+// keepOnce does what is due, and sleeps until something is.
+func (l *Ledger) keepOnce(ctx context.Context) error {
+	if err := l.RunDue(ctx); err != nil {
+		return err
+	}
+	k := l.keeper
+	k.next.Store(never) // from here on a commit rings
+	next, err := l.NextAt(ctx)
+	if err != nil {
+		return err
+	}
+	if next == 0 {
+		next = never
+	}
+	k.next.Store(next)
+	k.sleep(ctx, time.Duration(max(0, next-l.db.Clock().Now())))
+	return nil
+}
+
+func (k *keeper) sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-k.alarm:
+	case <-ctx.Done():
+	}
+}
+
+// NextAt is the instant at which something is due next; 0 if nothing is. It may
+// lie in the past.
+func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
+	err = l.db.View(ctx, func(tx *db.Tx) error {
+		next = 0
+		if err := l.keeper.seal.look(tx); err != nil {
+			return err
+		}
+		for _, query := range []string{
+			`SELECT wake_at FROM wallets WHERE wake_at > 0 ORDER BY wake_at LIMIT 1`,
+			`SELECT lapse_at FROM leases ORDER BY lapse_at LIMIT 1`,
+		} {
+			at, _, err := one(tx, func(r scanner) (at int64, err error) { return at, r.Scan(&at) }, query)
+			if err != nil {
+				return wrapped("look up what is due next", err)
+			}
+			if query[7:15] == "lapse_at" && at != 0 {
+				at = max(at, l.keeper.calm.Load())
+			}
+			next = earlier(next, at)
+		}
+		next = earlier(next, l.keeper.seal.due.Load())
+		return nil
+	})
+	return next, err
+}
+
+// RunDue does everything that is due now, in order. What cannot be done does not
+// keep the rest from being done; its errors are returned together.
+func (l *Ledger) RunDue(ctx context.Context) error {
+	failed := map[ID]error{}
+	for {
+		due, err := l.due(ctx, failed)
+		if err != nil {
+			return err
+		}
+		if due.isEmpty() {
+			break
+		}
+		if err := l.do(ctx, due, failed); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for id, err := range failed {
+		errs = append(errs, fmt.Errorf("%s: %w", id, err))
+	}
+	return errors.Join(errs...)
+}
+
+// due is what is to be done now.
+type due struct {
+	wallets []ID
+	leases  []lapsed
+	seal    bool
+}
+
+func (d due) isEmpty() bool { return len(d.wallets) == 0 && len(d.leases) == 0 && !d.seal }
+
+// due looks up what is due, but for what has failed already.
+func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error) {
+	err = l.db.View(ctx, func(tx *db.Tx) (err error) {
+		now := tx.Now()
+		wallets, err := all(tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+			`SELECT organization, workspace FROM wallets WHERE wake_at > 0 AND wake_at <= $1
+			ORDER BY wake_at, organization, workspace LIMIT $2`, now, dueBatch+len(failed))
+		if err != nil {
+			return wrapped("look up wallets that are due", err)
+		}
+		for _, id := range wallets {
+			if failed[id] == nil {
+				d.wallets = append(d.wallets, id)
+			}
+		}
+		if now >= l.keeper.calm.Load() {
+			leases, err := dueLeases(tx, now, dueBatch+len(failed))
+			if err != nil {
+				return wrapped("look up leases that lapsed", err)
+			}
+			for _, lease := range leases {
+				if failed[lease.ID] == nil {
+					d.leases = append(d.leases, lease)
+				}
+			}
+		}
+		seal := l.keeper.seal.due.Load()
+		d.seal = seal != 0 && seal <= now
+		return nil
+	})
+	return d, err
+}
+
+// do does what is due. Wallets come first: what their own time ends, no lapsed
+// lease needs to.
+func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
+	for ids := d.wallets; len(ids) > 0; {
+		n := min(len(ids), keepBatch)
+		if err := l.pass(ctx, ids[:n], failed); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	for _, lease := range d.leases {
+		err := l.db.Update(ctx, func(tx *db.Tx) error { return l.lapse(tx, lease) })
+		if err := l.excuse(ctx, lease.ID, err, failed); err != nil {
+			return err
+		}
+	}
+	if d.seal {
+		return l.Seal(ctx)
+	}
+	return nil
+}
+
+// pass lets time pass in some wallets: in one unit of work, or in one each if
+// something goes wrong.
+func (l *Ledger) pass(ctx context.Context, ids []ID, failed map[ID]error) error {
+	err := l.db.Update(ctx, func(tx *db.Tx) error {
+		for _, id := range ids {
+			if err := l.keep(tx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil || ctx.Err() != nil || l.db.Err() != nil {
+		return err
+	}
+	for _, id := range ids {
+		err := l.db.Update(ctx, func(tx *db.Tx) error { return l.keep(tx, id) })
+		if err := l.excuse(ctx, id, err, failed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// excuse notes the error of one wallet, unless it is everybody's.
+func (l *Ledger) excuse(ctx context.Context, id ID, err error, failed map[ID]error) error {
+	if err != nil && (ctx.Err() != nil || l.db.Err() != nil) {
+		return err
+	}
+	if err != nil {
+		failed[id] = err
+	}
+	return nil
+}
+
+// keep lets time pass in a wallet, and charges some of its flows if the hourly
+// close is due; what is left of it is due again at once.
+func (l *Ledger) keep(tx *db.Tx, id ID) error {
+	s := l.set(tx)
+	b, err := s.open(tx, id)
+	if err != nil {
+		return err
+	}
+	at, version := max(tx.Now(), b.wallet.Root().At), b.version()
+	if err := s.settle(tx, b, at); err != nil {
+		return err
+	}
+	if hour := b.wallet.CloseDue(at); hour != 0 {
+		if _, err := s.apply(tx, b, at, wallet.Close{Hour: hour, Limit: closeFlows}); err != nil {
+			return err
+		}
+	}
+	if b.version() == version && !b.isTouched && b.wallet.WakeAt() <= at {
+		return fmt.Errorf("the wallet is due at %d, and nothing happens", b.wallet.WakeAt())
+	}
+	return nil
+}

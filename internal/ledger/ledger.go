@@ -1,0 +1,175 @@
+// Package ledger keeps the books: it is the only door to the wallets.
+//
+// What it keeps true: every movement of money is a posting between two accounts
+// of the [chart], numbered without a gap and chained by hash; every accepted
+// command stands in the journal, with the answer that was given for its key, and
+// replaying the journal gives every row again ([Ledger.Verify]); a wallet in
+// memory equals its rows, or is thrown away.
+//
+// How it is fast: [Ledger.Apply] runs the engine on a wallet in memory and only
+// gathers what is to be written. All units of work that share a commit share one
+// [set], which writes everything at the end of the batch in few statements of
+// many rows. If the batch fails, the wallets it touched are forgotten and read
+// again from their rows.
+package ledger
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// ID names a wallet: the workspace that owns it, and that one's organization.
+type ID struct{ Organization, Workspace string }
+
+// String is for messages.
+func (id ID) String() string { return id.Organization + "/" + id.Workspace }
+
+// Ledger is the books of one database.
+type Ledger struct {
+	db  *db.DB
+	log *slog.Logger
+
+	shelf  shelf  // wallets in memory, for the writer
+	shown  *shown // what readers see: the state of the last commit
+	keeper *keeper
+	spare  *set // an empty one, for the next batch
+}
+
+// New returns the ledger of a database.
+func New(database *db.DB, log *slog.Logger) *Ledger {
+	if log == nil {
+		log = slog.Default()
+	}
+	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper()}
+}
+
+// Result is what a unit's commands did.
+type Result struct {
+	At      int64          // the commands' instant
+	Effects wallet.Effects // of the commands, without what time brought before
+	Version int64          // the wallet's, after the commands
+	Wallet  *wallet.Wallet // valid inside the unit only; not to be changed
+}
+
+// Create opens a wallet with a policy.
+func (l *Ledger) Create(tx *db.Tx, id ID, policy wallet.Policy) error {
+	s := l.set(tx)
+	tx.Touch()
+	return s.create(tx, id, policy)
+}
+
+// Apply carries out commands on a wallet, one after the other, at the later of
+// the unit's and the wallet's instant. What was due by then happens first, and
+// stands in the journal as an entry of its own: it stays even if a command is
+// refused, for time has passed anyway.
+//
+// A refusal is a *fault.Fault. If it is the first command's, nothing has
+// changed; if commands before it were accepted, the unit must return the error,
+// so that they are undone.
+func (l *Ledger) Apply(tx *db.Tx, id ID, commands ...wallet.Command) (Result, error) {
+	s := l.set(tx)
+	b, err := s.open(tx, id)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{At: max(tx.Now(), b.wallet.Root().At), Wallet: b.wallet}
+	if err := s.settle(tx, b, result.At); err != nil {
+		return Result{}, err
+	}
+	for _, command := range commands {
+		fx, err := s.apply(tx, b, result.At, command)
+		if err != nil {
+			return Result{}, err
+		}
+		result.Effects = joined(result.Effects, fx)
+	}
+	result.Version = b.version()
+	return result, nil
+}
+
+// settle lets happen what is due.
+func (s *set) settle(tx *db.Tx, b *book, at int64) error {
+	if due := b.wallet.DueAt(); due == 0 || due > at {
+		return nil
+	}
+	fx, err := b.wallet.Apply(at, wallet.Tick{})
+	if err == nil {
+		err = s.record(b, at, wallet.Tick{}, fx)
+	}
+	if err != nil {
+		tx.Touch()
+		return fmt.Errorf("let time pass in %s: %w", b.ID, err)
+	}
+	return nil
+}
+
+// apply carries out one command.
+func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (wallet.Effects, error) {
+	command, err := s.complete(tx, b, command)
+	if err != nil {
+		return wallet.Effects{}, err
+	}
+	fx, err := b.wallet.Apply(at, command)
+	if fault.Of(err) != nil {
+		return wallet.Effects{}, err
+	}
+	tx.Touch() // from here on an error leaves the wallet in memory wrong
+	if err == nil {
+		err = s.record(b, at, command, fx)
+	}
+	if err != nil {
+		return wallet.Effects{}, fmt.Errorf("%T in %s: %w", command, b.ID, err)
+	}
+	if start, ok := command.(wallet.Start); ok && start.Lease > 0 {
+		s.begin(b, start, at)
+	}
+	return fx, nil
+}
+
+// complete adds to a command what stands in rows and not in the wallet.
+func (s *set) complete(tx *db.Tx, b *book, command wallet.Command) (wallet.Command, error) {
+	switch c := command.(type) {
+	case wallet.Start:
+		if c.Lease > 0 && c.Holder == "" {
+			c.Holder = c.ID // whoever renews it by its own name
+		}
+		return c, nil
+	case wallet.Stop:
+		if c.At == 0 || b.wallet.Flow(c.Flow) == nil {
+			return c, nil
+		}
+		charges, err := s.chargesAfter(tx, b, c.Flow, c.At)
+		c.Charges = charges
+		return c, err
+	case wallet.Refund:
+		charge, err := s.ledger.Charge(tx, b.ID, c.Charge.No)
+		c.Charge = charge
+		return c, err
+	case wallet.Capture:
+		if c.Ended != nil || b.wallet.Hold(c.Hold) != nil {
+			return c, nil
+		}
+		hold, err := s.endedHold(tx, b, c.Hold)
+		c.Ended = hold
+		return c, err
+	}
+	return command, nil
+}
+
+// joined appends the effects of one command to those of the commands before it.
+func joined(a, b wallet.Effects) wallet.Effects {
+	if a.Postings == nil && a.Charges == nil && a.Events == nil && a.Refunds == nil && a.Totals == nil && a.Moved == nil {
+		return b
+	}
+	a.Postings = append(a.Postings, b.Postings...)
+	a.Charges = append(a.Charges, b.Charges...)
+	a.Refunds = append(a.Refunds, b.Refunds...)
+	a.Totals = append(a.Totals, b.Totals...)
+	a.Events = append(a.Events, b.Events...)
+	a.Moved = append(a.Moved, b.Moved...)
+	return a
+}

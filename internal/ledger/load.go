@@ -1,0 +1,246 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// The columns of the state, in the order in which the scan functions read them.
+const (
+	rootColumns = `version, at, wake_at, policy, alert_of, fired, closed,
+		next_posting, next_charge, next_event, next_mark, next_journal, head, journal_head`
+	lotColumns = `id, kind, amount, remaining, free, priority, scope, created_at, effective_at, expires_at,
+		frozen, expired, source, reason, cost_basis, version`
+	flowColumns = `id, project, user_id, job, key_id, label, status, reason, items, started_at, ended_at, since, changed_at, settled_at,
+		charged, hold, grace, lease, holder, until_at, signaled, storage, retained_at, owed, reminded, ended, version`
+	holdColumns = `id, status, amount, original, captured, slices, skus, tier, region, project, user_id, key_id, flow,
+		created_at, expires_at, version`
+	budgetColumns = `id, key_kind, key_value, amount, span, hours, hard, window_from, spent, past, fired, version`
+	markColumns   = `no, at, lot, usable, cut`
+
+	inWallet = ` WHERE organization = $1 AND workspace = $2`
+)
+
+// rootRow is a row of wallets.
+type rootRow struct {
+	wallet.Root
+	version, wakeAt, nextEntry int64
+	head, entryHead            digest
+}
+
+// scanner is a row of a result.
+type scanner interface{ Scan(dest ...any) error }
+
+// loadRoot reads the wallet's own row.
+func loadRoot(tx *db.Tx, id ID) (r rootRow, err error) {
+	var policy, fired, head, entryHead string
+	n := &r.NextNo
+	err = tx.QueryRow(`SELECT `+rootColumns+` FROM wallets`+inWallet, id.Organization, id.Workspace).
+		Scan(&r.version, &r.At, &r.wakeAt, &policy, &r.AlertOf, &fired, &r.Closed,
+			&n.Posting, &n.Charge, &n.Event, &n.Mark, &r.nextEntry, &head, &entryHead)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, fault.New(fault.NotFound, "there is no wallet for workspace %s of organization %s", id.Workspace, id.Organization)
+	}
+	if err != nil {
+		return r, fmt.Errorf("read the wallet of %s: %w", id, err)
+	}
+	r.ID = id.Workspace
+	if err := errors.Join(unpack(policy, &r.Policy), unpack(fired, &r.Fired)); err != nil {
+		return r, fmt.Errorf("read the wallet of %s: %w", id, err)
+	}
+	if r.head, err = parseDigest(head); err != nil {
+		return r, fmt.Errorf("read the head of %s: %w", id, err)
+	}
+	r.entryHead, err = parseDigest(entryHead)
+	return r, err
+}
+
+// loadState reads the rows that make up a wallet: all lots, budgets and marks,
+// the flows that have not ended and the holds that are held.
+func loadState(tx *db.Tx, id ID, root wallet.Root) (s wallet.State, err error) {
+	s.Root = root
+	s.Lots, err = all(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	if err != nil {
+		return s, fmt.Errorf("read the lots of %s: %w", id, err)
+	}
+	s.Flows, err = all(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0 ORDER BY id`, id.Organization, id.Workspace)
+	if err != nil {
+		return s, fmt.Errorf("read the flows of %s: %w", id, err)
+	}
+	s.Holds, err = all(tx, scanHold, `SELECT `+holdColumns+` FROM holds`+inWallet+` AND status = 'held' ORDER BY id`, id.Organization, id.Workspace)
+	if err != nil {
+		return s, fmt.Errorf("read the holds of %s: %w", id, err)
+	}
+	s.Budgets, err = all(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	if err != nil {
+		return s, fmt.Errorf("read the budgets of %s: %w", id, err)
+	}
+	s.Marks, err = all(tx, scanMark, `SELECT `+markColumns+` FROM marks`+inWallet+` ORDER BY no`, id.Organization, id.Workspace)
+	if err != nil {
+		return s, fmt.Errorf("read the timeline of %s: %w", id, err)
+	}
+	return s, nil
+}
+
+// all reads every row of a query.
+func all[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...any) (out []T, err error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		row, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, row)
+	}
+	return out, rows.Err()
+}
+
+// one reads the first row of a query; found is false if there is none.
+func one[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...any) (row T, found bool, err error) {
+	row, err = scan(tx.QueryRow(query, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, false, nil
+	}
+	return row, err == nil, err
+}
+
+func scanLot(r scanner) (*wallet.Lot, error) {
+	l, _, err := scanLotRow(r)
+	return l, err
+}
+
+func scanLotRow(r scanner) (*wallet.Lot, int64, error) {
+	var (
+		l       wallet.Lot
+		scope   string
+		version int64
+	)
+	err := r.Scan(&l.ID, &l.Kind, &l.Amount, &l.Remaining, &l.Left, &l.Priority, &scope, &l.CreatedAt, &l.EffectiveAt,
+		&l.ExpiresAt, flagTo{&l.Frozen}, flagTo{&l.Expired}, &l.Source, &l.Reason, &l.CostBasis, &version)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &l, version, unpack(scope, &l.Scope)
+}
+
+func scanFlow(r scanner) (*wallet.Flow, error) {
+	f, err := scanFlowRow(r)
+	return f.flow, err
+}
+
+// flowRow is a row of flows, with what the engine does not know.
+type flowRow struct {
+	flow    *wallet.Flow
+	ended   bool
+	version int64
+}
+
+func scanFlowRow(r scanner) (row flowRow, err error) {
+	f, items := &wallet.Flow{}, ""
+	err = r.Scan(&f.ID, &f.Project, &f.User, &f.Job, &f.Key, &f.Label, &f.Status, &f.Reason, &items, &f.StartedAt, &f.EndedAt,
+		&f.Since, &f.ChangedAt, &f.SettledAt, &f.Charged, &f.Hold, &f.Grace, &f.Lease, &f.Holder, &f.Until, &f.Signaled, flagTo{&f.Storage},
+		&f.RetainedAt, &f.Owed, &f.Reminded, flagTo{&row.ended}, &row.version)
+	if err != nil {
+		return row, err
+	}
+	row.flow = f
+	return row, unpack(items, &f.Items)
+}
+
+func scanHold(r scanner) (*wallet.Hold, error) {
+	h, _, err := scanHoldRow(r)
+	return h, err
+}
+
+func scanHoldRow(r scanner) (*wallet.Hold, int64, error) {
+	var (
+		h            wallet.Hold
+		slices, skus string
+		version      int64
+	)
+	err := r.Scan(&h.ID, &h.Status, &h.Amount, &h.Original, &h.Captured, &slices, &skus, &h.Tier, &h.Region, &h.Project,
+		&h.User, &h.Key, &h.Flow, &h.CreatedAt, &h.ExpiresAt, &version)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &h, version, errors.Join(unpack(slices, &h.Slices), unpack(skus, &h.SKUs))
+}
+
+func scanBudget(r scanner) (*wallet.Budget, error) {
+	b, _, err := scanBudgetRow(r)
+	return b, err
+}
+
+func scanBudgetRow(r scanner) (*wallet.Budget, int64, error) {
+	var (
+		b       wallet.Budget
+		past    string
+		version int64
+	)
+	err := r.Scan(&b.ID, &b.Key, &b.Value, &b.Amount, &b.Window, &b.Hours, flagTo{&b.Hard}, &b.From, &b.Spent, &past, &b.Fired, &version)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &b, version, unpack(past, &b.Past)
+}
+
+func scanMark(r scanner) (wallet.Mark, error) {
+	var (
+		m   wallet.Mark
+		cut string
+	)
+	err := r.Scan(&m.No, &m.At, &m.Lot, flagTo{&m.Usable}, &cut)
+	if err == nil && cut != "" {
+		m.Cut = &wallet.Cut{}
+		err = unpack(cut, m.Cut)
+	}
+	return m, err
+}
+
+func scanCharge(r scanner) (*wallet.Charge, error) {
+	var (
+		c           wallet.Charge
+		rem, slices string
+	)
+	err := r.Scan(&c.No, &c.At, &c.Flow, &c.Item, &c.Hold, &c.Event, &c.SKU, &c.Tier, &c.Region, &c.Project, &c.User, &c.Job,
+		&c.Key, &c.Unit, &c.Quantity, &c.From, &c.To, &c.Price, &c.Card, &c.Version, &c.Rate, &c.Period, &rem, &c.Amount,
+		&c.Waived, &slices, &c.Refunded)
+	if err != nil {
+		return nil, err
+	}
+	if c.Rem, err = credit.ParseWide(rem); err != nil {
+		return nil, fmt.Errorf("charge %d: rem %q %w", c.No, rem, err)
+	}
+	return &c, unpack(slices, &c.Slices)
+}
+
+// unpack reads a column that encode or encodeList wrote.
+func unpack(text string, to any) error {
+	if text == "" {
+		return nil
+	}
+	return decode(text, to)
+}
+
+// flagTo scans a BIGINT that is 0 or 1.
+type flagTo struct{ to *bool }
+
+// Scan implements sql.Scanner.
+func (f flagTo) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok || n != 0 && n != 1 {
+		return fmt.Errorf("%v is neither 0 nor 1", v)
+	}
+	*f.to = n == 1
+	return nil
+}

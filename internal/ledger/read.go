@@ -1,0 +1,447 @@
+package ledger
+
+import (
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// Posting is a posting of the books: the engine's, with its accounts and links.
+type Posting struct {
+	No       int64
+	At       int64
+	Kind     wallet.PostingKind
+	Debit    string // the account the amount comes from
+	Credit   string // the account it goes to
+	Amount   credit.Amount
+	Charge   int64
+	Corrects int64
+	Transfer string
+
+	hash, prev digest
+}
+
+// Hash is the posting's link of the chain; PrevHash is the one before it.
+func (p Posting) Hash() string { return p.hash.String() }
+
+// PrevHash is the link before the posting's.
+func (p Posting) PrevHash() string { return p.prev.String() }
+
+// MaxPage is the largest number of rows in a page.
+const MaxPage = 200
+
+// Page says which part of a list is wanted. Lists are stable: what is added
+// while one turns the pages comes after the last (or, newest first, before the
+// first) and shifts nothing.
+type Page struct {
+	Limit  int    // 1 to MaxPage; 50 if 0
+	Cursor string // from the page before; "" for the first
+	Newest bool   // newest first
+}
+
+// cursors are opaque outside; inside they are what the last row was sorted by.
+func encodeCursor(after string) string { return base64.RawURLEncoding.EncodeToString([]byte(after)) }
+
+func decodeCursor(cursor string) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "the cursor %q is not one that this list gave", cursor)
+	}
+	return string(b), nil
+}
+
+// list is a query for a page of rows: sorted by one column, which is unique.
+type listing[T any] struct {
+	columns, table string
+	by             string
+	isNumber       bool // by is a number
+	scan           func(scanner) (T, error)
+	at             func(T) string // the value of by
+}
+
+// read reads a page: the rows of the wallet that meet all conditions, each of
+// which is a text such as "flow =" with its value.
+func (q listing[T]) read(tx *db.Tx, id ID, page Page, where ...condition) (rows []T, next string, err error) {
+	text, args := "SELECT "+q.columns+" FROM "+q.table+inWallet, []any{id.Organization, id.Workspace}
+	for _, c := range where {
+		if c.value != nil && c.value != "" && c.value != int64(0) {
+			args = append(args, c.value)
+			text += " AND " + c.text + " $" + strconv.Itoa(len(args))
+		}
+	}
+	order, compare := " ASC", " > $"
+	if page.Newest {
+		order, compare = " DESC", " < $"
+	}
+	if page.Cursor != "" {
+		after, err := q.after(page.Cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		args = append(args, after)
+		text += " AND " + q.by + compare + strconv.Itoa(len(args))
+	}
+	limit, err := page.limit()
+	if err != nil {
+		return nil, "", err
+	}
+	args = append(args, int64(limit+1))
+	text += " ORDER BY " + q.by + order + " LIMIT $" + strconv.Itoa(len(args))
+	rows, err = all(tx, q.scan, text, args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list %s: %w", q.table, err)
+	}
+	if len(rows) > limit {
+		rows, next = rows[:limit], encodeCursor(q.at(rows[limit-1]))
+	}
+	return rows, next, nil
+}
+
+type condition struct {
+	text  string
+	value any // "" and 0 are no condition
+}
+
+func (q listing[T]) after(cursor string) (any, error) {
+	after, err := decodeCursor(cursor)
+	if err != nil || !q.isNumber {
+		return after, err
+	}
+	n, err := strconv.ParseInt(after, 10, 64)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the cursor %q is not one that this list gave", cursor)
+	}
+	return n, nil
+}
+
+func (p Page) limit() (int, error) {
+	switch {
+	case p.Limit == 0:
+		return 50, nil
+	case p.Limit < 0 || p.Limit > MaxPage:
+		return 0, fault.At("/limit", "must be from 1 to %d", MaxPage)
+	}
+	return p.Limit, nil
+}
+
+// FlowFilter narrows a list of flows.
+type FlowFilter struct {
+	Status, Project, User, Job string
+	IsRunning                  bool // only those that have not ended
+}
+
+// Flows lists flows by id, and thereby by their start.
+func (l *Ledger) Flows(tx *db.Tx, id ID, f FlowFilter, page Page) ([]*wallet.Flow, string, error) {
+	q := listing[*wallet.Flow]{flowColumns, "flows", "id", false, scanFlow, func(f *wallet.Flow) string { return f.ID }}
+	if f.IsRunning {
+		q.table = "flows" // the partial index flows_running has the condition's text
+		return q.read(tx, id, page, append(f.conditions(), condition{"ended <", int64(1)})...)
+	}
+	return q.read(tx, id, page, f.conditions()...)
+}
+
+func (f FlowFilter) conditions() []condition {
+	return []condition{{"status =", f.Status}, {"project =", f.Project}, {"user_id =", f.User}, {"job =", f.Job}}
+}
+
+// HoldFilter narrows a list of holds.
+type HoldFilter struct{ Status, Project, User, Flow string }
+
+// Holds lists holds by id.
+func (l *Ledger) Holds(tx *db.Tx, id ID, f HoldFilter, page Page) ([]*wallet.Hold, string, error) {
+	q := listing[*wallet.Hold]{holdColumns, "holds", "id", false, scanHold, func(h *wallet.Hold) string { return h.ID }}
+	return q.read(tx, id, page, condition{"status =", f.Status}, condition{"project =", f.Project},
+		condition{"user_id =", f.User}, condition{"flow =", f.Flow})
+}
+
+// ChargeFilter narrows a list of charges. From and To are instants of recording,
+// From inclusive.
+type ChargeFilter struct {
+	Flow, Hold, SKU, Project, User, Job string
+	From, To                            int64
+}
+
+const chargeColumns = `no, at, flow, item, hold, event, sku, tier, region, project, user_id, job, key_id, unit, quantity,
+	from_at, to_at, price, card, card_version, rate, period, rem, amount, waived, slices, refunded`
+
+// Charges lists charges by number.
+func (l *Ledger) Charges(tx *db.Tx, id ID, f ChargeFilter, page Page) ([]*wallet.Charge, string, error) {
+	q := listing[*wallet.Charge]{chargeColumns, "charges", "no", true, scanCharge, func(c *wallet.Charge) string { return number(c.No) }}
+	return q.read(tx, id, page, condition{"flow =", f.Flow}, condition{"hold =", f.Hold}, condition{"sku =", f.SKU},
+		condition{"project =", f.Project}, condition{"user_id =", f.User}, condition{"job =", f.Job},
+		condition{"at >=", f.From}, condition{"at <", f.To})
+}
+
+// PostingFilter narrows a list of postings.
+type PostingFilter struct {
+	Kind     wallet.PostingKind
+	Charge   int64
+	Corrects int64
+	Transfer string
+	From, To int64
+}
+
+const postingColumns = `no, at, kind, debit, credit, amount, charge, corrects, transfer, hash, prev_hash`
+
+// Postings lists postings by number.
+func (l *Ledger) Postings(tx *db.Tx, id ID, f PostingFilter, page Page) ([]Posting, string, error) {
+	q := listing[Posting]{postingColumns, "postings", "no", true, scanPosting, func(p Posting) string { return number(p.No) }}
+	return q.read(tx, id, page, condition{"kind =", string(f.Kind)}, condition{"charge =", f.Charge},
+		condition{"corrects =", f.Corrects}, condition{"transfer =", f.Transfer}, condition{"at >=", f.From}, condition{"at <", f.To})
+}
+
+// EventFilter narrows a list of events.
+type EventFilter struct {
+	Kind, Subject string
+	From, To      int64
+}
+
+// Events lists events by number.
+func (l *Ledger) Events(tx *db.Tx, id ID, f EventFilter, page Page) ([]wallet.Event, string, error) {
+	q := listing[wallet.Event]{`no, at, kind, subject, data`, "events", "no", true, scanEvent, func(e wallet.Event) string { return number(e.No) }}
+	return q.read(tx, id, page, condition{"kind =", f.Kind}, condition{"subject =", f.Subject},
+		condition{"at >=", f.From}, condition{"at <", f.To})
+}
+
+const entryColumns = `no, at, kind, command, route, key, digest, status, answer, hash`
+
+// Journal lists the entries of the journal by number.
+func (l *Ledger) Journal(tx *db.Tx, id ID, page Page) ([]Entry, string, error) {
+	q := listing[Entry]{entryColumns, "journal", "no", true, scanEntry, func(e Entry) string { return number(e.No) }}
+	return q.read(tx, id, page)
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// Lots reads all lots of a wallet, by id; its View has them in burn-down order,
+// and with what is left of them at any instant.
+func (l *Ledger) Lots(tx *db.Tx, id ID) ([]*wallet.Lot, error) {
+	return all(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+}
+
+// Budgets reads the budgets of a wallet, by id, as of its last change.
+func (l *Ledger) Budgets(tx *db.Tx, id ID) ([]*wallet.Budget, error) {
+	return all(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+}
+
+// Accounts sums the postings of a wallet by account; of all wallets if id is
+// zero. The sum over all accounts is zero. It reads every posting concerned.
+func (l *Ledger) Accounts(tx *db.Tx, id ID) (map[string]credit.Amount, error) {
+	where, args := "", []any{}
+	if id != (ID{}) {
+		where, args = inWallet, []any{id.Organization, id.Workspace}
+	}
+	sums := map[string]credit.Amount{}
+	for _, side := range []struct {
+		column string
+		sign   credit.Amount
+	}{{"debit", -1}, {"credit", 1}} {
+		_, err := all(tx, func(r scanner) (_ struct{}, err error) {
+			var (
+				name   string
+				amount credit.Amount
+			)
+			err = r.Scan(&name, &amount)
+			sums[name] += side.sign * amount
+			return struct{}{}, err
+		}, `SELECT `+side.column+`, CAST(SUM(amount) AS BIGINT) FROM postings`+where+` GROUP BY `+side.column, args...)
+		if err != nil {
+			return nil, wrapped("sum the accounts", err)
+		}
+	}
+	return sums, nil
+}
+
+// Flow reads a flow as the unit of work has left it, or NotFound.
+func (l *Ledger) Flow(tx *db.Tx, id ID, flow string) (wallet.Flow, error) {
+	if b := l.pending(tx, id); b != nil {
+		if f := b.wallet.Flow(flow); f != nil {
+			return *f, nil
+		}
+		b.gather()
+		if i := slices.IndexFunc(b.changes.Flows, func(f *wallet.Flow) bool { return f.ID == flow }); i >= 0 {
+			return *b.changes.Flows[i], nil
+		}
+	}
+	f, found, err := one(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND id = $3`, id.Organization, id.Workspace, flow)
+	if err != nil || !found {
+		return wallet.Flow{}, missing("flow", flow, err)
+	}
+	return *f, nil
+}
+
+// Hold reads a hold as the unit of work has left it, or NotFound.
+func (l *Ledger) Hold(tx *db.Tx, id ID, hold string) (wallet.Hold, error) {
+	if b := l.pending(tx, id); b != nil {
+		if h := b.wallet.Hold(hold); h != nil {
+			return *h, nil
+		}
+		if h := b.endedHold(hold); h != nil {
+			return *h, nil
+		}
+	}
+	h, found, err := one(tx, scanHold, `SELECT `+holdColumns+` FROM holds`+inWallet+` AND id = $3`, id.Organization, id.Workspace, hold)
+	if err != nil || !found {
+		return wallet.Hold{}, missing("hold", hold, err)
+	}
+	return *h, nil
+}
+
+// Charge reads a charge as the unit of work has left it, or NotFound.
+func (l *Ledger) Charge(tx *db.Tx, id ID, no int64) (wallet.Charge, error) {
+	b := l.pending(tx, id)
+	if b != nil {
+		if i := no - first(b.charges); len(b.charges) > 0 && i >= 0 && i < int64(len(b.charges)) {
+			return b.charges[i], nil
+		}
+	}
+	c, found, err := one(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND no = $3`, id.Organization, id.Workspace, no)
+	if err != nil || !found {
+		return wallet.Charge{}, missing("charge", number(no), err)
+	}
+	if b != nil {
+		b.noteRefunds(c)
+	}
+	return *c, nil
+}
+
+func missing(what, id string, err error) error {
+	if err != nil {
+		return fmt.Errorf("read %s %s: %w", what, id, err)
+	}
+	return fault.New(fault.NotFound, "there is no %s %s in this workspace", what, id)
+}
+
+// pending is the wallet if this batch has changed it.
+func (l *Ledger) pending(tx *db.Tx, id ID) *book {
+	if !tx.IsUpdate() {
+		return nil
+	}
+	if b := l.shelf.get(id); b != nil && b.isTouched {
+		return b
+	}
+	return nil
+}
+
+// gather takes what has changed out of the wallet before its time, so that it
+// can be read.
+func (b *book) gather() { b.changes = merged(b.changes, b.wallet.Changes()) }
+
+// take takes everything that has changed since the rows were written.
+func (b *book) take() wallet.Changes {
+	b.gather()
+	c := b.changes
+	b.changes = wallet.Changes{}
+	c.Marks = slices.DeleteFunc(c.Marks, func(m wallet.Mark) bool { return slices.Contains(c.DroppedMarks, m.No) })
+	return c
+}
+
+// merged puts later changes over earlier ones.
+func merged(a, b wallet.Changes) wallet.Changes {
+	a.Budgets = slices.DeleteFunc(a.Budgets, func(g *wallet.Budget) bool { return slices.Contains(b.DroppedBudgets, g.ID) })
+	return wallet.Changes{
+		Lots:           over(a.Lots, b.Lots, func(l *wallet.Lot) string { return l.ID }),
+		Flows:          over(a.Flows, b.Flows, func(f *wallet.Flow) string { return f.ID }),
+		Holds:          over(a.Holds, b.Holds, func(h *wallet.Hold) string { return h.ID }),
+		Budgets:        over(a.Budgets, b.Budgets, func(g *wallet.Budget) string { return g.ID }),
+		Marks:          append(a.Marks, b.Marks...),
+		DroppedMarks:   append(a.DroppedMarks, b.DroppedMarks...),
+		DroppedBudgets: append(a.DroppedBudgets, b.DroppedBudgets...),
+	}
+}
+
+// over replaces rows by later ones of the same id.
+func over[T any](earlier, later []T, id func(T) string) []T {
+	if len(earlier) == 0 {
+		return later
+	}
+	if len(later) == 0 {
+		return earlier
+	}
+	replaced := map[string]bool{}
+	for _, row := range later {
+		replaced[id(row)] = true
+	}
+	kept := slices.DeleteFunc(slices.Clone(earlier), func(row T) bool { return replaced[id(row)] })
+	return append(kept, later...)
+}
+
+func (b *book) endedHold(id string) *wallet.Hold {
+	b.gather()
+	if i := slices.IndexFunc(b.changes.Holds, func(h *wallet.Hold) bool { return h.ID == id }); i >= 0 {
+		return b.changes.Holds[i]
+	}
+	return nil
+}
+
+// endedHold finds a hold that is no longer held.
+func (s *set) endedHold(tx *db.Tx, b *book, id string) (*wallet.Hold, error) {
+	h, err := s.ledger.Hold(tx, b.ID, id)
+	return &h, err
+}
+
+// chargesAfter are the charges of a flow for time after an instant, newest first.
+func (s *set) chargesAfter(tx *db.Tx, b *book, flow string, at int64) ([]wallet.Charge, error) {
+	var charges []wallet.Charge
+	for _, c := range slices.Backward(b.charges) {
+		if c.Flow == flow && c.To > at {
+			charges = append(charges, c)
+		}
+	}
+	stored, err := all(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow = $3 AND to_at > $4 ORDER BY no DESC`,
+		b.Organization, b.Workspace, flow, at)
+	for _, c := range stored {
+		b.noteRefunds(c)
+		charges = append(charges, *c)
+	}
+	return charges, wrapped("read the charges of a flow", err)
+}
+
+// noteRefunds adds to a stored charge what this batch has given back of it.
+func (b *book) noteRefunds(c *wallet.Charge) {
+	for _, r := range b.refunds {
+		if r.Charge == c.No {
+			c.Refunded = r.Refunded
+		}
+	}
+}
+
+func scanPosting(r scanner) (p Posting, err error) {
+	var hash, prev string
+	err = r.Scan(&p.No, &p.At, &p.Kind, &p.Debit, &p.Credit, &p.Amount, &p.Charge, &p.Corrects, &p.Transfer, &hash, &prev)
+	if err != nil {
+		return p, err
+	}
+	if p.hash, err = parseDigest(hash); err != nil {
+		return p, fmt.Errorf("posting %d: hash: %w", p.No, err)
+	}
+	if p.prev, err = parseDigest(prev); err != nil {
+		return p, fmt.Errorf("posting %d: prev_hash: %w", p.No, err)
+	}
+	return p, nil
+}
+
+func scanEvent(r scanner) (e wallet.Event, err error) {
+	var data string
+	if err := r.Scan(&e.No, &e.At, &e.Kind, &e.Subject, &data); err != nil {
+		return e, err
+	}
+	return e, unpack(data, &e.Data)
+}
+
+func scanEntry(r scanner) (e Entry, err error) {
+	var route, key sql.NullString
+	err = r.Scan(&e.No, &e.At, &e.Kind, &e.Command, &route, &key, &e.Digest, &e.Status, &e.Answer, &e.Hash)
+	e.Route, e.Key = route.String, key.String
+	return e, err
+}
+
+func isNoRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }

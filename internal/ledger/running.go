@@ -1,0 +1,58 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// Running finds the wallets in which flows run that were priced by the rate card
+// and have an item of one of the SKUs, as the units of the batch have left them.
+// It reads every running flow.
+func (l *Ledger) Running(tx *db.Tx, card string, skus []string) ([]ID, error) {
+	found := map[ID]bool{}
+	for _, b := range l.set(tx).touched {
+		if b.wallet != nil && slices.ContainsFunc(b.wallet.Flows(), func(f *wallet.Flow) bool { return buys(f, card, skus) }) {
+			found[b.ID] = true
+		}
+	}
+	names := make([]string, len(skus))
+	for i, sku := range skus {
+		names[i] = `"SKU":"` + sku + `"`
+	}
+	_, err := all(tx, func(r scanner) (_ struct{}, err error) {
+		var (
+			id    ID
+			items string
+		)
+		err = r.Scan(&id.Organization, &id.Workspace, &items)
+		if strings.Contains(items, `"Card":"`+card+`"`) {
+			found[id] = found[id] || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(items, n) })
+		}
+		return struct{}{}, err
+	}, `SELECT organization, workspace, items FROM flows WHERE ended = 0`)
+	if err != nil {
+		return nil, wrapped("find what runs", err)
+	}
+	return sortedIDs(found), nil
+}
+
+func sortedIDs(found map[ID]bool) []ID {
+	var ids []ID
+	for id, ok := range found {
+		if ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b ID) int {
+		return cmp.Or(strings.Compare(a.Organization, b.Organization), strings.Compare(a.Workspace, b.Workspace))
+	})
+	return ids
+}
+
+func buys(f *wallet.Flow, card string, skus []string) bool {
+	return slices.ContainsFunc(f.Items, func(it wallet.Item) bool { return it.Card == card && slices.Contains(skus, it.SKU) })
+}

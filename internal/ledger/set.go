@@ -1,0 +1,384 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// The rows of the books.
+var (
+	entryRows   = newTable("journal", `organization workspace no at kind command route key digest status answer hash`)
+	postingRows = newTable("postings", `organization workspace no at kind debit credit amount charge corrects transfer hash prev_hash`)
+	chargeRows  = newTable("charges", `organization workspace no at flow item hold event sku tier region project user_id job
+		key_id unit quantity from_at to_at price card card_version rate period rem amount waived slices refunded`)
+	eventRows = newTable("events", `organization workspace no at kind subject data`)
+	totalRows = newTableOn("totals", `organization workspace hour project user_id job sku tier provider unit quantity amount`,
+		` ON CONFLICT (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit) DO UPDATE
+		SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount`)
+)
+
+// set is everything that the units of one batch have done and not yet written.
+// It is the ledger's [db.Member].
+type set struct {
+	ledger  *Ledger
+	sealer  sealer
+	touched []*book
+	keys    map[key]*Entry // idempotency keys used in this batch
+	leases  map[holder]lease
+	seals   bool  // the batch ends with a seal
+	at      int64 // when it was written
+	args    []any
+	state   state
+}
+
+// book is a wallet in memory, with what has been done to it and not yet written.
+type book struct {
+	ID
+	organization, workspace any // the same, as arguments
+	wallet                  *wallet.Wallet
+	nextEntry               int64
+	head, entryHead         digest
+
+	isTouched bool
+	rows      int   // about how much memory it takes
+	wakeAt    int64 // as written last
+	entries   []*Entry
+	postings  []Posting
+	charges   []wallet.Charge
+	refunds   []wallet.RefundOf
+	events    []wallet.Event
+	totals    map[wallet.Total]amounts // by a total without its amounts
+	changes   wallet.Changes           // taken from the wallet before its time
+}
+
+type amounts struct{ quantity, amount int64 }
+
+// version counts the entries of the wallet's journal.
+func (b *book) version() int64 { return b.nextEntry - 1 }
+
+func newBook(id ID) *book {
+	return &book{ID: id, organization: id.Organization, workspace: id.Workspace}
+}
+
+// set returns the batch's set.
+func (l *Ledger) set(tx *db.Tx) *set {
+	return tx.Member(l, func() db.Member {
+		s := l.spare
+		if s == nil {
+			s = &set{ledger: l, keys: map[key]*Entry{}, leases: map[holder]lease{}}
+		}
+		l.spare = nil
+		return s
+	}).(*set)
+}
+
+// open returns the wallet in memory, read from its rows if need be.
+func (s *set) open(tx *db.Tx, id ID) (*book, error) {
+	if b := s.ledger.shelf.get(id); b != nil {
+		return b, nil
+	}
+	b, err := load(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	s.ledger.shelf.put(b)
+	return b, nil
+}
+
+// load reads a wallet from its rows.
+func load(tx *db.Tx, id ID) (*book, error) {
+	root, err := loadRoot(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	state, err := loadState(tx, id, root.Root)
+	if err != nil {
+		return nil, err
+	}
+	b := newBook(id)
+	b.nextEntry, b.head, b.entryHead = root.nextEntry, root.head, root.entryHead
+	b.rows = len(state.Flows) + len(state.Lots) + len(state.Holds)
+	if b.wallet, err = wallet.Load(state); err != nil {
+		return nil, fmt.Errorf("load the wallet of %s: %w", id, err)
+	}
+	return b, nil
+}
+
+// create opens the books of a new wallet.
+func (s *set) create(tx *db.Tx, id ID, policy wallet.Policy) error {
+	if _, err := s.open(tx, id); err == nil {
+		return fault.New(fault.Conflict, "workspace %s has a wallet already", id.Workspace)
+	} else if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	b := newBook(id)
+	b.nextEntry = 1
+	b.wallet = wallet.New(id.Workspace, tx.Now(), policy)
+	s.ledger.shelf.put(b)
+	return s.journal(b, tx.Now(), create{policy})
+}
+
+// touch says that the wallet has something to write.
+func (s *set) touch(b *book) {
+	if !b.isTouched {
+		b.isTouched = true
+		s.touched = append(s.touched, b)
+	}
+}
+
+// record puts a command and what it did into the books.
+func (s *set) record(b *book, at int64, command wallet.Command, fx wallet.Effects) error {
+	if err := s.journal(b, at, command); err != nil {
+		return err
+	}
+	first := len(b.charges)
+	b.charges = append(b.charges, fx.Charges...)
+	for i := range fx.Postings {
+		if err := s.post(b, &fx.Postings[i], b.charges[first:]); err != nil {
+			return err
+		}
+	}
+	b.refunds = append(b.refunds, fx.Refunds...)
+	b.events = append(b.events, fx.Events...)
+	for _, t := range fx.Totals {
+		b.total(t)
+	}
+	return nil
+}
+
+// post finds the accounts of a posting and links it to the chain.
+func (s *set) post(b *book, p *wallet.Posting, charges []wallet.Charge) error {
+	posting, err := s.sealer.link(b.ID, b.head, p, charges)
+	if err != nil {
+		return err
+	}
+	b.head = posting.hash
+	b.postings = append(b.postings, posting)
+	return nil
+}
+
+// link makes the posting of the books out of the engine's: with its accounts,
+// behind the link prev. charges are those of the same command.
+func (s *sealer) link(id ID, prev digest, p *wallet.Posting, charges []wallet.Charge) (Posting, error) {
+	from, to, err := accounts(*p)
+	if err != nil {
+		return Posting{}, err
+	}
+	posting := Posting{
+		No: p.No, At: p.At, Kind: p.Kind, Debit: from, Credit: to, Amount: p.Amount,
+		Charge: p.Charge, Corrects: p.Corrects, Transfer: p.Transfer, prev: prev,
+	}
+	var of digest
+	if i := p.Charge - first(charges); p.Charge != 0 && i >= 0 && i < int64(len(charges)) {
+		of = s.charge(&charges[i])
+	}
+	posting.hash = s.posting(prev, id, &posting, of)
+	return posting, nil
+}
+
+// first is the number of the first charge; they are numbered without a gap.
+func first(charges []wallet.Charge) int64 {
+	if len(charges) == 0 {
+		return 0
+	}
+	return charges[0].No
+}
+
+// total adds to the hourly totals of the batch.
+func (b *book) total(t wallet.Total) {
+	if b.totals == nil {
+		b.totals = map[wallet.Total]amounts{}
+	}
+	row := totalOf(t)
+	sum := b.totals[row]
+	b.totals[row] = amounts{sum.quantity + t.Quantity, sum.amount + int64(t.Amount)}
+}
+
+// totalOf is the row that a total is added to: totals are not kept by region.
+func totalOf(t wallet.Total) wallet.Total {
+	t.Quantity, t.Amount, t.Region = 0, 0, ""
+	return t
+}
+
+// Flush writes everything, in as few statements as there are tables and sizes.
+func (s *set) Flush(tx *db.Tx) error {
+	for _, write := range []func(*db.Tx) error{
+		s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeLeases,
+		s.writeStates, s.writeSeal,
+	} {
+		if err := write(tx); err != nil {
+			return err
+		}
+	}
+	s.at = tx.Now()
+	return nil
+}
+
+func (s *set) writeEntries(tx *db.Tx) error {
+	args := s.args[:0]
+	for _, b := range s.touched {
+		for _, e := range b.entries {
+			b.entryHead = s.sealer.entry(b.entryHead, b.ID, e)
+			e.Hash = b.entryHead.String()
+			args = b.addEntry(args, e)
+		}
+	}
+	s.args = args
+	return entryRows.write(tx, args)
+}
+
+func (b *book) addEntry(args []any, e *Entry) []any {
+	var route, key any
+	if e.Key != "" {
+		route, key = e.Route, e.Key
+	}
+	return append(args, b.organization, b.workspace, e.No, e.At, e.Kind, e.Command, route, key, e.Digest, int64(e.Status),
+		e.Answer, e.Hash)
+}
+
+func (s *set) writePostings(tx *db.Tx) error {
+	args := s.args[:0]
+	for _, b := range s.touched {
+		for i := range b.postings {
+			args = b.addPosting(args, &b.postings[i])
+		}
+	}
+	s.args = args
+	return postingRows.write(tx, args)
+}
+
+func (b *book) addPosting(args []any, p *Posting) []any {
+	return append(args, b.organization, b.workspace, p.No, p.At, string(p.Kind), p.Debit, p.Credit, int64(p.Amount),
+		p.Charge, p.Corrects, p.Transfer, p.hash.String(), p.prev.String())
+}
+
+func (s *set) writeCharges(tx *db.Tx) error {
+	args := s.args[:0]
+	for _, b := range s.touched {
+		for i := range b.charges {
+			if err := add(&args, []*wallet.Charge{&b.charges[i]}, b.addCharge); err != nil {
+				return err
+			}
+		}
+	}
+	s.args = args
+	return chargeRows.write(tx, args)
+}
+
+func (b *book) addCharge(args []any, c *wallet.Charge) ([]any, error) {
+	slices, err := encodeList(c.Slices)
+	if err != nil {
+		return nil, err
+	}
+	rem := "0"
+	if !c.Rem.IsZero() {
+		rem = c.Rem.String()
+	}
+	return append(args, b.organization, b.workspace, c.No, c.At, c.Flow, int64(c.Item), c.Hold, c.Event, c.SKU, c.Tier,
+		c.Region, c.Project, c.User, c.Job, c.Key, c.Unit, int64(c.Quantity), c.From, c.To, int64(c.Price), c.Card,
+		int64(c.Version), int64(c.Rate), int64(c.Period), rem, int64(c.Amount), int64(c.Waived), slices, int64(c.Refunded)), nil
+}
+
+func (s *set) writeRefunds(tx *db.Tx) error {
+	for _, b := range s.touched {
+		for _, r := range b.refunds {
+			n, err := tx.Exec(`UPDATE charges SET refunded = $4 WHERE organization = $1 AND workspace = $2 AND no = $3`,
+				b.Organization, b.Workspace, r.Charge, int64(r.Refunded))
+			if err != nil || n != 1 {
+				return fmt.Errorf("note the refund of charge %d in %s (%d rows): %w", r.Charge, b.ID, n, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *set) writeTotals(tx *db.Tx) error {
+	args := s.args[:0]
+	for _, b := range s.touched {
+		for t, sum := range b.totals {
+			t.Quantity, t.Amount = sum.quantity, credit.Amount(sum.amount)
+			args = b.addTotal(args, &t)
+		}
+	}
+	s.args = args
+	return totalRows.write(tx, args)
+}
+
+func (b *book) addTotal(args []any, t *wallet.Total) []any {
+	const provider = ""
+	return append(args, b.organization, b.workspace, t.Hour, t.Project, t.User, t.Job, t.SKU, t.Tier, provider, t.Unit,
+		t.Quantity, int64(t.Amount))
+}
+
+func (s *set) writeEvents(tx *db.Tx) error {
+	args := s.args[:0]
+	for _, b := range s.touched {
+		for i := range b.events {
+			if err := add(&args, []*wallet.Event{&b.events[i]}, b.addEvent); err != nil {
+				return err
+			}
+		}
+	}
+	s.args = args
+	return eventRows.write(tx, args)
+}
+
+func (b *book) addEvent(args []any, e *wallet.Event) ([]any, error) {
+	data := ""
+	if len(e.Data) > 0 {
+		var err error
+		if data, err = encode(e.Data); err != nil {
+			return nil, err
+		}
+	}
+	return append(args, b.organization, b.workspace, e.No, e.At, e.Kind, e.Subject, data), nil
+}
+
+// Done publishes what was committed, or forgets the wallets that are ahead of
+// their rows.
+func (s *set) Done(committed bool) {
+	l, wake := s.ledger, s.lapses()
+	for _, b := range s.touched {
+		switch {
+		case !committed:
+			l.shelf.drop(b.ID)
+		case b.wallet != nil:
+			l.shown.publish(b.ID, Snapshot{b.wallet.View(), b.version()})
+			l.keeper.seal.moved(s.at)
+			wake = earlier(wake, b.wakeAt)
+		}
+		b.forget()
+	}
+	s.reset()
+	if committed {
+		l.shelf.trim()
+		l.keeper.ring(earlier(wake, l.keeper.seal.due.Load()))
+	}
+}
+
+// forget empties the lists of what was to be written.
+func (b *book) forget() {
+	clear(b.entries)
+	clear(b.charges)
+	clear(b.events)
+	b.entries, b.postings, b.charges = b.entries[:0], b.postings[:0], b.charges[:0]
+	b.refunds, b.events = b.refunds[:0], b.events[:0]
+	clear(b.totals)
+	b.changes = wallet.Changes{}
+	b.isTouched = false
+}
+
+// reset makes the set ready for the next batch.
+func (s *set) reset() {
+	clear(s.keys)
+	clear(s.leases)
+	clear(s.touched)
+	s.touched = s.touched[:0]
+	s.seals = false
+	clear(s.args[:cap(s.args)])
+	s.ledger.spare = s
+}

@@ -1,0 +1,116 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+)
+
+// A seal anchors the heads of all chains. Its text names every wallet that has
+// moved since the seal before it, with the number of its last entry and the head
+// of its postings and of its journal; its hash covers the text and the seal
+// before. So one hash, kept elsewhere, fixes every posting and every answer that
+// was written before it.
+
+// sealEvery is how often the chains are sealed, if any has moved: at the full
+// UTC hour.
+const sealEvery = int64(credit.Hour)
+
+// sweep knows when to seal.
+type sweep struct {
+	due    atomic.Int64 // 0: no chain has moved
+	looked atomic.Bool  // the database was asked for what an earlier run left
+}
+
+// moved says that a chain has moved at an instant.
+func (s *sweep) moved(at int64) {
+	s.due.CompareAndSwap(0, at-at%sealEvery+sealEvery)
+}
+
+// look asks once whether a chain has moved since the last seal.
+func (s *sweep) look(tx *db.Tx) error {
+	if s.looked.Load() {
+		return nil
+	}
+	_, found, err := one(tx, func(r scanner) (n int64, err error) { return n, r.Scan(&n) },
+		`SELECT 1 FROM wallets WHERE sealed < next_journal - 1 LIMIT 1`)
+	if err != nil {
+		return wrapped("look for chains that are not sealed", err)
+	}
+	if found {
+		s.moved(tx.Now())
+	}
+	s.looked.Store(true)
+	return nil
+}
+
+// head is the ends of a wallet's two chains.
+type head struct {
+	ID
+	entry              int64 // the last one's number
+	postings, journals string
+}
+
+func (h head) line() string {
+	return fmt.Sprintf("%s %s %d %s %s\n", h.Organization, h.Workspace, h.entry, h.postings, h.journals)
+}
+
+func parseHead(line string) (h head, err error) {
+	_, err = fmt.Sscanf(line, "%s %s %d %s %s", &h.Organization, &h.Workspace, &h.entry, &h.postings, &h.journals)
+	return h, err
+}
+
+// Seal anchors the heads of all chains that have moved since the last seal.
+func (l *Ledger) Seal(ctx context.Context) error {
+	return l.db.Update(ctx, func(tx *db.Tx) error {
+		l.set(tx).seals = true // at the end of the batch, when all heads are written
+		tx.Touch()
+		tx.AfterCommit(func() { l.keeper.seal.due.Store(0) })
+		return nil
+	})
+}
+
+func (s *set) writeSeal(tx *db.Tx) error {
+	if !s.seals {
+		return nil
+	}
+	heads, err := all(tx, func(r scanner) (h head, err error) {
+		return h, r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.postings, &h.journals)
+	}, `SELECT organization, workspace, next_journal - 1, head, journal_head FROM wallets
+		WHERE sealed < next_journal - 1 ORDER BY organization, workspace`)
+	if err != nil || len(heads) == 0 {
+		return wrapped("read the heads of the chains", err)
+	}
+	return wrapped("seal the chains", s.seal(tx, heads))
+}
+
+func (s *set) seal(tx *db.Tx, heads []head) error {
+	var text strings.Builder
+	for _, h := range heads {
+		text.WriteString(h.line())
+	}
+	var (
+		no   int64
+		last string
+		prev digest
+	)
+	err := tx.QueryRow(`SELECT no, hash FROM seals ORDER BY no DESC LIMIT 1`).Scan(&no, &last)
+	if err == nil {
+		prev, err = parseDigest(last)
+	}
+	if err != nil && !isNoRow(err) {
+		return err
+	}
+	hash := s.sealer.seal(prev, no+1, tx.Now(), int64(len(heads)), text.String())
+	_, err = tx.Exec(`INSERT INTO seals (no, at, wallets, heads, prev_hash, hash) VALUES ($1, $2, $3, $4, $5, $6)`,
+		no+1, tx.Now(), int64(len(heads)), text.String(), prev.String(), hash.String())
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE wallets SET sealed = next_journal - 1 WHERE sealed < next_journal - 1`)
+	return err
+}
