@@ -22,6 +22,8 @@ const (
 	some                // the commit failed
 )
 
+// attempt runs units in one transaction, as many as there is time for, and commits
+// them or undoes them all.
 func (w *writer) attempt(units []*unit) tried {
 	watch := startWatch()
 	if err := w.conn.begin(); err != nil {
@@ -114,6 +116,7 @@ func (b *batch) commit() (err error) {
 }
 
 func (b *batch) undo() {
+	b.flushed.finish()
 	b.conn.rollback()
 	for _, m := range b.order {
 		m.Done(false)

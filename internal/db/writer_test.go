@@ -393,6 +393,29 @@ func TestAUnitThatEndsTheWritersGoroutine(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatAnotherProgramLocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "purser.db")
+	d := open(t, Config{URL: "sqlite:" + path})
+	update(t, d, func(tx *Tx) error { // do not wait long for the lock
+		var ms int
+		return tx.QueryRow(`PRAGMA busy_timeout = 1`).Scan(&ms)
+	})
+	other, err := connect(t.Context(), path, writing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.close()
+	if err := other.begin(); err != nil {
+		t.Fatal(err)
+	}
+	err = d.Update(t.Context(), inserting(1))
+	if f := fault.Of(err); f == nil || f.Kind != fault.Unavailable || f.Code != "database_locked" {
+		t.Errorf("while it is locked: %v", err)
+	}
+	other.rollback()
+	update(t, d, inserting(1)) // it passes
+}
+
 func TestCommitsAreObserved(t *testing.T) {
 	var seen []Commit
 	d := open(t, Config{Observe: func(c Commit) { seen = append(seen, c) }})
