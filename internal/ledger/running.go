@@ -56,3 +56,17 @@ func sortedIDs(found map[ID]bool) []ID {
 func buys(f *wallet.Flow, card string, skus []string) bool {
 	return slices.ContainsFunc(f.Items, func(it wallet.Item) bool { return it.Card == card && slices.Contains(skus, it.SKU) })
 }
+
+// RunningFlows reads the flows of a wallet that have not ended, as they stand in
+// the unit's snapshot.
+func (l *Ledger) RunningFlows(tx *db.Tx, id ID) ([]*wallet.Flow, error) {
+	flows, err := all(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0`, id.Organization, id.Workspace)
+	return flows, wrapped("read what runs", err)
+}
+
+// Committed is the wallet as it stands in the unit's snapshot: slower than
+// [Ledger.View], and of one piece with everything else the unit reads.
+func (l *Ledger) Committed(tx *db.Tx, id ID) (*wallet.View, error) {
+	snapshot, err := read(tx, id)
+	return snapshot.View, err
+}

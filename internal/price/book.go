@@ -9,19 +9,22 @@ import (
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
-	"github.com/purserhq/purser/internal/wallet"
+	"github.com/purserhq/purser/internal/ledger"
 )
 
 // Book is all rate cards. It remembers what is committed: a version never
 // changes, so what it remembers can only be too short, and every unit of work
 // asks the database how far the card has come.
 type Book struct {
+	books *ledger.Ledger
 	mu    sync.RWMutex
 	cards map[string]*History
 }
 
-// NewBook returns a book that remembers nothing yet.
-func NewBook() *Book { return &Book{cards: map[string]*History{}} }
+// NewBook returns the rate cards by which the flows in the books are priced.
+func NewBook(books *ledger.Ledger) *Book {
+	return &Book{books: books, cards: map[string]*History{}}
+}
 
 // Open makes sure that there is something to sell: a fresh installation gets the
 // card [Default] with the [Catalogue].
@@ -30,7 +33,7 @@ func (b *Book) Open(tx *db.Tx) error {
 	if err != nil || len(h.versions) > 0 {
 		return err
 	}
-	_, _, err = b.Put(tx, Default, Catalogue(), 0)
+	_, err = b.Put(tx, Default, Catalogue(), 0)
 	return err
 }
 
@@ -65,30 +68,30 @@ func (b *Book) List(tx *db.Tx) ([]string, error) {
 }
 
 // Put makes the next version of a card, in force from effectiveAt on (0: now),
-// and returns it with what running flows that it prices have to be told.
-func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card, []wallet.Reprice, error) {
+// and tells every running flow that the card prices.
+func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card, error) {
 	if effectiveAt == 0 {
 		effectiveAt = tx.Now()
 	}
 	h, err := b.read(tx, name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := h.check(name, skus, effectiveAt, tx.Now()); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := roomForCard(tx, h); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	skus = slices.SortedFunc(slices.Values(skus), func(a, b SKU) int { return strings.Compare(a.Name, b.Name) })
 	card := (&Card{
 		Name: name, Version: len(h.versions) + 1, EffectiveAt: effectiveAt, CreatedAt: tx.Now(), SKUs: skus,
 	}).buildIndex()
 	if err := insert(tx, card); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	b.rememberAfter(tx, h.with(card))
-	return card, h.reprice(card), nil
+	return card, b.tell(tx, name, h.reprice(card))
 }
 
 func roomForCard(tx *db.Tx, h *History) error {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/price"
-	"github.com/purserhq/purser/internal/wallet"
 )
 
 // put is one version, as the model remembers it.
@@ -29,76 +28,56 @@ func priceAt(puts []put, sku string, at int64) (credit.Amount, bool) {
 	return 0, false
 }
 
-// A flow that is told of every version as it is made costs at every instant what
-// the model says, whenever it began.
+// A running flow costs at every instant what the model says, whenever it began
+// and whatever versions are made while it runs.
 func TestRunningFlowsFollowRandomHistories(t *testing.T) {
-	names := []string{"gpu.a", "gpu.b"}
-	for seed := range uint64(30) {
-		r := rand.New(rand.NewPCG(seed, 7))
+	for seed := range uint64(10) {
 		s := open(t)
-		s.put(0, sku("gpu.a hour on-demand=1"), sku("gpu.b hour on-demand=1"))
-		puts := []put{{start, map[string]credit.Amount{"gpu.a": credit.One, "gpu.b": credit.One}}}
-		s.advance(hour)
-		var flows []wallet.Item
-		var began []int64
-		for range 15 {
-			now := s.clock.Now()
-			for _, name := range names {
-				if item, err := s.history().Quote(price.Ask{SKU: name, Quantity: credit.Units}, now); err == nil {
-					flows, began = append(flows, item), append(began, now)
-				}
-			}
-			in := int64(r.IntN(4)) * hour
-			var skus []price.SKU
-			next := put{now + in, map[string]credit.Amount{}}
-			for _, name := range names {
-				if p := credit.Amount(1+r.IntN(3)) * credit.One; r.IntN(4) > 0 {
-					skus = append(skus, sku(name+" hour on-demand="+p.String()))
-					next.price[name] = p
-				}
-			}
-			if len(skus) > 0 {
-				_, commands := s.put(in, skus...)
-				puts = append(puts, next)
-				for i := range flows {
-					tell(&flows[i], commands)
-				}
-			}
-			s.advance(int64(r.IntN(3)) * hour)
-		}
-		for i, f := range flows {
-			for at := began[i]; at < s.clock.Now()+6*hour; at += hour / 2 {
-				want, _ := priceAt(puts, f.SKU, at)
-				// Several versions within one instant: the flow began between them.
-				if got := costs(f, at); got != want && at != began[i] {
-					t.Fatalf("seed %d: flow %d of %s costs %s after %d half hours, want %s", seed, i, f.SKU, got, (at-start)*2/hour, want)
-				}
-			}
-		}
+		followRandomHistory(s, rand.New(rand.NewPCG(seed, 7)), seed)
 		s.db.Close()
 	}
 }
 
-// tell does what the wallet does with a Reprice: its step replaces those from
-// its instant on.
-func tell(item *wallet.Item, commands []wallet.Reprice) {
-	for _, c := range commands {
-		if c.SKU == item.SKU && c.Tier == item.Tier {
-			later := slices.IndexFunc(item.Next, func(s wallet.Step) bool { return s.At >= c.Step.At })
-			if later >= 0 {
-				item.Next = item.Next[:later:later]
+func followRandomHistory(s *shop, r *rand.Rand, seed uint64) {
+	names := []string{"gpu.a", "gpu.b"}
+	s.put(0, sku("gpu.a hour on-demand=1"), sku("gpu.b hour on-demand=1"))
+	puts := []put{{start, map[string]credit.Amount{"gpu.a": credit.One, "gpu.b": credit.One}}}
+	s.advance(hour)
+	flows := map[string]string{} // and their SKU
+	for range 15 {
+		now := s.clock.Now()
+		for _, name := range names {
+			if s.history().At(now).Find(name) != nil {
+				flows[s.run(price.Ask{SKU: name, Quantity: credit.Units})] = name
 			}
-			item.Next = append(item.Next, c.Step)
+		}
+		if next, skus := randomPut(r, names, now); len(skus) > 0 {
+			s.put(next.at-now, skus...)
+			puts = append(puts, next)
+		}
+		for range 2 * r.IntN(3) {
+			s.advance(hour / 2)
+			for flow, name := range flows {
+				want, _ := priceAt(puts, name, s.clock.Now())
+				if got := s.item(flow); got.Price != want || got.Rate != credit.Rate(want)*credit.Rate(credit.Units) {
+					s.Fatalf("seed %d: after %d half hours %s costs %s (version %d), want %s",
+						seed, (s.clock.Now()-start)*2/hour, name, got.Price, got.Version, want)
+				}
+			}
 		}
 	}
 }
 
-func costs(item wallet.Item, at int64) credit.Amount {
-	p := item.Price
-	for _, s := range item.Next {
-		if s.At <= at {
-			p = s.Price
+// randomPut names each SKU more often than not, and takes force in up to three
+// hours.
+func randomPut(r *rand.Rand, names []string, now int64) (put, []price.SKU) {
+	next := put{now + int64(r.IntN(4))*hour, map[string]credit.Amount{}}
+	var skus []price.SKU
+	for _, name := range names {
+		if p := credit.Amount(1+r.IntN(3)) * credit.One; r.IntN(4) > 0 {
+			skus = append(skus, sku(name+" hour on-demand="+p.String()))
+			next.price[name] = p
 		}
 	}
-	return p
+	return next, skus
 }

@@ -1,7 +1,6 @@
 package price_test
 
 import (
-	"context"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -25,8 +25,12 @@ type shop struct {
 	*testing.T
 	db    *db.DB
 	clock *db.TestClock
+	books *ledger.Ledger
 	book  *price.Book
 }
+
+// acme is a customer with a million credits.
+var acme = ledger.ID{Organization: "org_acme", Workspace: "ws_acme"}
 
 func open(t *testing.T) *shop {
 	t.Helper()
@@ -38,8 +42,16 @@ func open(t *testing.T) *shop {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { database.Close() })
-	s := &shop{t, database, clock, price.NewBook()}
+	books := ledger.New(database, slog.New(slog.DiscardHandler))
+	s := &shop{t, database, clock, books, price.NewBook(books)}
 	s.update(s.book.Open)
+	s.update(func(tx *db.Tx) error {
+		if err := books.Create(tx, acme, wallet.Policy{}); err != nil {
+			return err
+		}
+		_, err := books.Apply(tx, acme, wallet.Grant{Lot: wallet.Lot{ID: "lot_1", Kind: wallet.Purchased, Amount: 1_000_000 * credit.One}})
+		return err
+	})
 	return s
 }
 
@@ -52,19 +64,55 @@ func (s *shop) update(fn func(tx *db.Tx) error) {
 
 func (s *shop) advance(by int64) {
 	s.Helper()
-	if err := s.clock.Advance(context.Background(), by); err != nil {
+	if err := s.clock.Advance(s.Context(), by); err != nil {
+		s.Fatal(err)
+	}
+	if err := s.books.RunDue(s.Context()); err != nil {
 		s.Fatal(err)
 	}
 }
 
-// put makes the next version of the default card; at counts from now, 0 is now.
-func (s *shop) put(in int64, skus ...price.SKU) (card *price.Card, reprice []wallet.Reprice) {
+// put makes the next version of the default card, in so much time.
+func (s *shop) put(in int64, skus ...price.SKU) (card *price.Card) {
 	s.Helper()
 	s.update(func(tx *db.Tx) (err error) {
-		card, reprice, err = s.book.Put(tx, price.Default, skus, tx.Now()+in)
+		card, err = s.book.Put(tx, price.Default, skus, tx.Now()+in)
 		return err
 	})
-	return card, reprice
+	return card
+}
+
+// run starts a flow of one item and returns its id.
+func (s *shop) run(ask price.Ask) (id string) {
+	s.Helper()
+	s.update(func(tx *db.Tx) error {
+		h, err := s.book.History(tx, price.Default)
+		if err != nil {
+			return err
+		}
+		items, err := h.Start([]price.Ask{ask}, tx.Now())
+		if err != nil {
+			return err
+		}
+		id = tx.NewID("flow_")
+		_, err = s.books.Apply(tx, acme, wallet.Start{ID: id, Items: items})
+		return err
+	})
+	return id
+}
+
+// item is what a flow runs, as the books have it.
+func (s *shop) item(flow string) (item wallet.Item) {
+	s.Helper()
+	err := s.db.View(s.Context(), func(tx *db.Tx) error {
+		f, err := s.books.Flow(tx, acme, flow)
+		item = f.Items[0]
+		return err
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return item
 }
 
 func (s *shop) history() (h *price.History) {
@@ -255,11 +303,15 @@ func TestAQuoteKnowsScheduledPrices(t *testing.T) {
 // What a later version overtakes never takes force.
 func TestALaterVersionOvertakesScheduledOnes(t *testing.T) {
 	s := open(t)
+	flow := s.run(price.Ask{SKU: "gpu.h100", Quantity: credit.Units})
 	s.put(2*hour, sku("gpu.h100 hour on-demand=3"))
 	s.put(4*hour, sku("gpu.h100 hour on-demand=4"))
-	_, reprice := s.put(hour, sku("gpu.h100 hour on-demand=2.39"))
-	if len(reprice) != 1 || reprice[0].Step.Version != 4 || reprice[0].Step.At != start+hour {
-		t.Errorf("running flows are told %+v", reprice)
+	if steps := s.item(flow).Next; len(steps) != 2 || steps[1].Version != 3 {
+		t.Errorf("the running flow is told %+v", steps)
+	}
+	s.put(hour, sku("gpu.h100 hour on-demand=2.39"))
+	if steps := s.item(flow).Next; len(steps) != 1 || steps[0].Version != 4 || steps[0].At != start+hour {
+		t.Errorf("the running flow is told %+v", steps)
 	}
 	h := s.history()
 	if cards := h.Scheduled(start); len(cards) != 1 || cards[0].Version != 4 {
@@ -280,8 +332,13 @@ func TestRunningWorkKeepsWhatIsNoLongerSold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, reprice := s.put(0, sku("cpu.vcpu hour on-demand=0.03")); len(reprice) != 1 || reprice[0].SKU != "cpu.vcpu" {
-		t.Errorf("running flows are told %+v", reprice)
+	gpu, cpu := s.run(price.Ask{SKU: "gpu.h100", Quantity: units("8")}), s.run(price.Ask{SKU: "cpu.vcpu", Quantity: units("4")})
+	s.put(0, sku("cpu.vcpu hour on-demand=0.03"))
+	if got := s.item(gpu); got.Price.String() != "2.39" || len(got.Next) != 0 {
+		t.Errorf("what is no longer sold costs %+v", got)
+	}
+	if got := s.item(cpu); got.Price.String() != "0.03" || got.Version != 2 || got.Rate != 12e13 {
+		t.Errorf("what is still sold costs %+v", got)
 	}
 	h = s.history()
 	less := []price.Ask{{SKU: "gpu.h100", Quantity: units("4")}, {SKU: "cpu.vcpu", Quantity: units("4")}}
@@ -305,7 +362,7 @@ func TestAnUndoneVersionIsForgotten(t *testing.T) {
 	s := open(t)
 	undone := fault.New(fault.Conflict, "no")
 	err := s.db.Update(t.Context(), func(tx *db.Tx) error {
-		if _, _, err := s.book.Put(tx, price.Default, []price.SKU{sku("gpu.ghost hour on-demand=1")}, 0); err != nil {
+		if _, err := s.book.Put(tx, price.Default, []price.SKU{sku("gpu.ghost hour on-demand=1")}, 0); err != nil {
 			return err
 		}
 		if h, err := s.book.History(tx, price.Default); err != nil || h.Latest().Find("gpu.ghost") == nil {
@@ -327,13 +384,16 @@ func TestAnUndoneVersionIsForgotten(t *testing.T) {
 
 func TestCards(t *testing.T) {
 	s := open(t)
-	s.update(func(tx *db.Tx) error {
-		_, reprice, err := s.book.Put(tx, "academic", []price.SKU{sku("gpu.h100 hour on-demand=1")}, 0)
-		if len(reprice) != 0 {
-			t.Errorf("a new card reprices %+v", reprice)
-		}
-		return err
-	})
+	flow := s.run(price.Ask{SKU: "gpu.h100", Quantity: units("8")})
+	for _, p := range []string{"1", "2"} {
+		s.update(func(tx *db.Tx) error {
+			_, err := s.book.Put(tx, "academic", []price.SKU{sku("gpu.h100 hour on-demand=" + p)}, 0)
+			return err
+		})
+	}
+	if got := s.item(flow); got.Price.String() != "2.39" || got.Card != "default" {
+		t.Errorf("another card reprices %+v", got)
+	}
 	err := s.db.View(t.Context(), func(tx *db.Tx) error {
 		names, err := s.book.List(tx)
 		if !slices.Equal(names, []string{"academic", "default"}) {

@@ -25,7 +25,8 @@ const MaxItems = 100
 const maxRegion = 100
 
 // Quote prices one item of a flow that begins at the instant, with the prices
-// already scheduled for later. The pointers of its faults are those of the
+// already scheduled for later. A flow is told of versions that are made while it
+// runs, so it is quoted in the unit of work that starts it. The pointers of its faults are those of the
 // ask's fields: /sku, /tier, /region, /quantity.
 func (h *History) Quote(ask Ask, at int64) (wallet.Item, error) {
 	card := h.At(at)

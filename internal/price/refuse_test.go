@@ -54,7 +54,7 @@ func TestBadCardsChangeNothing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := s.db.Update(t.Context(), func(tx *db.Tx) error {
-				_, _, err := s.book.Put(tx, c.card, c.skus, c.at)
+				_, err := s.book.Put(tx, c.card, c.skus, c.at)
 				return err
 			})
 			checkFault(t, err, c.pointer, c.says)
@@ -69,7 +69,7 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	s := open(t)
 	skus := []price.SKU{sku("gpu.h100 minute cheap=1"), sku("GPU hour on-demand=1")}
 	err := s.db.Update(t.Context(), func(tx *db.Tx) error {
-		_, _, err := s.book.Put(tx, price.Default, skus, start-1)
+		_, err := s.book.Put(tx, price.Default, skus, start-1)
 		return err
 	})
 	f := fault.Of(err)

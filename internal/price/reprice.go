@@ -1,6 +1,9 @@
 package price
 
 import (
+	"fmt"
+
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -53,4 +56,47 @@ func (h *History) everSold() []offer {
 		}
 	}
 	return all
+}
+
+// tell reprices the running flows of all wallets. It goes through every running
+// flow, and into every wallet that has one whose price changes.
+func (b *Book) tell(tx *db.Tx, card string, commands []wallet.Reprice) error {
+	if len(commands) == 0 {
+		return nil
+	}
+	skus := make([]string, len(commands))
+	for i, c := range commands {
+		skus[i] = c.SKU
+	}
+	ids, err := b.books.Running(tx, card, skus)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		present, err := b.books.Apply(tx, id)
+		if err != nil {
+			return fmt.Errorf("reprice what runs in %s: %w", id, err)
+		}
+		if _, err := b.books.Apply(tx, id, concerning(present.Wallet.Flows(), commands)...); err != nil {
+			return fmt.Errorf("reprice what runs in %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// concerning picks the commands that change something for the flows.
+func concerning(flows []*wallet.Flow, commands []wallet.Reprice) []wallet.Command {
+	runs := map[offer]bool{}
+	for _, f := range flows {
+		for _, item := range f.Items {
+			runs[offer{item.SKU, item.Tier}] = true
+		}
+	}
+	var some []wallet.Command
+	for _, c := range commands {
+		if runs[offer{c.SKU, c.Tier}] {
+			some = append(some, c)
+		}
+	}
+	return some
 }
