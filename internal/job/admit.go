@@ -1,0 +1,262 @@
+package job
+
+import (
+	"context"
+	"strings"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// holdTTL is how long the hold for a start lasts, which is as long as a hold
+// may; renewBefore is how long before its end that of a waiting job is renewed.
+const (
+	holdTTL     = 24 * int64(credit.Hour)
+	renewBefore = int64(credit.Hour)
+)
+
+// Create admits a job: it sets aside what its start needs and puts it into the
+// queue. Waiting and starting are not charged.
+func (s *Service) Create(tx *db.Tx, w ledger.ID, q Request) (Shown, error) {
+	q.complete()
+	if err := q.check(); err != nil {
+		return Shown{}, err
+	}
+	if err := s.Capacity.admits(q.needs()); err != nil {
+		return Shown{}, err
+	}
+	j := &Job{Wallet: w, ID: tx.NewID("job_"), Request: q, CreatedAt: tx.Now()}
+	return s.enqueue(tx, j)
+}
+
+// enqueue sets credits aside for a run and puts the job at the end of the
+// queue.
+func (s *Service) enqueue(tx *db.Tx, j *Job) (Shown, error) {
+	items, err := s.quote(tx, &j.Request)
+	if err != nil {
+		return Shown{}, err
+	}
+	j.Status, j.QueuedAt, j.EndedAt = StatusQueued, tx.Now(), 0
+	j.Reason, j.Detail, j.Stopped, j.Tries = "", "", nil, 0
+	result, err := s.setAside(tx, j, items)
+	if err != nil {
+		return Shown{}, err
+	}
+	if err := s.keep(tx, j); err != nil {
+		return Shown{}, err
+	}
+	return s.show(tx, j, result.Wallet.View())
+}
+
+// quote prices what the job takes, at this instant.
+func (s *Service) quote(tx *db.Tx, q *Request) ([]wallet.Item, error) {
+	prices, err := s.Prices.History(tx, price.Default)
+	if err != nil {
+		return nil, err
+	}
+	var items []wallet.Item
+	for _, n := range q.needs() {
+		item, err := prices.Quote(price.Ask{SKU: n.sku, Tier: q.Tier, Region: q.Region, Quantity: n.quantity}, tx.Now())
+		if err != nil {
+			return nil, pointAt(err, n.sku)
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// pointAt makes the pointers of a price's refusal those of a job.
+func pointAt(err error, sku string) error {
+	f := fault.Of(err)
+	if f == nil {
+		return err
+	}
+	name, amount := "/resources/gpu", "/resources/gpu_count"
+	switch {
+	case sku == "cpu.vcpu":
+		name, amount = "/resources/cpu", "/resources/cpu"
+	case sku == "memory.gib":
+		name, amount = "/resources/memory_gib", "/resources/memory_gib"
+	}
+	c := *f
+	c.Fields = nil
+	for _, field := range f.Fields {
+		switch field.Pointer {
+		case "/sku":
+			field.Pointer = name
+		case "/quantity":
+			field.Pointer = amount
+		}
+		c.Fields = append(c.Fields, field)
+		c.Message = field.Pointer + ": " + strings.TrimPrefix(field.Message, field.Pointer+": ")
+	}
+	return &c
+}
+
+// setAside reserves what the start of the job needs: all of its max_cost, or
+// what the gate asks for its own part, and as far as there is so much also what
+// its lease will keep, so that whoever is admitted after it does not take its
+// place.
+func (s *Service) setAside(tx *db.Tx, j *Job, items []wallet.Item) (ledger.Result, error) {
+	amount, err := s.costLeft(tx, j)
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	result, err := s.Books.Apply(tx, j.Wallet) // what is due by now
+	if err != nil {
+		return result, err
+	}
+	if amount == 0 {
+		if amount, err = s.gate(result, j, items); err != nil {
+			return result, err
+		}
+	}
+	if j.Hold = ""; amount == 0 {
+		j.HeldUntil = tx.Now() + holdTTL
+		return result, nil
+	}
+	j.Hold, j.HeldUntil = tx.NewID("hold_"), tx.Now()+holdTTL
+	reserve := wallet.Reserve{
+		ID: j.Hold, Amount: amount, TTL: holdTTL, Tier: items[0].Tier, Region: j.Request.Region,
+		Project: j.Request.Project, User: j.Request.User, Key: j.Request.Key,
+	}
+	for _, item := range items {
+		reserve.SKUs = append(reserve.SKUs, item.SKU)
+	}
+	return s.Books.Apply(tx, j.Wallet, reserve)
+}
+
+// gate passes the gate of a start without a largest cost, and says how much to
+// set aside for it.
+func (s *Service) gate(result ledger.Result, j *Job, items []wallet.Item) (credit.Amount, error) {
+	q := &j.Request
+	start := wallet.Start{Project: q.Project, User: q.User, Job: j.ID, Key: q.Key, Items: items}
+	if err := result.Wallet.Admits(start); err != nil {
+		return 0, err
+	}
+	rate, err := perHour(items)
+	if err != nil {
+		return 0, err
+	}
+	policy := result.Wallet.Root().Policy
+	lease := s.leaseFor(result, rate, 0, q.MaxRuntime)
+	own, err := costFor(items, policy.MinRunway)
+	if err != nil {
+		return 0, err
+	}
+	kept, err := costFor(items, lease+grace(q.Grace, policy.Grace, q.MaxRuntime))
+	if err != nil {
+		return 0, err
+	}
+	b := result.Wallet.View().Balance(result.At)
+	return max(own, min(own+kept, b.Available-b.Leased)), nil
+}
+
+// leaseFor is the lease to reserve for a run that costs rate an hour, at most
+// cost, and lasts at most runtime (0: without end).
+func (s *Service) leaseFor(result ledger.Result, rate, cost credit.Amount, runtime int64) int64 {
+	b := result.Wallet.View().Balance(result.At)
+	runway := lasts(max(b.Available, 1), b.BurnRate+rate)
+	if cost > 0 {
+		runway = lasts(cost, rate)
+	}
+	return s.Leases.wanted(shorter(runway, runtime))
+}
+
+// costLeft is what is left of max_cost after the runs before, or 0 without one.
+func (s *Service) costLeft(tx *db.Tx, j *Job) (credit.Amount, error) {
+	if j.Request.MaxCost == 0 {
+		return 0, nil
+	}
+	spent, err := s.spent(tx, j)
+	if err != nil {
+		return 0, err
+	}
+	if spent >= j.Request.MaxCost {
+		return 0, fault.New(fault.Conflict, "the job has used %s of its max_cost of %s: resume it with a higher max_cost", spent, j.Request.MaxCost).
+			WithCode("max_cost_used")
+	}
+	return j.Request.MaxCost - spent, nil
+}
+
+// spent is what all runs were charged by the books.
+func (s *Service) spent(tx *db.Tx, j *Job) (sum credit.Amount, err error) {
+	for _, r := range j.Runs {
+		flow, err := s.Books.Flow(tx, j.Wallet, r.Flow)
+		if err != nil {
+			return 0, err
+		}
+		sum += flow.Charged + r.Correction
+	}
+	return sum, nil
+}
+
+// runtimeLeft is what is left of max_runtime after the runs before, or 0
+// without one.
+func (j *Job) runtimeLeft() (int64, error) {
+	if j.Request.MaxRuntime == 0 {
+		return 0, nil
+	}
+	left := j.Request.MaxRuntime
+	for _, r := range j.Runs {
+		if r.EndedAt > 0 {
+			left -= r.EndedAt - r.StartedAt
+		}
+	}
+	if left <= 0 {
+		return 0, fault.New(fault.Conflict, "the job has used all of its max_runtime: resume it with a longer max_runtime_seconds").
+			WithCode("max_runtime_used")
+	}
+	return left, nil
+}
+
+// renewHold replaces the hold of a job that has waited for long. If the credits
+// are gone by now the job ends, and says so.
+func (s *Service) renewHold(ctx context.Context, old *Job) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		j, err := one(tx, old.Wallet, old.ID)
+		if err != nil || j.Status != StatusQueued || j.Hold != old.Hold {
+			return err
+		}
+		if err := s.release(tx, j); err != nil {
+			return err
+		}
+		items, err := s.quote(tx, &j.Request)
+		if err == nil {
+			_, err = s.setAside(tx, j, items)
+		}
+		if fault.Of(err) != nil {
+			return s.giveUp(tx, j, err)
+		}
+		if err != nil {
+			return err
+		}
+		return s.keep(tx, j)
+	})
+}
+
+// release gives the hold for the start back, if it has not ended.
+func (s *Service) release(tx *db.Tx, j *Job) error {
+	if j.Hold == "" {
+		return nil
+	}
+	_, err := s.Books.Apply(tx, j.Wallet, wallet.Release{Hold: j.Hold})
+	j.Hold, j.HeldUntil = "", 0
+	if fault.Of(err) != nil { // it has expired
+		return nil
+	}
+	return err
+}
+
+// giveUp ends a job that never began this run, because it was refused.
+func (s *Service) giveUp(tx *db.Tx, j *Job, refusal error) error {
+	if err := s.release(tx, j); err != nil {
+		return err
+	}
+	j.Status, j.Reason, j.Detail, j.EndedAt = StatusFailed, fault.Of(refusal).Code, refusal.Error(), tx.Now()
+	return s.keep(tx, j)
+}

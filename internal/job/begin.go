@@ -1,0 +1,118 @@
+package job
+
+import (
+	"context"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// unheard is how long after the start of its flow a run may ask again and still
+// be told to go with the same flow. One that asks later has not run in between,
+// and does not pay for it.
+const unheard = second
+
+// begin starts the flow of a run that is ready, and only then tells it to go.
+func (s *Service) begin(ctx context.Context, r Report) (Orders, error) {
+	leave := fault.New(fault.NotFound, "job %s is not to run", r.Job)
+	var j *Job
+	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		if j, err = find(tx, r.Job); err != nil {
+			return err
+		}
+		switch run := j.run(); {
+		case j.Status == StatusStarting && j.Stopped != nil:
+			return s.finish(tx, j, Run{Status: StatusStopped, Reason: ReasonRequest})
+		case j.Status == StatusStarting:
+			return s.start(tx, j)
+		case j.Status == StatusRunning && run != nil && tx.Now()-run.StartedAt > unheard:
+			return s.restart(tx, j)
+		}
+		return nil
+	})
+	if err != nil {
+		return Orders{}, err
+	}
+	if j.Status != StatusRunning {
+		return Orders{}, leave
+	}
+	return s.proceed(ctx, r)
+}
+
+// start starts the flow. A refusal ends the job.
+func (s *Service) start(tx *db.Tx, j *Job) error {
+	command, err := s.startOf(tx, j)
+	if err == nil {
+		_, err = s.Books.Apply(tx, j.Wallet, command)
+	}
+	if fault.Of(err) != nil {
+		return s.giveUp(tx, j, err)
+	}
+	if err != nil {
+		return err
+	}
+	j.Runs = append(j.Runs, Run{Flow: command.ID, StartedAt: tx.Now(), Grace: command.Grace})
+	j.Status, j.Hold, j.HeldUntil = StatusRunning, "", 0
+	if j.StartedAt == 0 {
+		j.StartedAt = tx.Now()
+	}
+	return s.keep(tx, j)
+}
+
+// restart closes a flow for which nothing ran, at its start, and starts another.
+func (s *Service) restart(tx *db.Tx, j *Job) error {
+	run := j.run()
+	_, err := s.Books.Apply(tx, j.Wallet, wallet.Stop{Flow: run.Flow, At: run.StartedAt, Reason: "unheard"})
+	if err != nil && fault.Of(err) == nil {
+		return err // a refusal means that it was closed already: its lease lapsed, at its start
+	}
+	if j.StartedAt == run.StartedAt {
+		j.StartedAt = 0
+	}
+	j.Runs, j.Status = j.Runs[:len(j.Runs)-1], StatusStarting
+	return s.start(tx, j)
+}
+
+// startOf is the command that starts the flow of a run, at this instant.
+func (s *Service) startOf(tx *db.Tx, j *Job) (wallet.Start, error) {
+	q := &j.Request
+	items, err := s.quote(tx, q)
+	if err != nil {
+		return wallet.Start{}, err
+	}
+	cost, err := s.costLeft(tx, j)
+	if err != nil {
+		return wallet.Start{}, err
+	}
+	runtime, err := j.runtimeLeft()
+	if err != nil {
+		return wallet.Start{}, err
+	}
+	rate, err := perHour(items)
+	if err != nil {
+		return wallet.Start{}, err
+	}
+	result, err := s.Books.Apply(tx, j.Wallet) // what is due by now
+	if err != nil {
+		return wallet.Start{}, err
+	}
+	command := wallet.Start{
+		ID: tx.NewID("flow_"), Project: q.Project, User: q.User, Job: j.ID, Key: q.Key, Label: q.Name,
+		Items: items, MaxCost: cost, From: j.Hold, Holder: j.ID,
+		Grace: grace(q.Grace, result.Wallet.Root().Policy.Grace, shorter(runtime, lasts(cost, rate))),
+	}
+	if runtime > 0 {
+		command.Until = result.At + runtime
+	}
+	command.Lease = s.leaseFor(result, rate, cost, runtime)
+	return command, nil
+}
+
+// shorter is the shorter of two times, of which 0 is without end.
+func shorter(a, b int64) int64 {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,211 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// maxTries is how often a run is launched that never came to its start.
+const maxTries = 3
+
+// Gone closes a run that died without a word, at its last proof of life.
+func (s *Service) Gone(ctx context.Context, id string) error {
+	state, err := s.Executor.Inspect(id)
+	if err != nil {
+		return err
+	}
+	if state.End != nil {
+		_, err = s.end(ctx, *state.End, false)
+		return err
+	}
+	_, err = s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: state.Proof, Checkpoint: state.Checkpoint}, true)
+	return err
+}
+
+// end records how a run ended, once: the flow is closed at that instant in the
+// same unit as the job's row. Told again, it is only acknowledged.
+func (s *Service) end(ctx context.Context, r Report, lost bool) (Orders, error) {
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		j, err := find(tx, r.Job)
+		switch {
+		case err != nil:
+			return err
+		case j.Status.Ended(), j.Status == StatusQueued, !lost && j.stale(r):
+			return nil
+		case j.run() == nil:
+			return s.endUnstarted(tx, j, r)
+		}
+		run, err := s.close(tx, j, r, lost)
+		if err != nil {
+			return err
+		}
+		return s.finish(tx, j, run)
+	})
+	if err != nil {
+		return Orders{}, err
+	}
+	return Orders{Version: 1, Ack: true}, nil
+}
+
+// endUnstarted ends a run that never came to its start: as it was asked to, or
+// because it cannot be executed. Otherwise it is tried again.
+func (s *Service) endUnstarted(tx *db.Tx, j *Job, r Report) error {
+	if j.Stopped != nil {
+		return s.finish(tx, j, Run{Status: StatusStopped, Reason: ReasonRequest})
+	}
+	if r.Error == "" && j.Tries < maxTries {
+		j.Status = StatusQueued
+		return s.keep(tx, j)
+	}
+	run := Run{Status: StatusFailed, Reason: ReasonExecutor}
+	j.Detail = r.Error
+	if r.Error == "" {
+		j.Detail = fmt.Sprintf("it was launched %d times and did not come up", j.Tries)
+	}
+	return s.finish(tx, j, run)
+}
+
+// finish makes the end of the job's present run its end.
+func (s *Service) finish(tx *db.Tx, j *Job, run Run) error {
+	if err := s.release(tx, j); err != nil {
+		return err
+	}
+	j.Status, j.Reason, j.EndedAt = run.Status, run.Reason, run.EndedAt
+	if run.Flow != "" {
+		j.Runs[len(j.Runs)-1] = run
+	} else {
+		j.EndedAt = tx.Now()
+	}
+	return s.keep(tx, j)
+}
+
+// close closes the flow of the present run at the instant at which its process
+// ended, and says how the run ended.
+func (s *Service) close(tx *db.Tx, j *Job, r Report, lost bool) (Run, error) {
+	run := *j.run()
+	result, err := s.Books.Apply(tx, j.Wallet) // what is due by now
+	if err != nil {
+		return run, err
+	}
+	end := max(run.StartedAt, min(r.EndedAt, result.At))
+	if r.StartedAt == 0 && !lost {
+		end = run.StartedAt // it was never executed
+	}
+	flow, err := s.Books.Flow(tx, j.Wallet, run.Flow)
+	if err != nil {
+		return run, err
+	}
+	run.describe(r, end, lost)
+	if run.Status, run.Reason = verdict(r, j.Stopped, &flow); lost {
+		run.Status, run.Reason = StatusFailed, ReasonLost
+	}
+	if r.Error != "" {
+		j.Detail = r.Error
+	}
+	if flow.Status.Ended() {
+		run.Correction, err = s.correct(tx, j, &flow, end)
+		return run, err
+	}
+	_, err = s.Books.Apply(tx, j.Wallet, wallet.Stop{
+		Flow: run.Flow, At: max(end, flow.ChangedAt), Status: flowStatus(run.Status, run.Reason), Reason: flowReason(&run),
+	})
+	return run, err
+}
+
+// describe takes over what the report says.
+func (run *Run) describe(r Report, end int64, lost bool) {
+	run.EndedAt, run.Signal, run.Checkpoint, run.Killed, run.LateNs = end, r.Signal, r.Checkpoint, r.Killed, r.LateNs
+	if r.StartedAt > 0 && !lost {
+		run.ExitCode = &r.ExitCode
+	}
+}
+
+// flowReason is what the flow says of its end.
+func flowReason(run *Run) string {
+	if run.Reason == "" || run.Reason == reasonExit {
+		return string(run.Status)
+	}
+	return run.Reason
+}
+
+// correct makes a flow that the engine has ended by itself right by the true
+// end, and says what that changes for the customer. What ran on after its stop
+// is the operator's loss, down to the milliseconds of a late kill; what ran on
+// after a lease that had lapsed is a late fact; what did not run any more is
+// given back.
+func (s *Service) correct(tx *db.Tx, j *Job, flow *wallet.Flow, end int64) (change credit.Amount, err error) {
+	var commands []wallet.Command
+	switch {
+	case end < flow.EndedAt:
+		charges, err := s.Books.ChargesAfter(tx, j.Wallet, flow.ID, end)
+		if err != nil {
+			return 0, err
+		}
+		for _, c := range charges {
+			if back := overcharged(&c, end); back > 0 {
+				change -= back
+				commands = append(commands, wallet.Refund{Charge: c, Amount: back, Reason: "the job had ended before"})
+			}
+		}
+	case end > flow.EndedAt && flow.Status == wallet.Lost:
+		lines, err := lateLines(flow, end)
+		if err != nil {
+			return 0, err
+		}
+		for _, line := range lines {
+			change += line.Amount
+		}
+		if len(lines) > 0 {
+			commands = append(commands, wallet.Use{Lines: lines})
+		}
+	case end > flow.EndedAt:
+		commands = append(commands, wallet.Overrun{Flow: *flow, Until: end})
+	}
+	if len(commands) > 0 {
+		_, err = s.Books.Apply(tx, j.Wallet, commands...)
+	}
+	if f := fault.Of(err); f != nil {
+		return 0, fmt.Errorf("correct flow %s to its true end: %s", flow.ID, f.Message)
+	}
+	return change, err
+}
+
+// overcharged is how much of a charge lies after the end.
+func overcharged(c *wallet.Charge, end int64) credit.Amount {
+	if c.To <= end {
+		return 0
+	}
+	kept, _, err := credit.Accrue(c.Rate, max(c.From, end)-c.From, c.Rem, c.Period)
+	if err != nil {
+		return 0
+	}
+	return c.Amount - c.Refunded - min(kept, c.Amount)
+}
+
+// lateLines is what a flow used from its end on, as usage: unit-hours, rounded
+// down to their sixth decimal.
+func lateLines(f *wallet.Flow, until int64) ([]wallet.Line, error) {
+	var lines []wallet.Line
+	for _, item := range f.Items {
+		n := credit.MulWide(uint64(item.Quantity), uint64(until-f.EndedAt)).Big()
+		n.Quo(n, credit.MulWide(uint64(item.Period), 1).Big())
+		quantity := credit.Quantity(n.Int64())
+		amount, err := credit.Cost(item.Price, quantity, 1)
+		if err != nil {
+			return nil, err
+		}
+		if quantity > 0 {
+			lines = append(lines, wallet.Line{
+				SKU: item.SKU, Tier: item.Tier, Region: item.Region, Project: f.Project, User: f.User, Job: f.Job, Key: f.Key,
+				Event: f.ID, Unit: item.Unit, Quantity: quantity, Price: item.Price, Card: item.Card, Version: item.Version,
+				Amount: amount, At: f.EndedAt,
+			})
+		}
+	}
+	return lines, nil
+}

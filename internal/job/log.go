@@ -1,0 +1,117 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/ledger"
+)
+
+// MaxTail is the largest number of lines with which a log may begin.
+const MaxTail = 100_000
+
+// pollLog is how often a followed log is looked at.
+const pollLog = 100 * time.Millisecond
+
+// Log is what a job wrote, from an offset on.
+type Log struct {
+	Offset int64 // of the first byte that is read
+
+	path  string
+	ended func() bool
+}
+
+// OpenLog finds the log of a job: from a byte on, or if tail is more than 0 from
+// the last so many lines on.
+func (s *Service) OpenLog(ctx context.Context, w ledger.ID, id string, offset, tail int64) (*Log, error) {
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		_, err := one(tx, w, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	state, err := s.Executor.Inspect(id)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{Offset: max(offset, 0), path: state.Log, ended: func() bool { return s.entry(id) == nil }}
+	if l.path == "" {
+		l.path = os.DevNull // it was never launched
+	}
+	if tail > 0 {
+		l.Offset, err = tailOf(l.path, min(tail, MaxTail))
+	}
+	return l, err
+}
+
+// CopyTo writes the log to w; if follow, until the job has ended.
+func (l *Log) CopyTo(ctx context.Context, w io.Writer, follow bool) error {
+	at := l.Offset
+	for {
+		ended := l.ended() // before reading: what it wrote last is there by then
+		n, err := copyFrom(w, l.path, at)
+		at += n
+		if err != nil || !follow || ended {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollLog):
+		}
+	}
+}
+
+func copyFrom(w io.Writer, path string, at int64) (int64, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("open the log: %w", err)
+	}
+	defer file.Close()
+	if _, err := file.Seek(at, io.SeekStart); err != nil {
+		return 0, nil // not a file of its own: there is nothing
+	}
+	return io.Copy(w, file)
+}
+
+// tailOf is the offset at which the last lines of a file begin.
+func tailOf(path string, lines int64) (int64, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("open the log: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, err
+	}
+	block, end := make([]byte, 64<<10), info.Size()
+	for at := end; at > 0; {
+		n := min(at, int64(len(block)))
+		at -= n
+		if _, err := file.ReadAt(block[:n], at); err != nil {
+			return 0, fmt.Errorf("read the log: %w", err)
+		}
+		for i := n - 1; i >= 0; i-- {
+			if block[i] == '\n' && at+i+1 < end {
+				if lines--; lines == 0 {
+					return at + i + 1, nil
+				}
+			}
+		}
+	}
+	return 0, nil
+}

@@ -1,0 +1,144 @@
+package job
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
+)
+
+const columns = `organization, workspace, id, status, spec, state, hold, created_at, started_at, ended_at`
+
+// state is what of a job has no column of its own.
+type state struct {
+	Runs      []Run  `json:",omitempty"`
+	QueuedAt  int64  `json:",omitempty"`
+	Tries     int    `json:",omitempty"`
+	HeldUntil int64  `json:",omitempty"`
+	Stopped   *Stop  `json:",omitempty"`
+	Resumed   bool   `json:",omitempty"`
+	Reason    string `json:",omitempty"`
+	Detail    string `json:",omitempty"`
+}
+
+// save writes the whole row.
+func (j *Job) save(tx *db.Tx) error {
+	spec, err := json.Marshal(j.Request)
+	if err != nil {
+		return fmt.Errorf("job %s: write its request: %w", j.ID, err)
+	}
+	rest, err := json.Marshal(state{j.Runs, j.QueuedAt, j.Tries, j.HeldUntil, j.Stopped, j.Resumed, j.Reason, j.Detail})
+	if err != nil {
+		return fmt.Errorf("job %s: write its state: %w", j.ID, err)
+	}
+	flow, ended := "", 0
+	if r := j.last(); r != nil {
+		flow = r.Flow
+	}
+	if j.Status.Ended() {
+		ended = 1
+	}
+	_, err = tx.Exec(`INSERT INTO jobs (`+columns+`, flow, ended, project)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+		ON CONFLICT (organization, workspace, id) DO UPDATE SET status = excluded.status, spec = excluded.spec,
+		state = excluded.state, hold = excluded.hold, started_at = excluded.started_at, ended_at = excluded.ended_at,
+		flow = excluded.flow, ended = excluded.ended`,
+		j.Wallet.Organization, j.Wallet.Workspace, j.ID, string(j.Status), string(spec), string(rest), j.Hold,
+		j.CreatedAt, j.StartedAt, j.EndedAt, flow, ended, j.Request.Project)
+	if err != nil {
+		return fmt.Errorf("job %s: write its row: %w", j.ID, err)
+	}
+	return nil
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scan(row scanner) (*Job, error) {
+	var (
+		j          Job
+		spec, text string
+		rest       state
+	)
+	err := row.Scan(&j.Wallet.Organization, &j.Wallet.Workspace, &j.ID, &j.Status, &spec, &text, &j.Hold,
+		&j.CreatedAt, &j.StartedAt, &j.EndedAt)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(json.Unmarshal([]byte(spec), &j.Request), json.Unmarshal([]byte(text), &rest)); err != nil {
+		return nil, fmt.Errorf("job %s: read its row: %w", j.ID, err)
+	}
+	j.Runs, j.QueuedAt, j.Tries, j.HeldUntil, j.Stopped = rest.Runs, rest.QueuedAt, rest.Tries, rest.HeldUntil, rest.Stopped
+	j.Resumed, j.Reason, j.Detail = rest.Resumed, rest.Reason, rest.Detail
+	return &j, nil
+}
+
+// one reads a job of a wallet.
+func one(tx *db.Tx, wallet ledger.ID, id string) (*Job, error) {
+	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE organization = $1 AND workspace = $2 AND id = $3`,
+		wallet.Organization, wallet.Workspace, id))
+	return j, found(id, err)
+}
+
+// find reads a job of any wallet: for executors, which know no wallets.
+func find(tx *db.Tx, id string) (*Job, error) {
+	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE id = $1`, id))
+	return j, found(id, err)
+}
+
+func found(id string, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fault.New(fault.NotFound, "there is no job %s", id)
+	}
+	return err
+}
+
+// many reads the jobs of a query.
+func many(tx *db.Tx, query string, args ...any) (jobs []*Job, err error) {
+	rows, err := tx.Query(`SELECT `+columns+` FROM jobs `+query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read jobs: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		j, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, rows.Err()
+}
+
+// unended reads all jobs that have not ended, of all wallets.
+func unended(tx *db.Tx) ([]*Job, error) {
+	return many(tx, `WHERE ended = 0 ORDER BY created_at, id`)
+}
+
+// Query says which jobs of a wallet to list, newest first.
+type Query struct {
+	Status  Status // any if empty; landing lists what runs and is landing
+	Active  bool   // only what has not ended
+	Project string
+	Before  string // only jobs older than this id
+	Limit   int
+}
+
+func (q Query) read(tx *db.Tx, wallet ledger.ID) ([]*Job, error) {
+	status, before, active := string(q.Status), q.Before, int64(0)
+	if q.Status == StatusLanding {
+		status = string(StatusRunning)
+	}
+	if before == "" {
+		before = "~" // after every id
+	}
+	if q.Active {
+		active = 1
+	}
+	return many(tx, `WHERE organization = $1 AND workspace = $2 AND id < $3 AND ($4 = '' OR status = $4)
+		AND ($5 = 0 OR ended = 0) AND ($6 = '' OR project = $6) ORDER BY id DESC LIMIT $7`,
+		wallet.Organization, wallet.Workspace, before, status, active, q.Project, int64(q.Limit))
+}

@@ -1,0 +1,211 @@
+package job
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// seen is a flow as of a version of its wallet: while that has not moved, the
+// flow has not changed.
+type seen struct {
+	version int64
+	flow    *wallet.Flow
+}
+
+// Report takes in what a run says of itself and answers its present orders.
+func (s *Service) Report(ctx context.Context, r Report) (Orders, error) {
+	switch r.Phase {
+	case Ready:
+		return s.begin(ctx, r)
+	case Running:
+		return s.proceed(ctx, r)
+	case Ended:
+		return s.end(ctx, r, false)
+	}
+	return Orders{}, fault.New(fault.Invalid, "%q is no phase of a run", r.Phase)
+}
+
+// proceed answers the orders of a run, and renews its lease when a good part of
+// that is used.
+func (s *Service) proceed(ctx context.Context, r Report) (Orders, error) {
+	e := s.entry(r.Job)
+	if e == nil || e.job.run() == nil {
+		return s.strayed(ctx, r)
+	}
+	now := s.DB.Clock().Now()
+	st, flow, err := s.stand(ctx, e, now)
+	if err != nil {
+		return Orders{}, err
+	}
+	if st.ended == 0 {
+		if st.lease, err = s.renew(ctx, e, st, flow, now); err != nil {
+			return Orders{}, err
+		}
+	}
+	orders := st.orders()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if live := s.active[r.Job]; live != nil {
+		live.heard, live.lease = orders, st.lease
+	}
+	return orders, nil
+}
+
+// strayed answers a run of which we know nothing any more: its job was closed
+// as lost, say. It is over.
+func (s *Service) strayed(ctx context.Context, r Report) (Orders, error) {
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		_, err := find(tx, r.Job)
+		return err
+	})
+	if err != nil {
+		return Orders{}, err
+	}
+	o := Orders{Go: r.Phase == Running, Kill: 1, Reason: ReasonLost}
+	o.Version = o.version()
+	return o, nil
+}
+
+// entry is a copy of the entry of an active job, or nil.
+func (s *Service) entry(id string) *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.active[id]; e != nil {
+		c := *e
+		return &c
+	}
+	return nil
+}
+
+// stand finds out how the present run of a job stands with its wallet.
+func (s *Service) stand(ctx context.Context, e *entry, now int64) (stand, *wallet.Flow, error) {
+	j, run := e.job, e.job.run()
+	snapshot, err := s.Books.Snapshot(ctx, j.Wallet)
+	if err != nil {
+		return stand{}, nil, err
+	}
+	flow := e.flow.flow
+	if flow == nil || e.flow.version != snapshot.Version {
+		if flow, err = s.flow(ctx, j.Wallet, run.Flow); err != nil {
+			return stand{}, nil, err
+		}
+		s.mu.Lock()
+		if live := s.active[j.ID]; live != nil {
+			live.flow = seen{snapshot.Version, flow}
+		}
+		s.mu.Unlock()
+	}
+	st := stand{run: *run, stopped: j.Stopped, lease: e.lease}
+	if flow.Status.Ended() {
+		st.ended, st.reason = flow.EndedAt, flow.Reason
+	} else {
+		st.stopAt, st.reason = snapshot.View.StopAt(flow)
+	}
+	return st, flow, nil
+}
+
+func (s *Service) flow(ctx context.Context, w ledger.ID, id string) (*wallet.Flow, error) {
+	var flow wallet.Flow
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		flow, err = s.Books.Flow(tx, w, id)
+		return err
+	})
+	return &flow, err
+}
+
+// renew grants the run as much of a lease as its wallet allows, if that is a
+// good deal more than it has. The lease that the wallet reserves follows the
+// runway; it is lowered only here, when what was granted before is shorter.
+func (s *Service) renew(ctx context.Context, e *entry, st stand, flow *wallet.Flow, now int64) (int64, error) {
+	runway := int64(0)
+	if st.stopAt > 0 {
+		runway = st.stopAt - now
+	}
+	wanted := s.Leases.wanted(runway)
+	lease := granted(wanted, now, st.stopAt, st.run.Grace)
+	if lease <= 0 || now+lease-e.lease < lease/3+1 {
+		return e.lease, nil
+	}
+	var until int64
+	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		lands := st.stopAt > 0 && st.stopAt-st.run.Grace <= now
+		if wanted != flow.Lease && !lands {
+			_, err := s.Books.Apply(tx, e.job.Wallet, wallet.Limit{Flow: flow.ID, Lease: &wanted})
+			if fault.Of(err) != nil { // it is more than there is: the old one stands
+				lease = min(lease, flow.Lease)
+			} else if err != nil {
+				return err
+			}
+		}
+		until, err = s.Books.Renew(tx, e.job.Wallet, e.job.ID, lease)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return e.lease, nil // it has lapsed: the flow is closed, and the next orders say so
+	}
+	return until, err
+}
+
+// watch follows a wallet with running jobs, until the last of them has ended.
+// The caller holds mu.
+func (s *Service) watch(w ledger.ID) {
+	cancel, running := s.watchers[w], len(s.running[w]) > 0
+	switch {
+	case s.ctx == nil || running == (cancel != nil):
+	case running:
+		ctx, cancel := context.WithCancel(s.ctx)
+		s.watchers[w] = cancel
+		go s.watcher(ctx, w)
+	default:
+		cancel()
+		delete(s.watchers, w)
+	}
+}
+
+// watcher wakes the executor for every job whose orders a change of the wallet
+// has moved.
+func (s *Service) watcher(ctx context.Context, w ledger.ID) {
+	changes, cancel := s.Books.Watch(w)
+	defer cancel()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changes:
+		}
+		now := s.DB.Clock().Now()
+		for _, id := range s.runningIn(w) {
+			s.tell(ctx, id, now)
+		}
+	}
+}
+
+func (s *Service) runningIn(w ledger.ID) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.running[w]))
+}
+
+// tell wakes the executor of a job if its orders have changed.
+func (s *Service) tell(ctx context.Context, id string, now int64) {
+	e := s.entry(id)
+	if e == nil || e.job.run() == nil {
+		return
+	}
+	st, _, err := s.stand(ctx, e, now)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.Log.Error("the orders of a job cannot be told", "job", id, "error", err)
+		}
+		return
+	}
+	if e.heard.matters(st.orders(), now) {
+		s.Executor.Wake(id)
+	}
+}

@@ -1,0 +1,305 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/price"
+)
+
+// Config is what a service works with.
+type Config struct {
+	DB       *db.DB
+	Books    *ledger.Ledger
+	Prices   *price.Book
+	Executor Executor
+	Capacity Capacity // nil: no limit
+	Leases   Leases   // the default if zero
+	Log      *slog.Logger
+}
+
+// Service runs jobs. It is the [Handler] of its executor.
+type Service struct {
+	Config
+	kick chan struct{}
+	turn sync.Mutex // one dispatch at a time
+
+	mu       sync.Mutex
+	active   map[string]*entry             // jobs that have not ended
+	places   map[string]place              // of those that wait
+	running  map[ledger.ID]map[string]bool // ids of running jobs, by wallet
+	watchers map[ledger.ID]context.CancelFunc
+	ctx      context.Context // of Run
+}
+
+// entry is a job that has not ended, as it was committed last. The job is
+// replaced, never changed.
+type entry struct {
+	job   *Job
+	lease int64  // until when it is granted
+	heard Orders // the last that were answered
+	flow  seen
+}
+
+// New returns a service; it does nothing by itself before [Service.Run].
+func New(c Config) *Service {
+	if c.Leases == (Leases{}) {
+		c.Leases = DefaultLeases()
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return &Service{
+		Config: c, kick: make(chan struct{}, 1),
+		active: map[string]*entry{}, places: map[string]place{},
+		running: map[ledger.ID]map[string]bool{}, watchers: map[ledger.ID]context.CancelFunc{},
+	}
+}
+
+// Open reads the jobs that have not ended and finds out what became of them
+// while there was no server. It comes before anything looks at leases: the
+// executor knows more of a run than its lease does.
+func (s *Service) Open(ctx context.Context) error {
+	var jobs []*Job
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		jobs, err = unended(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		s.remember(j)
+	}
+	for _, j := range jobs {
+		if err := s.reconcile(ctx, j); err != nil {
+			return fmt.Errorf("find out about job %s: %w", j.ID, err)
+		}
+	}
+	return nil
+}
+
+// reconcile compares a job with what its executor knows of it.
+func (s *Service) reconcile(ctx context.Context, j *Job) error {
+	if j.Status == StatusQueued {
+		return nil
+	}
+	state, err := s.Executor.Inspect(j.ID)
+	if err != nil || state.Alive {
+		return err
+	}
+	if state.End != nil && !j.stale(*state.End) {
+		_, err := s.end(ctx, *state.End, false)
+		return err
+	}
+	if err := s.Executor.Clear(j.ID); err != nil {
+		return err
+	}
+	return s.Gone(ctx, j.ID)
+}
+
+// Run starts what waits, follows what runs, and carries reports, until ctx
+// ends. Jobs run on after it.
+func (s *Service) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.follow(ctx)
+	reports := make(chan error, 1)
+	go func() { reports <- s.Executor.Run(ctx, s) }()
+	for {
+		wait := 10 * time.Second
+		if err := s.dispatch(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("jobs cannot be started", "error", err)
+			wait = time.Second
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.Join(ctx.Err(), <-reports)
+		case err := <-reports:
+			timer.Stop()
+			return fmt.Errorf("the executor ended: %w", err)
+		case <-s.kick:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// nudge makes Run look at the queue.
+func (s *Service) nudge() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// remember takes in a job as it was committed. It is called after commits, in
+// their order.
+func (s *Service) remember(j *Job) {
+	c := *j
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j.Status.Ended() {
+		delete(s.active, j.ID)
+		delete(s.places, j.ID)
+	} else if e := s.active[j.ID]; e != nil {
+		e.job, e.flow = &c, seen{}
+	} else {
+		s.active[j.ID] = &entry{job: &c}
+	}
+	if s.running[j.Wallet] == nil {
+		s.running[j.Wallet] = map[string]bool{}
+	}
+	if j.Status == StatusRunning {
+		s.running[j.Wallet][j.ID] = true
+	} else if delete(s.running[j.Wallet], j.ID); len(s.running[j.Wallet]) == 0 {
+		delete(s.running, j.Wallet)
+	}
+	s.watch(j.Wallet)
+	s.nudge()
+}
+
+// follow watches the wallets of all running jobs from now on.
+func (s *Service) follow(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ctx = ctx
+	for w := range s.running {
+		s.watch(w)
+	}
+}
+
+// keep writes the job's row and takes it in once that is durable.
+func (s *Service) keep(tx *db.Tx, j *Job) error {
+	if err := j.save(tx); err != nil {
+		return err
+	}
+	c := *j
+	tx.AfterCommit(func() { s.remember(&c) })
+	return nil
+}
+
+// jobs returns the active jobs for which want is true, by their place in the
+// queue.
+func (s *Service) jobs(want func(*Job) bool) []*Job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*Job
+	for _, e := range s.active {
+		if want(e.job) {
+			all = append(all, e.job)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Job) int { return cmp.Or(cmp.Compare(a.QueuedAt, b.QueuedAt), cmp.Compare(a.ID, b.ID)) })
+	return all
+}
+
+func isQueued(j *Job) bool { return j.Status == StatusQueued }
+func occupies(j *Job) bool { return !isQueued(j) }
+
+// dispatch renews the holds of those that wait long, and starts what fits.
+func (s *Service) dispatch(ctx context.Context) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	queue := s.jobs(isQueued)
+	for _, j := range queue {
+		if j.HeldUntil-renewBefore <= s.DB.Clock().Now() {
+			if err := s.renewHold(ctx, j); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range s.place() {
+		if p.position > 0 {
+			continue
+		}
+		if err := s.launch(ctx, p.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place finds every waiting job its place.
+func (s *Service) place() []place {
+	used := map[string]credit.Quantity{}
+	for _, j := range s.jobs(occupies) {
+		for _, n := range j.Request.needs() {
+			used[n.sku] += n.quantity
+		}
+	}
+	var queue []waiting
+	for _, j := range s.jobs(isQueued) {
+		queue = append(queue, waiting{j.ID, j.Request.needs()})
+	}
+	places := s.Capacity.schedule(used, queue)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.places)
+	for _, p := range places {
+		s.places[p.id] = p
+	}
+	return places
+}
+
+// launch hands a job to the executor. If we die between the row and the
+// launch, reconcile finds a starting job that nothing runs, and it is launched
+// again.
+func (s *Service) launch(ctx context.Context, id string) error {
+	if state, err := s.Executor.Inspect(id); err != nil || state.Alive { // the last run is still leaving
+		time.AfterFunc(50*time.Millisecond, s.nudge)
+		return err
+	}
+	var j *Job
+	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		if j, err = find(tx, id); err != nil || j.Status != StatusQueued {
+			j = nil
+			return err
+		}
+		j.Status = StatusStarting
+		j.Tries++
+		return s.keep(tx, j)
+	})
+	if err != nil || j == nil {
+		return err
+	}
+	err = s.Executor.Launch(ctx, Spec{
+		Job: j.ID, Workspace: j.Wallet.Workspace, Command: j.Request.Command, Env: j.Request.Env,
+		WorkingDir: j.Request.WorkingDir, Resumed: j.Resumed,
+	})
+	switch {
+	case err == nil:
+		return nil
+	case fault.Is(err, fault.Conflict):
+		return s.requeue(ctx, id)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	s.Log.Error("a job could not be launched", "job", id, "error", err)
+	_, err = s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: s.DB.Clock().Now(), Error: "it could not be launched: " + err.Error()}, false)
+	return err
+}
+
+// requeue puts a job that was to start back to its place.
+func (s *Service) requeue(ctx context.Context, id string) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		j, err := find(tx, id)
+		if err != nil || j.Status != StatusStarting {
+			return err
+		}
+		j.Status = StatusQueued
+		return s.keep(tx, j)
+	})
+}
