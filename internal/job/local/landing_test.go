@@ -101,7 +101,6 @@ func TestStop(t *testing.T) {
 func TestLeaseEndsWithoutServer(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Linger = 300 * time.Millisecond })
 	h.desk.lease = 500 * time.Millisecond
-	h.desk.orders.Grace = int64(200 * time.Millisecond)
 	h.run(worker("true"))
 	h.said("up")
 	h.close()

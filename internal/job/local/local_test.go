@@ -185,7 +185,8 @@ func (h *house) until(what string, true func() bool) {
 	h.t.Helper()
 	for end := time.Now().Add(patience); !true(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			h.t.Fatalf("in vain waited until %s; the log says:\n%s", what, h.log())
+			end, _ := os.ReadFile(h.path("ended.json"))
+			h.t.Fatalf("in vain waited until %s; the log says:\n%s%s", what, h.log(), end)
 		}
 	}
 }

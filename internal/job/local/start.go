@@ -159,6 +159,7 @@ func (c command) start(out *os.File, group cgroup) (int, error) {
 	started := make(chan answer)
 	go func() {
 		runtime.LockOSThread()
+		relax()
 		pid, err := syscall.ForkExec(c.program, c.args, attr)
 		if err != nil && attr.Sys.UseCgroupFD { // clone3 may be forbidden; nothing was executed
 			attr.Sys.UseCgroupFD = false

@@ -78,6 +78,7 @@ func prepare(f folder) (*supervisor, error) {
 	if s.alarm, err = newAlarm(); err != nil {
 		return nil, err
 	}
+	hasten()
 	os.WriteFile("/proc/self/comm", []byte("purser-job"), 0)
 	signal.Notify(s.children, unix.SIGCHLD)
 	signal.Notify(s.told, unix.SIGTERM)
