@@ -105,6 +105,18 @@ func (v *View) Lots(t int64) []Lot {
 	return out
 }
 
+// Budgets are the budgets as they will be at t.
+func (v *View) Budgets(t int64) []Budget {
+	c := v.at(max(t, v.At))
+	out := make([]Budget, 0, len(c.budgets))
+	for i := range c.budgets {
+		b := c.budgets[i].Budget
+		b.Spent = b.Amount - c.budgets[i].left
+		out = append(out, b)
+	}
+	return out
+}
+
 // StopAt says when a running flow will be stopped and why; 0 if it will not.
 func (v *View) StopAt(f *Flow) (int64, string) {
 	for i := range v.c.classes {
