@@ -8,8 +8,8 @@ import (
 // The size of the problem: two spirals that wind around each other, and a
 // network of one hidden layer that learns to tell them apart.
 const (
-	points = 400
-	hidden = 24
+	points = 3000
+	hidden = 32
 )
 
 // model is what training changes, and so what a checkpoint holds.
@@ -28,12 +28,12 @@ func spirals() []sample {
 	samples := make([]sample, points)
 	for i := range samples {
 		label := float64(i % 2)
-		turn := 0.4 + 2.6*float64(i)/points
+		turn := 0.4 + 3.6*float64(i)/points
 		angle := math.Pi * (turn + label)
-		r := turn / 3
+		r := turn / 4
 		samples[i] = sample{
-			x:     r*math.Cos(angle) + 0.01*random.NormFloat64(),
-			y:     r*math.Sin(angle) + 0.01*random.NormFloat64(),
+			x:     r*math.Cos(angle) + 0.02*random.NormFloat64(),
+			y:     r*math.Sin(angle) + 0.02*random.NormFloat64(),
 			label: label,
 		}
 	}
@@ -76,7 +76,7 @@ func (m *model) learn(samples []sample) float64 {
 	for i, g := range slope {
 		g /= points
 		m.Squares[i] = 0.99*m.Squares[i] + 0.01*g*g
-		w[i] -= 0.0005 * g / (math.Sqrt(m.Squares[i]) + 1e-8)
+		w[i] -= 0.0003 * g / (math.Sqrt(m.Squares[i]) + 1e-8)
 	}
 	m.Step++
 	return loss / points
