@@ -91,6 +91,8 @@ var clocks = map[string]string{
 	"internal/cli":               "a person watches in real time",
 	"internal/server/request.go": "how long a request took is real time",
 	"internal/server/stream.go":  "how long a slow reader may keep a connection is real time",
+	"internal/ledger/verify.go":  "how long a replay took is real time",
+	"internal/demo/train.go":     "the program that the demo runs works in real time",
 	"api/client.go":              "patience and pauses between attempts are real time",
 }
 
