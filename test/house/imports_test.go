@@ -60,6 +60,7 @@ var arrows = []arrow{
 	{"internal/org", "internal/credit", "the amounts of a policy"},
 	{"internal/org", "internal/fault", "refusals"},
 
+	{"internal/price", "internal/ledger", "a price that changes reaches the wallets that run on it"},
 	{"internal/price", "internal/wallet", "a quote is an item of a flow or a line of a charge"},
 	{"internal/price", "internal/db", "rate cards are rows"},
 	{"internal/price", "internal/credit", "exact prices"},
@@ -148,7 +149,7 @@ func TestTheTableRefuses(t *testing.T) {
 		{"internal/ledger", module + "/internal/job", "the books do not know who runs work"},
 		{"internal/cli", module + "/internal/ledger", "commands go through the API"},
 		{"api", module + "/internal/credit", "clients can import api alone"},
-		{"internal/price", module + "/internal/ledger", "prices are asked, they ask nobody"},
+		{"internal/price", module + "/internal/usage", "prices do not know what was used"},
 		{"internal/ledger", "modernc.org/sqlite", "the driver stays in db"},
 		{"internal/job", "github.com/danielgtaylor/huma/v2", "HTTP stays in server"},
 	} {
