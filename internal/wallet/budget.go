@@ -46,6 +46,9 @@ func (w *Wallet) budgetsFor(project, user, job, key string) (matching []int) {
 	return matching
 }
 
+// Bounds are the start of the budget's window in which t lies, and of the next.
+func (b *Budget) Bounds(t int64) (from, next int64) { return b.window(t) }
+
 // window is the start of the window of b in which t lies, and of the next one.
 // A rolling window begins anew with each hour.
 func (b *Budget) window(t int64) (from, next int64) {
