@@ -98,6 +98,13 @@ func (l *Ledger) LeaseUntil(tx *db.Tx, id ID, name string) (until int64, err err
 	return until, wrapped("read a lease", err)
 }
 
+// Proof is the holder's last proof of life; 0 if it has no lease.
+func (l *Ledger) Proof(tx *db.Tx, id ID, name string) (proof int64, err error) {
+	proof, _, err = one(tx, func(r scanner) (proof int64, err error) { return proof, r.Scan(&proof) },
+		`SELECT proof FROM leases`+inWallet+` AND holder = $3`, id.Organization, id.Workspace, name)
+	return proof, wrapped("read a lease", err)
+}
+
 // lapsed is a lease whose end has come.
 type lapsed struct {
 	ID

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -198,17 +199,23 @@ func (l *Ledger) Postings(tx *db.Tx, id ID, f PostingFilter, page Page) ([]Posti
 		condition{"corrects =", f.Corrects}, condition{"transfer =", f.Transfer}, condition{"at >=", f.From}, condition{"at <", f.To})
 }
 
-// EventFilter narrows a list of events.
+// EventFilter narrows a list of events. A kind that ends in * stands for all that
+// begin so; After is the number before the first.
 type EventFilter struct {
 	Kind, Subject string
+	After         int64
 	From, To      int64
 }
 
 // Events lists events by number.
 func (l *Ledger) Events(tx *db.Tx, id ID, f EventFilter, page Page) ([]wallet.Event, string, error) {
 	q := listing[wallet.Event]{`no, at, kind, subject, data`, "events", "no", true, scanEvent, func(e wallet.Event) string { return number(e.No) }}
-	return q.read(tx, id, page, condition{"kind =", f.Kind}, condition{"subject =", f.Subject},
-		condition{"at >=", f.From}, condition{"at <", f.To})
+	kind := []condition{{"kind =", f.Kind}}
+	if begin, open := strings.CutSuffix(f.Kind, "*"); open {
+		kind = []condition{{"kind >=", begin}, {"kind <", begin + "\U0010ffff"}}
+	}
+	return q.read(tx, id, page, append(kind, condition{"subject =", f.Subject}, condition{"no >", f.After},
+		condition{"at >=", f.From}, condition{"at <", f.To})...)
 }
 
 const entryColumns = `no, at, kind, command, route, key, digest, status, answer, hash`

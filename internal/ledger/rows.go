@@ -86,3 +86,8 @@ func (t *table) write(tx *db.Tx, args []any) error {
 	}
 	return nil
 }
+
+// byID reads the row of an id.
+func (t *table) byID() string {
+	return "SELECT " + strings.Join(t.columns, ", ") + " FROM " + t.name + inWallet + " AND " + t.columns[2] + " = $3"
+}

@@ -48,19 +48,20 @@ func (s *sweep) look(tx *db.Tx) error {
 	return nil
 }
 
-// head is the ends of a wallet's two chains.
+// head is the ends of a wallet's two chains: the number of the last entry and of
+// the last posting, and their hashes.
 type head struct {
 	ID
-	entry              int64 // the last one's number
-	postings, journals string
+	entry, posting    int64
+	journal, postings string
 }
 
 func (h head) line() string {
-	return fmt.Sprintf("%s %s %d %s %s\n", h.Organization, h.Workspace, h.entry, h.postings, h.journals)
+	return fmt.Sprintf("%s %s %d %s %d %s\n", h.Organization, h.Workspace, h.entry, h.journal, h.posting, h.postings)
 }
 
 func parseHead(line string) (h head, err error) {
-	_, err = fmt.Sscanf(line, "%s %s %d %s %s", &h.Organization, &h.Workspace, &h.entry, &h.postings, &h.journals)
+	_, err = fmt.Sscanf(line, "%s %s %d %s %d %s", &h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
 	return h, err
 }
 
@@ -79,8 +80,8 @@ func (s *set) writeSeal(tx *db.Tx) error {
 		return nil
 	}
 	heads, err := all(tx, func(r scanner) (h head, err error) {
-		return h, r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.postings, &h.journals)
-	}, `SELECT organization, workspace, next_journal - 1, head, journal_head FROM wallets
+		return h, r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
+	}, `SELECT organization, workspace, next_journal - 1, journal_head, next_posting - 1, head FROM wallets
 		WHERE sealed < next_journal - 1 ORDER BY organization, workspace`)
 	if err != nil || len(heads) == 0 {
 		return wrapped("read the heads of the chains", err)

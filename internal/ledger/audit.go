@@ -1,0 +1,351 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// The rows of the state are compared when they are final: those of lots, budgets,
+// marks, and of what still runs, at the end of the journal; those of flows and
+// holds that end, when they do, because the engine forgets them. A row that
+// differs then may be changed once more by a later entry (a capture of a hold
+// that has expired), so it is only suspected until the end.
+
+// changes notes which rows an entry changed, and compares those that have ended.
+func (r *replay) changes(e *Entry, c wallet.Changes) error {
+	for _, l := range c.Lots {
+		r.changed["lots "+l.ID] = e.No
+	}
+	for _, g := range c.Budgets {
+		r.changed["budgets "+g.ID] = e.No
+	}
+	for _, f := range c.Flows {
+		r.changed["flows "+f.ID] = e.No
+		if f.Status.Ended() {
+			if err := r.ended(flowRows, f.ID, e.No)(r.book.addFlow(nil, f)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, h := range c.Holds {
+		r.changed["holds "+h.ID] = e.No
+		if h.Status != wallet.Held {
+			if err := r.ended(holdRows, h.ID, e.No)(r.book.addHold(nil, h)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ended compares the row of something that has ended by an entry.
+func (r *replay) ended(t *table, id string, entry int64) func(replayed []any, err error) error {
+	return func(replayed []any, err error) error {
+		if err != nil {
+			return err
+		}
+		d, err := r.row(t, id, replayed)
+		if err != nil {
+			return err
+		}
+		delete(r.changed, t.name+" "+id)
+		if d == nil {
+			delete(r.suspects, t.name+" "+id)
+		} else {
+			r.suspects[t.name+" "+id] = *d
+		}
+		return nil
+	}
+}
+
+// row compares the stored row of an id with the replayed one.
+func (r *replay) row(t *table, id any, replayed []any) (*Difference, error) {
+	key := strings.Trim(show(id), `"`)
+	stored, found, err := one(r.tx, rawRow(t), t.byID(), r.id.Organization, r.id.Workspace, id)
+	if err != nil {
+		return nil, wrapped("read a row of "+t.name, err)
+	}
+	if !found {
+		return &Difference{t.name, r.id.String() + " " + key, "", "no row", "one"}, nil
+	}
+	if d := r.columns(t, key, stored, replayed); d != nil {
+		return d, nil
+	}
+	return r.versioned(t, key, stored), nil
+}
+
+// versioned checks the version that wrote a row: it lies between the entry that
+// last changed the row, and the last of all. Which of them it is depends on how
+// commands shared commits.
+func (r *replay) versioned(t *table, key string, stored []any) *Difference {
+	at := slices.Index(t.columns, "version")
+	if at < 0 || t == walletRows {
+		return nil
+	}
+	version, _ := stored[at].(int64)
+	if from, to := r.changed[t.name+" "+key], r.lastEntry(); version < from || version > to {
+		return &Difference{t.name, r.id.String() + " " + key, "version", show(stored[at]), fmt.Sprintf("%d to %d", from, to)}
+	}
+	return nil
+}
+
+// lastEntry is the number of the last entry of the stored journal.
+func (r *replay) lastEntry() int64 { return r.next - 1 }
+
+// audit compares the wallet as it is at the end of its journal.
+func (r *replay) audit() error {
+	s := r.book.wallet.State()
+	r.made["wallets"]++
+	r.made["lots"], r.made["budgets"], r.made["marks"] = int64(len(s.Lots)), int64(len(s.Budgets)), int64(len(s.Marks))
+	for _, check := range []func(wallet.State) error{
+		r.auditRoot, r.auditLots, r.auditRunning, r.auditRest, r.auditSuspects, r.auditRefunds, r.auditCounts, r.auditAccounts,
+		r.auditLeases, r.auditUsage,
+	} {
+		if err := check(s); err != nil {
+			return err
+		}
+	}
+	return r.compareTotals()
+}
+
+func (r *replay) auditRoot(s wallet.State) error {
+	b := r.book
+	b.wakeAt = b.wallet.WakeAt()
+	replayed, err := b.addRoot(nil, s.Root)
+	if err != nil {
+		return err
+	}
+	stored, found, err := one(r.tx, rawRow(walletRows), `SELECT `+strings.Join(walletRows.columns, ", ")+` FROM wallets`+inWallet,
+		r.id.Organization, r.id.Workspace)
+	if err != nil {
+		return wrapped("read a row of wallets", err)
+	}
+	if !found {
+		return r.mismatch("wallets", "", "", "no row", "one")
+	}
+	version := slices.Index(walletRows.columns, "version")
+	if stored[version] != replayed[version] {
+		if err := r.mismatch("wallets", "", "version", show(stored[version]), show(replayed[version])); err != nil {
+			return err
+		}
+	}
+	return r.pass(r.columns(walletRows, "", stored, replayed))
+}
+
+// pass passes a difference on, if there is one.
+func (r *replay) pass(d *Difference) error {
+	if d == nil {
+		return nil
+	}
+	return r.differ(*d)
+}
+
+// each compares rows one by one.
+func each[T any](r *replay, t *table, rows []T, id func(T) any, columns func([]any, T) ([]any, error)) error {
+	for _, row := range rows {
+		replayed, err := columns(nil, row)
+		if err != nil {
+			return err
+		}
+		d, err := r.row(t, id(row), replayed)
+		if err := errors.Join(err, r.pass(d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *replay) auditLots(s wallet.State) error {
+	return each(r, lotRows, s.Lots, func(l *wallet.Lot) any { return l.ID }, r.book.addLot)
+}
+
+func (r *replay) auditRunning(s wallet.State) error {
+	return each(r, flowRows, s.Flows, func(f *wallet.Flow) any { return f.ID }, r.book.addFlow)
+}
+
+func (r *replay) auditRest(s wallet.State) error {
+	return errors.Join(
+		each(r, holdRows, s.Holds, func(h *wallet.Hold) any { return h.ID }, r.book.addHold),
+		each(r, budgetRows, s.Budgets, func(g *wallet.Budget) any { return g.ID }, r.book.addBudget),
+		each(r, markRows, s.Marks, func(m wallet.Mark) any { return m.No }, r.book.addMark),
+	)
+}
+
+// auditSuspects reports the rows that differed when their flow or hold ended, and
+// were not changed again.
+func (r *replay) auditSuspects(wallet.State) error {
+	var names []string
+	for name := range r.suspects {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := r.differ(r.suspects[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// auditRefunds compares what charges say was given back of them.
+func (r *replay) auditRefunds(wallet.State) error {
+	type refund struct {
+		no     int64
+		amount credit.Amount
+	}
+	stored, err := all(r.tx, func(s scanner) (f refund, err error) { return f, s.Scan(&f.no, &f.amount) },
+		`SELECT no, refunded FROM charges`+inWallet+` AND refunded <> 0 ORDER BY no`, r.id.Organization, r.id.Workspace)
+	if err != nil {
+		return wrapped("read the refunds", err)
+	}
+	for _, f := range stored {
+		if f.amount != r.refunded[f.no] {
+			if err := r.mismatch("charges", number(f.no), "refunded", f.amount.String(), r.refunded[f.no].String()); err != nil {
+				return err
+			}
+		}
+		delete(r.refunded, f.no)
+	}
+	for no, amount := range r.refunded {
+		if amount != 0 {
+			if err := r.mismatch("charges", number(no), "refunded", "0", amount.String()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// auditCounts finds rows of the state that the replay does not know: all that it
+// knows were found, so their number tells.
+func (r *replay) auditCounts(s wallet.State) error {
+	for _, t := range []*table{lotRows, flowRows, holdRows, budgetRows, markRows} {
+		var n int64
+		err := r.tx.QueryRow(`SELECT COUNT(*) FROM `+t.name+inWallet, r.id.Organization, r.id.Workspace).Scan(&n)
+		if err != nil {
+			return wrapped("count "+t.name, err)
+		}
+		if n == r.made[t.name] {
+			continue
+		}
+		if err := r.nameStranger(t, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameStranger names the rows of a table that the replay does not know.
+func (r *replay) nameStranger(t *table, s wallet.State) error {
+	again := newReplay(r.verification, r.id)
+	again.isSilent, again.ids = true, map[string]bool{}
+	if err := again.run(); err != nil {
+		return err
+	}
+	for _, l := range s.Lots {
+		again.ids["lots "+l.ID] = true
+	}
+	for _, g := range s.Budgets {
+		again.ids["budgets "+g.ID] = true
+	}
+	for _, m := range s.Marks {
+		again.ids["marks "+number(m.No)] = true
+	}
+	rows, err := all(r.tx, func(s scanner) (id string, err error) { return id, s.Scan(&id) },
+		`SELECT CAST(`+t.columns[2]+` AS TEXT) FROM `+t.name+inWallet, r.id.Organization, r.id.Workspace)
+	if err != nil {
+		return wrapped("read the ids of "+t.name, err)
+	}
+	for _, id := range rows {
+		if !again.ids[t.name+" "+id] {
+			if err := r.mismatch(t.name, id, "", "a row", "none"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// auditAccounts sums the postings: a lot's account must hold what the lot says,
+// and the receivables what was lent. The house's accounts are summed up.
+func (r *replay) auditAccounts(s wallet.State) error {
+	for _, l := range s.Lots {
+		name, want := credits+l.ID, l.Remaining
+		switch l.ID {
+		case wallet.OverdraftLot:
+			name, want = overdraft, l.Remaining-l.Amount
+		case wallet.OwedLot:
+			name, want = owed, l.Remaining-l.Amount
+		}
+		if sum := r.accounts[name]; sum != want {
+			if err := r.mismatch("lots", l.ID, "remaining", want.String(), sum.String()+" by the sum of "+name); err != nil {
+				return err
+			}
+		}
+	}
+	for name, sum := range r.accounts {
+		if !strings.HasPrefix(name, "house/") {
+			name = strings.SplitAfter(name, "/")[0] + "*"
+		}
+		r.report.Accounts[name] += sum
+	}
+	return nil
+}
+
+// auditLeases sees that every flow that runs on a lease has one that will lapse.
+func (r *replay) auditLeases(s wallet.State) error {
+	type lease struct {
+		holder              string
+		until, grace, lapse int64
+	}
+	stored, err := all(r.tx, func(s scanner) (l lease, err error) { return l, s.Scan(&l.holder, &l.until, &l.grace, &l.lapse) },
+		`SELECT holder, until_at, grace, lapse_at FROM leases`+inWallet, r.id.Organization, r.id.Workspace)
+	if err != nil {
+		return wrapped("read the leases", err)
+	}
+	holders := map[string]bool{}
+	for _, l := range stored {
+		holders[l.holder] = true
+		if l.lapse != l.until+l.grace {
+			if err := r.mismatch("leases", l.holder, "lapse_at", number(l.lapse), number(l.until+l.grace)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range s.Flows {
+		if f.Lease > 0 && !holders[f.Holder] {
+			if err := r.mismatch("leases", f.Holder, "", "no row", "one: flow "+f.ID+" runs on it"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// auditUsage sees that every usage event that was charged has its charge, which
+// says that it came from an event.
+func (r *replay) auditUsage(wallet.State) error {
+	type lost struct {
+		source, id string
+		charge     int64
+	}
+	stored, err := all(r.tx, func(s scanner) (l lost, err error) { return l, s.Scan(&l.source, &l.id, &l.charge) },
+		`SELECT u.source, u.id, u.charge FROM usage_events u LEFT JOIN charges c
+			ON c.organization = u.organization AND c.workspace = u.workspace AND c.no = u.charge
+		WHERE u.organization = $1 AND u.workspace = $2 AND u.charge <> 0 AND (c.no IS NULL OR c.event = '')
+		ORDER BY u.source, u.id`, r.id.Organization, r.id.Workspace)
+	if err != nil {
+		return wrapped("read the usage events", err)
+	}
+	for _, l := range stored {
+		if err := r.mismatch("usage_events", l.source+" "+l.id, "charge", number(l.charge), "no charge of an event"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

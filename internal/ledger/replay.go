@@ -1,0 +1,443 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// replay runs one journal through the engine again, in step with the rows that
+// its commands wrote.
+type replay struct {
+	*verification
+	id       ID
+	next     int64 // behind the last entry of the stored journal
+	book     *book // what the replay gives: the columns are made from it as they were
+	isBroken bool  // the journal cannot be replayed to its end
+	isSilent bool  // compare nothing
+
+	entries                   *stream
+	postings, charges, events *stream
+
+	made     map[string]int64         // rows that came into being, by table
+	ids      map[string]bool          // of flows and holds, by table; only if wanted
+	changed  map[string]int64         // the entry that last changed a row of the state, by table and id
+	suspects map[string]Difference    // rows of what has ended that differ as yet
+	refunded map[int64]credit.Amount  // of charges, in all
+	accounts map[string]credit.Amount // sums of the postings
+	totals   *totals
+}
+
+func newReplay(v *verification, id ID) *replay {
+	r := &replay{
+		verification: v, id: id, book: newBook(id), made: map[string]int64{}, changed: map[string]int64{},
+		suspects: map[string]Difference{}, refunded: map[int64]credit.Amount{}, accounts: map[string]credit.Amount{},
+		totals: newTotals(),
+	}
+	r.book.nextEntry = 1
+	r.entries, r.postings = newStream(r, entryRows), newStream(r, postingRows)
+	r.charges, r.events = newStream(r, chargeRows), newStream(r, eventRows)
+	return r
+}
+
+// mismatch notes a difference in a row of this wallet.
+func (r *replay) mismatch(table, key, column, stored, replayed string) error {
+	return r.differ(Difference{table, strings.TrimSpace(r.id.String() + " " + key), column, stored, replayed})
+}
+
+// run replays the whole journal.
+func (r *replay) run() error {
+	r.next = 1
+	err := r.tx.QueryRow(`SELECT next_journal FROM wallets`+inWallet, r.id.Organization, r.id.Workspace).Scan(&r.next)
+	if err != nil && !isNoRow(err) {
+		return wrapped("read where the journal ends", err)
+	}
+	for !r.isBroken {
+		row, err := r.entries.next()
+		if err != nil {
+			return err
+		}
+		if row == nil {
+			break
+		}
+		e, err := entryOf(row)
+		if err != nil {
+			r.isBroken = true
+			return r.mismatch("journal", "behind "+number(r.book.version()), "", "what cannot be read: "+err.Error(), "an entry")
+		}
+		if err := r.entry(&e); err != nil {
+			return err
+		}
+	}
+	if r.isBroken || r.isSilent {
+		return nil
+	}
+	return r.leftovers()
+}
+
+// entry replays one entry of the journal.
+func (r *replay) entry(e *Entry) error {
+	b, key := r.book, number(e.No)
+	if !r.isSilent {
+		if err := r.link(e); err != nil {
+			return err
+		}
+	}
+	b.nextEntry = e.No + 1
+	if e.Kind == request {
+		return nil
+	}
+	command, fx, err := r.command(e)
+	if err != nil {
+		r.isBroken = true
+		return r.mismatch("journal", key, "command", e.Kind+" "+e.Command, "an error: "+err.Error())
+	}
+	r.count(command)
+	for _, t := range fx.Totals {
+		r.totals.add(totalOf(t), t.Quantity, int64(t.Amount))
+	}
+	for _, f := range fx.Refunds {
+		r.refunded[f.Charge] = f.Refunded
+	}
+	if r.isSilent {
+		b.wallet.Changes()
+		return nil
+	}
+	return r.compare(e, fx)
+}
+
+// count counts the flows and holds that a command makes.
+func (r *replay) count(command any) {
+	switch c := command.(type) {
+	case wallet.Start:
+		r.make("flows", c.ID)
+		if c.MaxCost > 0 {
+			r.make("holds", "hold_"+strings.TrimPrefix(c.ID, "flow_"))
+		}
+	case wallet.Reserve:
+		r.make("holds", c.ID)
+	}
+}
+
+func (r *replay) make(table, id string) {
+	r.made[table]++
+	if r.ids != nil {
+		r.ids[table+" "+id] = true
+	}
+}
+
+// link checks an entry's place in the chain of the journal.
+func (r *replay) link(e *Entry) error {
+	b, key := r.book, number(e.No)
+	r.made["journal"]++
+	if e.No != b.nextEntry {
+		if err := r.mismatch("journal", number(b.nextEntry), "", "no row", "an entry: they are numbered without a gap"); err != nil {
+			return err
+		}
+	}
+	hash := r.sealer.entry(b.entryHead, b.ID, e)
+	stored, err := parseDigest(e.Hash)
+	if err != nil || stored != hash {
+		if err := r.mismatch("journal", key, "hash", e.Hash, hash.String()+": the row is not what was written"); err != nil {
+			return err
+		}
+	}
+	b.entryHead = stored
+	return nil
+}
+
+// command carries an entry's command out again.
+func (r *replay) command(e *Entry) (command any, fx wallet.Effects, err error) {
+	defer func() { // the engine trusts its own journal; this one may have been edited
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	if command, err = decodeCommand(e.Kind, e.Command); err != nil {
+		return nil, fx, err
+	}
+	b := r.book
+	if begin, ok := command.(create); ok {
+		if b.wallet != nil {
+			return command, fx, errors.New("the wallet exists")
+		}
+		b.wallet = wallet.New(b.Workspace, e.At, begin.Policy)
+		return command, fx, nil
+	}
+	if b.wallet == nil {
+		return command, fx, errors.New("there is no wallet yet")
+	}
+	if at := b.wallet.Root().At; e.At < at {
+		return command, fx, fmt.Errorf("at %d, before the wallet's instant %d", e.At, at)
+	}
+	if stop, ok := command.(wallet.Stop); ok && stop.At != 0 {
+		if stop.Charges, err = r.chargesAfter(stop); err != nil {
+			return command, fx, err
+		}
+		command = stop
+	}
+	fx, err = b.wallet.Apply(e.At, command.(wallet.Command))
+	return command, fx, err
+}
+
+// chargesAfter gives a stop the charges that it was given: the rows, which have
+// been compared up to here, and what the replay has refunded of them.
+func (r *replay) chargesAfter(stop wallet.Stop) ([]wallet.Charge, error) {
+	rows, err := all(r.tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow = $3 AND to_at > $4 AND no < $5
+		ORDER BY no DESC`, r.id.Organization, r.id.Workspace, stop.Flow, stop.At, r.book.wallet.Root().NextNo.Charge)
+	var charges []wallet.Charge
+	for _, c := range rows {
+		c.Refunded = r.refunded[c.No]
+		charges = append(charges, *c)
+	}
+	return charges, err
+}
+
+// compare holds what a command did against the rows.
+func (r *replay) compare(e *Entry, fx wallet.Effects) error {
+	b := r.book
+	for i := range fx.Charges {
+		row, err := b.addCharge(nil, &fx.Charges[i])
+		if err := errors.Join(err, r.same(r.charges, row)); err != nil {
+			return err
+		}
+		if wrong := arithmetic(&fx.Charges[i]); wrong != "" {
+			if err := r.mismatch("charges", number(fx.Charges[i].No), "amount", fx.Charges[i].Amount.String(), wrong); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range fx.Postings {
+		p, err := r.sealer.link(b.ID, b.head, &fx.Postings[i], fx.Charges)
+		if err != nil {
+			return err
+		}
+		b.head = p.hash
+		r.accounts[p.Debit] -= p.Amount
+		r.accounts[p.Credit] += p.Amount
+		if err := r.same(r.postings, b.addPosting(nil, &p)); err != nil {
+			return err
+		}
+	}
+	for i := range fx.Events {
+		row, err := b.addEvent(nil, &fx.Events[i])
+		if err := errors.Join(err, r.same(r.events, row)); err != nil {
+			return err
+		}
+	}
+	return r.changes(e, b.wallet.Changes())
+}
+
+// same compares a replayed row with the next of its table.
+func (r *replay) same(s *stream, replayed []any) error {
+	key := replayed[2].(int64)
+	stored, err := s.take(key)
+	if err != nil {
+		return err
+	}
+	r.made[s.table.name]++
+	if stored == nil {
+		return r.mismatch(s.table.name, number(key), "", "no row", "one")
+	}
+	if d := r.columns(s.table, number(key), stored, replayed); d != nil {
+		return r.differ(*d)
+	}
+	return nil
+}
+
+// leftovers finds rows behind the last that the replay gave.
+func (r *replay) leftovers() error {
+	for _, s := range []*stream{r.charges, r.postings, r.events} {
+		row, err := s.next()
+		if err != nil {
+			return err
+		}
+		if row != nil {
+			if err := r.mismatch(s.table.name, fmt.Sprint(row[2]), "", "a row", "none"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// later are columns that are not compared with their row: version says which
+// entry wrote it, refunded is known at the end of the journal.
+var later = map[string]bool{"version": true, "refunded": true}
+
+// columns names the first column in which two rows differ.
+func (r *replay) columns(t *table, key string, stored, replayed []any) *Difference {
+	for i, column := range t.columns {
+		if stored[i] != replayed[i] && !later[column] {
+			return &Difference{t.name, r.id.String() + " " + key, column, show(stored[i]), show(replayed[i])}
+		}
+	}
+	return nil
+}
+
+func show(value any) string {
+	if s, ok := value.(string); ok {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprint(value)
+}
+
+// arithmetic recomputes a charge from what it says of itself, without the
+// engine, and says what is wrong.
+func arithmetic(c *wallet.Charge) string {
+	var slices credit.Amount
+	for _, s := range c.Slices {
+		slices += s.Amount
+	}
+	if slices != c.Amount {
+		return "slices of " + slices.String() + " in all"
+	}
+	if c.Refunded < 0 || c.Refunded > c.Amount {
+		return "a refund of " + c.Refunded.String()
+	}
+	if c.Flow == "" {
+		return usageArithmetic(c)
+	}
+	rate, err := credit.NewRate(c.Price, c.Quantity)
+	if err != nil || rate != c.Rate {
+		return fmt.Sprintf("a rate of %d for %s at %s", c.Rate, c.Quantity, c.Price)
+	}
+	whole, _, err := credit.Accrue(c.Rate, c.To-c.From, c.Rem, c.Period)
+	if err != nil || whole != c.Amount+c.Waived {
+		return whole.String() + " by rate and time"
+	}
+	return ""
+}
+
+// usageArithmetic recomputes the charge of an event. What was captured as an
+// amount has no price.
+func usageArithmetic(c *wallet.Charge) string {
+	if c.Card == "" {
+		return ""
+	}
+	per := int64(1)
+	if c.Unit == "million" {
+		per = 1_000_000
+	}
+	if cost, err := credit.Cost(c.Price, c.Quantity, per); err != nil || cost != c.Amount+c.Waived {
+		return cost.String() + " by price and quantity"
+	}
+	return ""
+}
+
+// stream reads the rows of a wallet by number, a page at a time, so that a long
+// history needs little memory.
+type stream struct {
+	replay *replay
+	table  *table
+	query  string
+	page   [][]any
+	last   any // the number of the last row of the page
+	isEnd  bool
+}
+
+const streamPage = 256
+
+func newStream(r *replay, t *table) *stream {
+	return &stream{replay: r, table: t, last: int64(0),
+		query: `SELECT ` + strings.Join(t.columns, ", ") + ` FROM ` + t.name + inWallet + ` AND no > $3 ORDER BY no LIMIT $4`}
+}
+
+// next returns the next row, or nil.
+func (s *stream) next() ([]any, error) {
+	if len(s.page) == 0 && !s.isEnd {
+		id := s.replay.id
+		page, err := all(s.replay.tx, rawRow(s.table), s.query, id.Organization, id.Workspace, s.last, streamPage)
+		if err != nil {
+			return nil, wrapped("read "+s.table.name, err)
+		}
+		s.page, s.isEnd = page, len(page) < streamPage
+	}
+	if len(s.page) == 0 {
+		return nil, nil
+	}
+	row := s.page[0]
+	s.page, s.last = s.page[1:], row[2]
+	return row, nil
+}
+
+// take returns the row of that number, if it is the next, or nil; rows before it
+// that the replay does not know are differences.
+func (s *stream) take(no int64) ([]any, error) {
+	for {
+		row, err := s.next()
+		if err != nil || row == nil {
+			return nil, err
+		}
+		switch n, isNumber := row[2].(int64); {
+		case n == no:
+			return row, nil
+		case n > no || !isNumber:
+			s.page = append([][]any{row}, s.page...)
+			return nil, nil
+		}
+		if err := s.replay.mismatch(s.table.name, fmt.Sprint(row[2]), "", "a row", "none"); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// rawRow reads the columns of a table as they are.
+func rawRow(t *table) func(scanner) ([]any, error) {
+	return func(r scanner) ([]any, error) {
+		row, to := make([]any, len(t.columns)), make([]any, len(t.columns))
+		for i := range row {
+			to[i] = &row[i]
+		}
+		return row, r.Scan(to...)
+	}
+}
+
+// entryOf reads an entry from its row.
+func entryOf(row []any) (e Entry, err error) {
+	var route, key sql.NullString
+	for i, to := range []any{&e.No, &e.At, &e.Kind, &e.Command, &route, &key, &e.Digest, &e.Status, &e.Answer, &e.Hash} {
+		err = errors.Join(err, assign(to, row[2+i]))
+	}
+	e.Route, e.Key = route.String, key.String
+	return e, err
+}
+
+func assign(to, value any) error {
+	switch to := to.(type) {
+	case *string:
+		s, ok := value.(string)
+		*to = s
+		if ok {
+			return nil
+		}
+	case *int64:
+		n, ok := value.(int64)
+		*to = n
+		if ok {
+			return nil
+		}
+	case *int:
+		n, ok := value.(int64)
+		*to = int(n)
+		if ok {
+			return nil
+		}
+	case *sql.NullString:
+		return to.Scan(value)
+	}
+	return fmt.Errorf("%v is a %T", value, value)
+}
+
+func lines(text string) []string {
+	text = strings.TrimSuffix(text, "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}

@@ -1,0 +1,316 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+)
+
+// Options say what Verify does.
+type Options struct {
+	Count bool // go on behind the first difference and count them all
+}
+
+// Report is what Verify found: how many rows were replayed and compared, and
+// what differs.
+type Report struct {
+	At       int64 // the instant of the snapshot
+	Wallets  int64
+	Entries  int64 // of the journal
+	Postings int64
+	Charges  int64
+	Events   int64
+	Totals   int64
+	Lots     int64
+	Flows    int64
+	Holds    int64
+	Seals    int64
+	Took     time.Duration
+
+	Accounts    map[string]credit.Amount // the house's, summed over all wallets
+	First       *Difference              // nil: everything is as it must be
+	Differences int64                    // 1 at most, unless all were to be counted
+}
+
+// IsClean reports whether no difference was found.
+func (r Report) IsClean() bool { return r.First == nil }
+
+// Difference is one place where the database does not hold what the replay of
+// the journal gives.
+type Difference struct {
+	Table    string
+	Key      string // the row: organization/workspace, then its number or id
+	Column   string // "" if it is about the whole row
+	Stored   string
+	Replayed string
+}
+
+// String is for the reader.
+func (d *Difference) String() string {
+	place := d.Table + " " + d.Key
+	if d.Column != "" {
+		place += ", " + d.Column
+	}
+	return fmt.Sprintf("%s: the database holds %s, the replay gives %s", place, d.Stored, d.Replayed)
+}
+
+// errStop ends a verification at the first difference.
+var errStop = errors.New("a difference was found")
+
+// verification is a run of Verify.
+type verification struct {
+	tx     *db.Tx
+	all    bool
+	sealer sealer
+	report Report
+	rows   map[string]int64 // how many rows of each table the replay accounts for
+	sealed map[ID]int64     // the last entry that a seal covers
+}
+
+// Verify replays the journal of every wallet from its first command through the
+// engine and compares every row of the books and of the state with what comes
+// out; it checks the hash chains and the seals, recomputes the arithmetic of
+// every charge, sums all accounts to zero, and sees that leases and usage events
+// point at what they say. It names the first difference, by organization,
+// workspace and time.
+//
+// It works on one snapshot, beside a running server, and needs little memory:
+// what one wallet's state takes, whatever the length of its history.
+func (l *Ledger) Verify(ctx context.Context, o Options) (Report, error) {
+	began := time.Now()
+	v := &verification{all: o.Count, rows: map[string]int64{}, sealed: map[ID]int64{}}
+	v.report.Accounts = map[string]credit.Amount{}
+	err := l.db.View(ctx, func(tx *db.Tx) error {
+		v.tx, v.report.At = tx, tx.Now()
+		return v.run(ctx)
+	})
+	v.report.count(v.rows)
+	v.report.Took = time.Since(began)
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return v.report, err
+}
+
+func (v *verification) run(ctx context.Context) error {
+	for after, more := (ID{}), true; ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		id, found, err := v.nextBook(after, after == ID{} && more)
+		if err != nil {
+			return err
+		}
+		if !found {
+			break
+		}
+		if err := v.book(id); err != nil {
+			return err
+		}
+		after, more = id, false
+	}
+	for _, check := range []func() error{v.strangers, v.zeroSum, v.seals, v.sealMarks} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nextBook finds the next organization and workspace that has a journal. Those
+// without a workspace hold the answers to requests.
+func (v *verification) nextBook(after ID, inclusive bool) (ID, bool, error) {
+	compare := ">"
+	if inclusive {
+		compare = ">="
+	}
+	return one(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+		`SELECT organization, workspace FROM journal WHERE (organization, workspace) `+compare+` ($1, $2)
+		ORDER BY organization, workspace LIMIT 1`, after.Organization, after.Workspace)
+}
+
+// book verifies one journal, and the wallet that it belongs to.
+func (v *verification) book(id ID) error {
+	r := newReplay(v, id)
+	if err := r.run(); err != nil {
+		return err
+	}
+	if r.book.wallet != nil && !r.isBroken {
+		if err := r.audit(); err != nil {
+			return err
+		}
+	}
+	for table, n := range r.made {
+		v.rows[table] += n
+	}
+	return nil
+}
+
+func (r *Report) count(rows map[string]int64) {
+	r.Wallets, r.Entries, r.Postings, r.Charges = rows["wallets"], rows["journal"], rows["postings"], rows["charges"]
+	r.Events, r.Lots, r.Flows, r.Holds = rows["events"], rows["lots"], rows["flows"], rows["holds"]
+}
+
+// differ notes a difference; the error it returns ends the run, unless all are
+// to be counted.
+func (v *verification) differ(d Difference) error {
+	v.report.Differences++
+	if v.report.First == nil {
+		v.report.First = &d
+	}
+	if v.all {
+		return nil
+	}
+	return errStop
+}
+
+// tables are those of which every row belongs to a journal, with the number of
+// rows that the replay has met.
+var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks"}
+
+// strangers looks for rows that no journal accounts for.
+func (v *verification) strangers() error {
+	if v.report.First != nil {
+		return nil // the counts are off anyway
+	}
+	for _, table := range tables {
+		var n int64
+		if err := v.tx.QueryRow(`SELECT COUNT(*) FROM ` + table).Scan(&n); err != nil {
+			return wrapped("count "+table, err)
+		}
+		if n == v.rows[table] {
+			continue
+		}
+		if err := v.differ(Difference{Table: table, Key: "(all)", Stored: plural(n), Replayed: plural(v.rows[table])}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func plural(n int64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
+}
+
+// zeroSum sees that nothing was made or lost: with the sums of the wallets, the
+// house's accounts come to zero. Each wallet's were compared with its lots.
+func (v *verification) zeroSum() error {
+	var sum credit.Amount
+	for _, amount := range v.report.Accounts {
+		sum += amount
+	}
+	if sum == 0 {
+		return nil
+	}
+	return v.differ(Difference{Table: "postings", Key: "(all)", Column: "amount", Stored: "a sum of " + sum.String(), Replayed: "0"})
+}
+
+// seals checks the chain of seals, and that every head which a seal names is
+// still where it was.
+func (v *verification) seals() error {
+	prev, last := digest{}, int64(0)
+	for {
+		s, found, err := one(v.tx, scanSeal, `SELECT no, at, wallets, heads, prev_hash, hash FROM seals WHERE no > $1 ORDER BY no LIMIT 1`, last)
+		if err != nil || !found {
+			return wrapped("read a seal", err)
+		}
+		v.report.Seals++
+		if err := v.seal(s, prev, last+1); err != nil {
+			return err
+		}
+		last = s.no
+		prev, _ = parseDigest(s.hash)
+	}
+}
+
+type sealRow struct {
+	no, at, wallets   int64
+	heads, prev, hash string
+}
+
+func scanSeal(r scanner) (s sealRow, err error) {
+	return s, r.Scan(&s.no, &s.at, &s.wallets, &s.heads, &s.prev, &s.hash)
+}
+
+func (v *verification) seal(s sealRow, prev digest, no int64) error {
+	key := number(s.no)
+	if s.no != no {
+		return v.differ(Difference{Table: "seals", Key: number(no), Stored: "no row", Replayed: "one"})
+	}
+	if s.prev != prev.String() {
+		if err := v.differ(Difference{"seals", key, "prev_hash", s.prev, prev.String()}); err != nil {
+			return err
+		}
+	}
+	if hash := v.sealer.seal(prev, s.no, s.at, s.wallets, s.heads).String(); hash != s.hash {
+		if err := v.differ(Difference{"seals", key, "hash", s.hash, hash}); err != nil {
+			return err
+		}
+	}
+	return v.sealedHeads(s, key)
+}
+
+// sealedHeads compares the heads in a seal with the links they name.
+func (v *verification) sealedHeads(s sealRow, key string) error {
+	for _, line := range lines(s.heads) {
+		h, err := parseHead(line)
+		if err != nil {
+			if err := v.differ(Difference{"seals", key, "heads", strconv.Quote(line), "the head of a chain"}); err != nil {
+				return err
+			}
+			continue
+		}
+		v.sealed[h.ID] = h.entry
+		if err := errors.Join(
+			v.sealedHead(h.ID, key, "journal", `SELECT hash FROM journal`+inWallet+` AND no = $3`, h.entry, h.journal),
+			v.sealedHead(h.ID, key, "postings", `SELECT hash FROM postings`+inWallet+` AND no = $3`, h.posting, h.postings),
+		); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verification) sealedHead(id ID, seal, table, query string, no int64, hash string) error {
+	if no == 0 {
+		return nil
+	}
+	stored, _, err := one(v.tx, func(r scanner) (hash string, err error) { return hash, r.Scan(&hash) }, query,
+		id.Organization, id.Workspace, no)
+	if err != nil {
+		return wrapped("read a sealed link", err)
+	}
+	if stored != hash {
+		return v.differ(Difference{table, id.String() + " " + number(no), "hash", stored, hash + ", by seal " + seal})
+	}
+	return nil
+}
+
+// sealMarks sees that the wallets know how far they are sealed.
+func (v *verification) sealMarks() error {
+	type mark struct {
+		ID
+		sealed int64
+	}
+	marks, err := all(v.tx, func(r scanner) (m mark, err error) { return m, r.Scan(&m.Organization, &m.Workspace, &m.sealed) },
+		`SELECT organization, workspace, sealed FROM wallets ORDER BY organization, workspace`)
+	if err != nil {
+		return wrapped("read how far the wallets are sealed", err)
+	}
+	for _, m := range marks {
+		if m.sealed != v.sealed[m.ID] {
+			if err := v.differ(Difference{"wallets", m.ID.String(), "sealed", number(m.sealed), number(v.sealed[m.ID])}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
