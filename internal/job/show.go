@@ -166,3 +166,11 @@ func (shown *Shown) addFlow(tx *db.Tx, s *Service, view *wallet.View, now int64)
 	shown.LeaseUntil, err = s.Books.LeaseUntil(tx, shown.Wallet, shown.ID)
 	return err
 }
+
+// ExitCode is the exit code of the last run; -1 if its command has none.
+func (shown *Shown) ExitCode() int {
+	if r := shown.last(); r != nil && r.ExitCode != nil {
+		return *r.ExitCode
+	}
+	return -1
+}

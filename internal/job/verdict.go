@@ -2,16 +2,18 @@ package job
 
 import "github.com/purserhq/purser/internal/wallet"
 
-// verdict says how a run ended: its status and the reason. flow is how the
-// engine ended its flow, if it did so by itself; only what happened before the
-// process ended can have been the cause.
+// verdict says how a run ended: its status and the reason. flow is how its flow
+// stands: if the engine had ended it by itself before the process ended, that
+// was the cause, whatever the executor was told before.
 func verdict(r Report, stopped *Stop, flow *wallet.Flow) (Status, string) {
 	cause := r.Landed
-	if cause == "" {
+	if r.Killed != "" {
 		cause = r.Killed
 	}
-	if cause == "" && flow != nil && flow.Status.Ended() && flow.EndedAt <= r.EndedAt {
-		cause = reasonOf(flow.Reason)
+	if flow.Status == wallet.Exhausted || flow.Status == wallet.Stopped {
+		if flow.EndedAt <= r.EndedAt {
+			cause = reasonOf(flow.Reason)
+		}
 	}
 	if stopped != nil && stopped.At <= r.EndedAt {
 		cause = ReasonStop

@@ -40,6 +40,7 @@ type process struct {
 	LaunchedAt int64
 	StartedAt  int64       // 0 before Go
 	Worked     int64       // nanoseconds of work that earlier runs saved
+	StopAt     int64       // when it was ordered to stop; 0 if never
 	TermAt     int64       // when it was sent SIGTERM; 0 if never, or taken back
 	Landed     string      // why
 	Saved      int64       // nanoseconds of work in its checkpoint
@@ -165,8 +166,8 @@ func (p *process) next() event {
 // signal that came with a stop or the end of its lease.
 func (p *process) killAt() int64 {
 	at := p.orders.Kill
-	if p.TermAt > 0 && (p.Landed == job.ReasonLease || p.orders.Stop) {
-		if limit := p.TermAt + p.orders.Grace; at == 0 || limit < at {
+	if p.TermAt > 0 && (p.Landed == job.ReasonLease || p.StopAt > 0) {
+		if limit := max(p.TermAt, p.StopAt) + p.orders.Grace; at == 0 || limit < at {
 			at = limit
 		}
 	}
@@ -179,8 +180,8 @@ func (p *process) termAt() (int64, string) {
 	if end := p.orders.LeaseUntil; end > 0 && (at == 0 || end < at) {
 		at, reason = end, job.ReasonLease
 	}
-	if p.orders.Stop {
-		at, reason = p.StartedAt, p.orders.Reason
+	if p.StopAt > 0 {
+		at, reason = p.StopAt, p.orders.Reason
 	}
 	return at, reason
 }
@@ -189,6 +190,9 @@ func (p *process) termAt() (int64, string) {
 // unless the process has died of the signal.
 func (p *process) obey(orders job.Orders, now int64) {
 	p.orders = orders
+	if orders.Stop && p.StopAt == 0 {
+		p.StopAt = now
+	}
 	if p.TermAt > 0 && !orders.Stop && p.End == nil && orders.LeaseUntil > now && (orders.Land == 0 || orders.Land > now) {
 		p.TermAt, p.Landed, p.Saved = 0, "", 0
 		p.say(now, "landing cancelled")
@@ -219,7 +223,7 @@ func (p *process) save(at int64) {
 
 func (p *process) kill(at int64) {
 	reason := p.orders.Reason
-	if p.Landed != "" {
+	if at != p.orders.Kill {
 		reason = p.Landed
 	}
 	p.exit(at, sigkill, "SIGKILL")
