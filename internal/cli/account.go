@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/purserhq/purser/api"
+)
+
+func (p *program) whoamiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Show the server, the user, and who pays",
+		Long: `Whoami asks the server as whom it knows this command, and prints on whose account
+it works: organization, workspace and project.`,
+		Example: `  purser whoami`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			me, err := p.client().Whoami(c.Context(), api.WhoamiQuery{Workspace: p.workspace(), Project: p.settings.get("project")})
+			if err != nil {
+				return err
+			}
+			_, token := p.tokenOrigin()
+			clock := me.Clock
+			if clock == "system" && p.settings.output() == "table" {
+				clock = ""
+			}
+			return p.showFacts(me, fact{"url", text(p.settings.get("url"))}, fact{"server", text(me.Server)},
+				fact{"user", text(me.User)}, fact{"role", text(me.Role)}, fact{"token_from", text(token)},
+				fact{"organization", text(me.Organization)}, fact{"workspace", text(me.Workspace)}, fact{"workspace_id", text(me.WorkspaceID)},
+				fact{"project", text(me.Project)}, fact{"now", text(string(me.Now))}, fact{"clock", text(clock)})
+		},
+	}
+}
+
+func (p *program) loginCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "login --token TOKEN",
+		Short: "Keep a token, and the server it is for, in the configuration file",
+		Long: `Login asks the server whether it knows the token, and keeps both in the
+configuration file, which only you may read. Without --token it is asked for, or
+read from standard input. --org, --workspace and --project are kept too if given.`,
+		Example: `  purser login --url https://purser.example.org --token "$TOKEN"
+  purser login < token-file`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			token := p.settings.get("token")
+			if !c.Flags().Changed("token") {
+				typed, err := p.ask("Token: ")
+				if err != nil {
+					return err
+				}
+				token = typed
+			}
+			if token == "" {
+				return wrong("there is no token: give one with --token")
+			}
+			client := p.client()
+			client.Token = token
+			me, err := client.Whoami(c.Context(), api.WhoamiQuery{Workspace: p.workspace()})
+			if err != nil {
+				return err
+			}
+			p.settings.file["token"], p.settings.file["url"] = token, p.settings.get("url")
+			for _, name := range []string{"org", "workspace", "project"} {
+				if c.Flags().Changed(name) {
+					p.settings.file[name] = p.settings.get(name)
+				}
+			}
+			if err := p.settings.write(); err != nil {
+				return err
+			}
+			p.note("logged in to %s as %s; kept in %s", p.settings.get("url"), me.User, p.settings.path)
+			return nil
+		},
+	}
+}
+
+// ask asks for a secret on the terminal, or reads a line of standard input.
+func (p *program) ask(prompt string) (string, error) {
+	if file, ok := terminal(p.in); ok {
+		fmt.Fprint(p.err, prompt)
+		typed, err := term.ReadPassword(int(file.Fd()))
+		fmt.Fprintln(p.err)
+		return strings.TrimSpace(string(typed)), err
+	}
+	typed, err := bufio.NewReader(io.LimitReader(p.in, 4096)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", fmt.Errorf("read the token: %w", err)
+	}
+	return strings.TrimSpace(typed), nil
+}
+
+func (p *program) logoutCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "logout",
+		Short:   "Forget the token",
+		Long:    `Logout removes the token from the configuration file.`,
+		Example: `  purser logout`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if _, kept := p.settings.file["token"]; !kept {
+				p.note("there is no token in %s", p.settings.path)
+				return nil
+			}
+			delete(p.settings.file, "token")
+			return p.settings.write()
+		},
+	}
+}
+
+func (p *program) configCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Get and set what this command takes for granted",
+		Long: `Config reads and writes the configuration file: purser/config.json in your
+configuration directory, or the file that PURSER_CONFIG names. Flags and the
+environment go before it.
+
+The settings are ` + p.settings.names() + `.`,
+	}
+	c.AddCommand(p.configGet(), p.configSet(), p.configList())
+	return c
+}
+
+func (p *program) known(name string) error {
+	if p.settings.find(name) == nil {
+		return wrong("there is no setting %q; the settings are %s", name, p.settings.names())
+	}
+	return nil
+}
+
+func (p *program) completeSettings() cobra.CompletionFunc {
+	return p.complete(func(*cobra.Command) ([]string, error) { return strings.Split(p.settings.names(), ", "), nil })
+}
+
+func (p *program) configGet() *cobra.Command {
+	return &cobra.Command{
+		Use:     "get NAME",
+		Short:   "Print the value that a setting has",
+		Long:    `Get prints the value that a setting has, wherever it is from.`,
+		Example: `  purser config get url`,
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completeSettings(),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := p.known(args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintln(p.out, p.settings.get(args[0]))
+			return nil
+		},
+	}
+}
+
+func (p *program) configSet() *cobra.Command {
+	return &cobra.Command{
+		Use:   "set NAME VALUE",
+		Short: "Keep a value in the configuration file",
+		Long:  `Set keeps a value for a setting; an empty one removes it.`,
+		Example: `  purser config set workspace vision
+  purser config set project ""`,
+		Args: cobra.ExactArgs(2), ValidArgsFunction: p.completeSettings(),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := p.known(args[0]); err != nil {
+				return err
+			}
+			if args[1] == "" {
+				delete(p.settings.file, args[0])
+			} else {
+				p.settings.file[args[0]] = args[1]
+			}
+			return p.settings.write()
+		},
+	}
+}
+
+func (p *program) configList() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List all settings and where their values are from",
+		Long:    `List prints all settings with their values and where each is from; of a token only the end is shown.`,
+		Example: `  purser config list`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			type row struct {
+				Name  string `json:"name"`
+				Value string `json:"value"`
+				From  string `json:"from"`
+			}
+			var rows []row
+			t := &table{names: []string{"name", "value", "from"}}
+			for _, set := range p.settings.table {
+				value, from := p.settings.origin(set.name)
+				if set.name == "token" {
+					value, from = p.tokenOrigin()
+					value = secret(value)
+				}
+				rows = append(rows, row{set.name, value, from})
+				t.row(text(set.name), text(value), text(from))
+			}
+			return p.show(rows, t)
+		},
+	}
+}
+
+func (p *program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the versions of this command and of the server",
+		Long:    `Version prints the version of this command and, if the server answers, the server's.`,
+		Example: `  purser version`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			here := map[string]string{"version": version(), "go": runtime.Version()}
+			facts := []fact{{"version", text(version())}, {"go", text(runtime.Version())}}
+			if there, err := p.serverVersion(c.Context()); err == nil {
+				here["server"] = there.Version
+				facts = append(facts, fact{"server", text(there.Version)})
+			}
+			return p.showFacts(here, facts...)
+		},
+	}
+}
+
+func (p *program) serverVersion(ctx context.Context) (api.Version, error) {
+	client := p.client()
+	client.Patience = -1
+	return client.Version(ctx)
+}
+
+// version is that of the build: of the module, or of the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "development"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,144 @@
+// Package cli is the purser command: what it can be told, how it finds the
+// server and the account, what it prints, and with which status it ends.
+//
+// Everything it knows of the server it knows through package api, as any other
+// client would; only serve and demo reach into the program itself.
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/purserhq/purser/api"
+)
+
+// Main runs the command that args name and returns its exit status.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return run(args, stdin, stdout, stderr, os.LookupEnv)
+}
+
+// run is Main with its environment.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env lookupEnv) int {
+	p := &program{in: stdin, out: stdout, err: stderr, env: env}
+	root := p.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer cancel()
+	p.interrupts = cancel
+	command, err := root.ExecuteContextC(ctx)
+	p.command = command.CommandPath()
+	return p.status(err)
+}
+
+// program is one run of the command.
+type program struct {
+	in       io.Reader
+	out, err io.Writer
+	env      lookupEnv
+	settings *settings
+
+	command    string // what was run, as in "purser job ls"
+	began      bool   // the command line was right, and its work has begun
+	interrupts func() // ends the command's context
+}
+
+// The groups of commands in the help.
+const (
+	groupWork    = "work"
+	groupCredits = "credits"
+	groupBooks   = "books"
+	groupOperate = "operate"
+	groupSetup   = "setup"
+)
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "purser",
+		Short: "Prepaid credits for GPUs, exact to the nano-credit",
+		Long: `Purser turns GPU capacity into prepaid credits: 1 credit is 1 US dollar. Every
+GPU-second, gigabyte and token is taken from a workspace's wallet as it is used,
+exact to a billionth of a credit, and never more than there is.
+
+Start a server with "purser serve", or see it all at once with "purser demo".
+Then grant credits with "purser credits grant" and run something with
+"purser run".
+
+Settings are taken from flags, then the environment (PURSER_URL, PURSER_TOKEN,
+PURSER_ORG, PURSER_WORKSPACE, PURSER_PROJECT, …), then the configuration file
+(see "purser config"), then defaults. On the server's own machine the operator's
+token is found in the server's data directory.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused for credits or a budget,
+4 not allowed, 5 server not reachable. "purser run" ends with the status of the
+job.`,
+		Example: `  purser demo
+  purser serve --data ./purser-data
+  purser credits grant 100
+  purser run --gpu h100:8 --max-cost 20 -- python train.py
+  purser credits balance`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	for _, g := range [][2]string{
+		{groupWork, "Run work:"}, {groupCredits, "Credits and prices:"}, {groupBooks, "Look into the books:"},
+		{groupOperate, "Operate:"}, {groupSetup, "Set up this command:"},
+	} {
+		root.AddGroup(&cobra.Group{ID: g[0], Title: g[1]})
+	}
+	p.settings = clientSettings(p.env)
+	p.settings.define(root.PersistentFlags())
+	p.addCommands(root)
+	p.guard(root)
+	return root
+}
+
+func (p *program) addCommands(root *cobra.Command) {
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupWork, p.runCommand(), p.jobCommand(), p.flowCommand(), p.holdCommand())
+	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.budgetCommand(), p.lotCommand(), p.refundCommand())
+	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
+	add(groupOperate, p.serveCommand(), p.demoCommand(), p.orgCommand(), p.workspaceCommand(), p.clockCommand())
+	add(groupSetup, p.whoamiCommand(), p.loginCommand(), p.logoutCommand(), p.configCommand(), p.versionCommand())
+	root.AddCommand(p.hiddenCommands()...)
+	root.SetHelpCommandGroupID(groupSetup)
+	root.SetCompletionCommandGroupID(groupSetup)
+}
+
+// guard marks, for every command, the point from which on an error is no longer
+// one of usage, and refuses unknown words after commands that only hold others.
+func (p *program) guard(c *cobra.Command) {
+	if c.HasSubCommands() && c.RunE == nil && c.HasParent() {
+		c.Args = cobra.NoArgs
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	if work := c.RunE; work != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if err := p.settings.load(c.Flags()); err != nil {
+				return err
+			}
+			p.began = true
+			return work(c, args)
+		}
+	}
+	for _, inner := range c.Commands() {
+		p.guard(inner)
+	}
+}
+
+// client is the client of the server that the settings name.
+func (p *program) client() *api.Client {
+	return &api.Client{URL: p.settings.get("url"), Token: p.token(), Agent: "purser/" + version()}
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// serverSettings are the settings of the server itself; data is one of the
+// command's as well.
+func serverSettings(env lookupEnv) *settings {
+	return &settings{env: env, table: []setting{
+		{name: "listen", env: "PURSER_LISTEN", usage: "address to listen on", fallback: "127.0.0.1:8080"},
+		{name: "data", env: "PURSER_DATA", fallback: defaultData(env)},
+		{name: "database", env: "PURSER_DATABASE", usage: "database as sqlite:PATH or postgres://… (default: purser.db in the data directory)"},
+		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
+		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
+		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},
+		{name: "log-format", env: "PURSER_LOG_FORMAT", usage: "text or json", fallback: "text"},
+	}}
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	s := serverSettings(p.env)
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server: API, keeper and the local executor",
+		Long: `Serve runs the whole of Purser in this process, with an embedded database in the
+data directory: ` + "`--data`" + `, or PURSER_DATA, or else /var/lib/purser for root and
+~/.local/share/purser for anybody else. Job logs and the operator's token
+(operator-token, which only you may read) are kept there too; a token in
+PURSER_OPERATOR_TOKEN is used instead if it is set.
+
+The API is described at /openapi.json and /docs; /healthz, /readyz and /metrics
+are for whoever watches it. A fresh server has the organization "default".
+
+Settings are taken from flags, then the environment (PURSER_LISTEN, PURSER_DATA,
+PURSER_DATABASE, PURSER_CAPACITY, PURSER_TEST_CLOCK), then the JSON file that
+--config names, with the same names, then defaults.
+
+SIGTERM or Ctrl-C ends the server in good order. Running jobs go on without it,
+are billed exactly, and land by themselves before their credits are gone; a server
+that is started again takes them over.`,
+		Example: `  purser serve
+  purser serve --data ./data --listen 127.0.0.1:9090
+  purser serve --capacity gpu.h100=8,cpu.vcpu=64
+  purser serve --test-clock 2027-01-01T00:00:00Z`,
+		Args: cobra.NoArgs,
+	}
+	for _, set := range s.table {
+		if set.name == "data" {
+			continue
+		}
+		usage := set.usage
+		if set.fallback != "" {
+			usage += " (default " + set.fallback + ")"
+		}
+		c.Flags().String(set.name, "", usage+" ["+set.env+"]")
+	}
+	c.Flags().StringVar(&s.path, "config", "", "file of settings")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		s.flags = c.Flags()
+		if err := s.read(); err != nil {
+			return err
+		}
+		return p.serve(c.Context(), s)
+	}
+	return c
+}
+
+func (p *program) serve(context.Context, *settings) error {
+	return fmt.Errorf("not wired yet")
+}

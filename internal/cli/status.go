@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/purserhq/purser/api"
+)
+
+// The exit statuses, which scripts rely on.
+const (
+	statusDone        = 0
+	statusFailed      = 1
+	statusUsage       = 2
+	statusCredits     = 3
+	statusForbidden   = 4
+	statusUnreachable = 5
+)
+
+// usageError is an error of whoever typed the command.
+type usageError struct{ error }
+
+func wrong(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// jobStatus is the status of a job that purser run passes on.
+type jobStatus int
+
+func (s jobStatus) Error() string { return fmt.Sprintf("the job ended with status %d", int(s)) }
+
+// failed ends the command with status 1 after it has said why by itself.
+var failed = jobStatus(statusFailed)
+
+// status says what went wrong, if anything, and returns the exit status.
+func (p *program) status(err error) int {
+	var passed jobStatus
+	switch {
+	case err == nil:
+		return statusDone
+	case errors.As(err, &passed):
+		return int(passed)
+	}
+	p.complain(err)
+	return p.statusOf(err)
+}
+
+func (p *program) statusOf(err error) int {
+	var usage usageError
+	var refused *api.Problem
+	var gone *api.Unreachable
+	switch {
+	case !p.began, errors.As(err, &usage):
+		return statusUsage
+	case errors.As(err, &refused):
+		return statusOfProblem(refused.Status)
+	case errors.As(err, &gone):
+		return statusUnreachable
+	}
+	return statusFailed
+}
+
+func statusOfProblem(status int) int {
+	switch status {
+	case http.StatusPaymentRequired:
+		return statusCredits
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return statusForbidden
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		return statusUsage
+	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return statusUnreachable
+	}
+	return statusFailed
+}
+
+// complain writes an error to stderr: as text with the numbers and what to do
+// next, or as the problem itself if the output is JSON.
+func (p *program) complain(err error) {
+	var refused *api.Problem
+	isProblem := errors.As(err, &refused)
+	if isProblem && p.settings.output() == "json" {
+		encoded, _ := json.MarshalIndent(refused, "", "  ")
+		fmt.Fprintf(p.err, "%s\n", encoded)
+		return
+	}
+	fmt.Fprintf(p.err, "purser: %v\n", err)
+	var gone *api.Unreachable
+	switch {
+	case isProblem:
+		p.complainNumbers(refused)
+	case errors.As(err, &gone):
+		fmt.Fprintf(p.err, "Is the server running? Start one with \"purser serve\", or name another with --url or PURSER_URL.\n")
+	case !p.began:
+		fmt.Fprintf(p.err, "See \"%s --help\".\n", p.command)
+	}
+}
+
+func (p *program) complainNumbers(refused *api.Problem) {
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(p.err, "  %-10s %s\n", name, value)
+		}
+	}
+	line("balance", string(refused.Balance))
+	line("available", string(refused.Available))
+	line("required", string(refused.Required))
+	line("shortfall", string(refused.Shortfall))
+	if refused.RunwaySeconds != nil {
+		line("runway", span(*refused.RunwaySeconds*int64(time.Second)))
+	}
+	line("top up at", refused.TopUpURL)
+	if refused.Status == http.StatusUnauthorized {
+		line("log in", `"purser login --token TOKEN"; on the server's machine the token is in the data directory (--data)`)
+	}
+	if refused.Status >= 500 {
+		line("request", refused.RequestID)
+	}
+}
