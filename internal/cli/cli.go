@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,20 +20,18 @@ import (
 
 // Main runs the command that args name and returns its exit status.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return run(args, stdin, stdout, stderr, os.LookupEnv)
+	p := &program{in: stdin, out: stdout, err: stderr, env: os.LookupEnv}
+	return p.main(args)
 }
 
-// run is Main with its environment.
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer, env lookupEnv) int {
-	p := &program{in: stdin, out: stdout, err: stderr, env: env}
+func (p *program) main(args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer cancel()
-	p.interrupts = cancel
 	command, err := root.ExecuteContextC(ctx)
 	p.command = command.CommandPath()
 	return p.status(err)
@@ -45,9 +44,9 @@ type program struct {
 	env      lookupEnv
 	settings *settings
 
-	command    string // what was run, as in "purser job ls"
-	began      bool   // the command line was right, and its work has begun
-	interrupts func() // ends the command's context
+	command  string        // what was run, as in "purser job ls"
+	began    bool          // the command line was right, and its work has begun
+	patience time.Duration // with a server that does not answer; 0 for the client's own
 }
 
 // The groups of commands in the help.
@@ -140,5 +139,5 @@ func (p *program) guard(c *cobra.Command) {
 
 // client is the client of the server that the settings name.
 func (p *program) client() *api.Client {
-	return &api.Client{URL: p.settings.get("url"), Token: p.token(), Agent: "purser/" + version()}
+	return &api.Client{URL: p.settings.get("url"), Token: p.token(), Agent: "purser/" + version(), Patience: p.patience}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ const (
 	statusCredits     = 3
 	statusForbidden   = 4
 	statusUnreachable = 5
+	statusInterrupted = 130 // by a signal, as shells have it
 )
 
 // usageError is an error of whoever typed the command.
@@ -41,6 +43,8 @@ func (p *program) status(err error) int {
 		return statusDone
 	case errors.As(err, &passed):
 		return int(passed)
+	case errors.Is(err, context.Canceled):
+		return statusInterrupted
 	}
 	p.complain(err)
 	return p.statusOf(err)
