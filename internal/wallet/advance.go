@@ -34,6 +34,17 @@ func (w *Wallet) advance(to int64) {
 			w.absorb(run)
 		}
 	}
+	w.rollBudgets()
+}
+
+// rollBudgets begins the windows in which the wallet's instant lies. While
+// nothing runs and nothing was spent, none is on the agenda.
+func (w *Wallet) rollBudgets() {
+	for _, b := range w.budgets {
+		if b.roll(w.root.At) {
+			w.touchBudget(b)
+		}
+	}
 }
 
 // absorb takes over what the course did to the lots and budgets.
@@ -128,11 +139,7 @@ func (w *Wallet) keepAppointments() {
 			w.takePrices(cl)
 		}
 	}
-	for _, b := range w.budgets {
-		if b.roll(now) {
-			w.touchBudget(b)
-		}
-	}
+	w.rollBudgets()
 	w.releaseRetained()
 }
 

@@ -58,11 +58,23 @@ type classRun struct {
 	routes   [][]int32
 	current  []int32 // per item: the lot in use, or noLot
 	holdLeft credit.Amount
-	holdOD   credit.Amount // the part of the hold that is overdraft
-	ended    int64         // when it ended along the course; never
+	held     []holdPart // the slices of the hold when the course was built
+	ended    int64      // when it ended along the course; never
+	owing    bool       // storage that nothing covers
 }
 
 const noLot int32 = -1
+
+// eachHeld visits what is left of the slices of the class's hold, which are used
+// one after the other.
+func (cr *classRun) eachHeld(visit func(lot int32, amount credit.Amount)) {
+	left := cr.holdLeft
+	for i := len(cr.held) - 1; i >= 0 && left > 0; i-- {
+		part := min(left, cr.held[i].amount)
+		left -= part
+		visit(cr.held[i].lot, part)
+	}
+}
 
 type holdRun struct {
 	expiresAt int64
@@ -205,7 +217,7 @@ func (m *meter) sum(s, t int64) credit.Amount {
 }
 
 // estimate sets a bound before which the meter surely does not run out. Every
-// flow's item is at most one nano-credit ahead of its exact accrual.
+// flow's item is less than one nano-credit ahead of its exact accrual.
 func (m *meter) estimate(at int64) {
 	m.exact = false
 	n, rate := m.burn()
@@ -215,7 +227,7 @@ func (m *meter) estimate(at int64) {
 	case left <= credit.Amount(n):
 		m.bound = at
 	default:
-		m.bound = addInstant(at, timeFor(left-credit.Amount(n), rate))
+		m.bound = addInstant(at, addInstant(timeFor(left-credit.Amount(n), rate), 1))
 	}
 }
 
@@ -262,9 +274,10 @@ func addInstant(at, dt int64) int64 {
 	return at + dt
 }
 
-// refine brings a meter to its bound and makes the bound exact, or moves it on.
+// refine brings a meter to just before its bound and makes the bound exact, or
+// moves it on.
 func (m *meter) refine(c *course) {
-	c.settle(min(m.bound, never-1))
+	c.settle(m.bound - 1)
 	n, rate := m.burn()
 	if rate.IsZero() || *m.left > credit.Amount(4*n+4) {
 		if m.estimate(c.at); m.bound > c.at {

@@ -66,23 +66,16 @@ func (w *Wallet) admitLot(l *Lot, kind PostingKind, transfer string) {
 // What flows took of these and were not charged for yet is charged first, so
 // that it is paid too.
 func (w *Wallet) repay(l *Lot) {
-	if !l.Kind.repays() {
+	if !l.Kind.repays() || l.Frozen {
 		return
 	}
+	w.settleDebts()
 	for _, own := range []struct {
 		id   string
 		kind PostingKind
 		full credit.Amount
 	}{{OwedLot, PostRepayOwed, credit.Max}, {OverdraftLot, PostRepay, w.lotByID[OverdraftLot].Amount}} {
 		o := w.lotByID[own.id].Lot
-		if own.full-o.Left-w.pinnedOf(own.id) <= 0 {
-			continue
-		}
-		for _, f := range w.Flows() {
-			if f.Hold == "" {
-				w.settle(f, w.root.At, nil)
-			}
-		}
 		pay := min(l.Left, own.full-o.Remaining)
 		if pay <= 0 {
 			continue
@@ -96,6 +89,22 @@ func (w *Wallet) repay(l *Lot) {
 			w.paid(pay)
 		}
 	}
+}
+
+// settleDebts charges what flows took on credit and were not charged for yet.
+func (w *Wallet) settleDebts() {
+	od, due := w.lotByID[OverdraftLot].Lot, w.lotByID[OwedLot].Lot
+	open := od.Amount-od.Left-w.pinnedOf(od.ID) > 0 || due.Left < credit.Max
+	for _, f := range w.Flows() {
+		if f.Hold == "" && open || f.Hold != "" && w.holds[f.Hold].pins(OverdraftLot) {
+			w.settle(f, w.root.At, nil)
+		}
+	}
+}
+
+// pins reports whether a slice of the lot is held.
+func (h *Hold) pins(lot string) bool {
+	return slices.ContainsFunc(h.Slices, func(s Slice) bool { return s.Lot == lot })
 }
 
 // paid takes what was paid off the flows that owe, the oldest first.

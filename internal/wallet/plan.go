@@ -4,10 +4,11 @@ import "github.com/purserhq/purser/internal/credit"
 
 // plan is what a projection found: the future if no command comes.
 type plan struct {
-	stops   map[string]stop // by class key
-	emptyAt int64           // when running work is first uncovered; never
-	landsAt int64           // grace before
-	horizon int64           // nothing was looked at after this
+	stops   map[string]stop           // by class key
+	waived  map[handKey]credit.Amount // what of its last nanosecond nothing will cover
+	emptyAt int64                     // when running work is first uncovered; never
+	landsAt int64                     // grace before
+	horizon int64                     // nothing was looked at after this
 	lots    []LotUse
 }
 
@@ -34,7 +35,7 @@ func (c *course) planned() *plan {
 	if c.plan != nil {
 		return c.plan
 	}
-	p := &plan{stops: map[string]stop{}, emptyAt: never, landsAt: never, horizon: never}
+	p := &plan{stops: map[string]stop{}, waived: map[handKey]credit.Amount{}, emptyAt: never, landsAt: never, horizon: never}
 	run := c.clone()
 	run.hasAlert = false
 	run.assign()
@@ -69,6 +70,11 @@ func (c *course) anyRuns() bool {
 
 // note records who ends at t.
 func (p *plan) note(out outcome, t int64) {
+	for place, h := range out.handed {
+		if h.rest > 0 {
+			p.waived[place] = h.rest
+		}
+	}
 	for _, e := range out.ended {
 		p.stops[e.class.key] = stop{t, e.reason, e.class.grace}
 		if e.reason == ReasonCredits {
@@ -153,6 +159,9 @@ func (w *Wallet) buildCourse() *course {
 	w.layAgenda(c)
 	c.alertAt, c.hasAlert = w.nextAlert(c.balance())
 	c.assign()
+	for i := range c.classes {
+		c.classes[i].owing = c.uncovered(&c.classes[i]) == ReasonRetention
+	}
 	w.course = c
 	return c
 }
@@ -168,9 +177,7 @@ func (w *Wallet) classRunOf(cl *class) classRun {
 		h := w.holds[cl.hold]
 		cr.holdLeft = h.Amount - w.flows[h.Flow].accrued(w.root.At)
 		for _, s := range h.Slices {
-			if s.Lot == OverdraftLot {
-				cr.holdOD += s.Amount
-			}
+			cr.held = append(cr.held, holdPart{int32(w.lotByID[s.Lot].index), s.Amount})
 		}
 	}
 	return cr

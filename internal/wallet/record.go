@@ -119,7 +119,7 @@ func (w *Wallet) chargeItem(f *Flow, i int, s, t int64, part handed) {
 // refundCharge gives amount of a charge back to its slices, the last one first,
 // or to the lot to. quantity is what is taken off the totals.
 func (w *Wallet) refundCharge(ch *Charge, amount credit.Amount, quantity int64, to string) {
-	rest := amount
+	rest, lost := amount, credit.Amount(0)
 	skip := ch.Refunded // the last slices have been given back already
 	for i := len(ch.Slices) - 1; i >= 0 && rest > 0; i-- {
 		s := ch.Slices[i]
@@ -130,11 +130,14 @@ func (w *Wallet) refundCharge(ch *Charge, amount credit.Amount, quantity int64, 
 		if part > 0 {
 			w.refundSlice(ch, s.Lot, part, to)
 		}
+		if s.Lot == OverrunLot {
+			lost += part // which no budget counted
+		}
 	}
 	ch.Refunded += amount
 	w.fx.Refunds = append(w.fx.Refunds, RefundOf{ch.No, ch.Refunded})
 	w.total(ch, -quantity, -amount)
-	w.recordSpending(w.budgetsFor(ch.Project, ch.User, ch.Job, ch.Key), -amount, ch.From)
+	w.recordSpending(w.budgetsFor(ch.Project, ch.User, ch.Job, ch.Key), lost-amount, ch.From)
 	if f := w.flows[ch.Flow]; f != nil {
 		f.Charged -= amount
 		w.dirty.flows[f.ID] = f

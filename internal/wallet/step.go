@@ -32,7 +32,7 @@ type outcome struct {
 	cuts   map[string]Cut     // how far the lots reached that ran out
 	handed map[handKey]handed // what each item got of the last nanosecond, if it was handed out
 	ended  []ending
-	owing  []string // keys of storage classes that nothing covers any more
+	owing  []string // keys of storage classes that nothing covers from now on
 }
 
 type handKey struct {
@@ -157,13 +157,27 @@ func (c *course) endUncovered(out *outcome) {
 		}
 		switch reason := c.uncovered(cr); {
 		case reason == "":
+			cr.owing = false
 		case reason == ReasonRetention:
-			out.owing = append(out.owing, cr.key)
+			if !cr.owing {
+				out.owing = append(out.owing, cr.key)
+			}
+			cr.owing = true
 		default:
 			cr.ended = c.at
 			out.ended = append(out.ended, ending{cr.class, reason})
 		}
 	}
+}
+
+// returnHeld gives back what is left of the hold of a class that has ended.
+func (c *course) returnHeld(cr *classRun) {
+	cr.eachHeld(func(lot int32, amount credit.Amount) {
+		if l := &c.lots[lot]; !l.gone {
+			l.left += amount
+		}
+	})
+	cr.holdLeft = 0
 }
 
 // uncovered says why a class cannot go on, or "".
@@ -189,8 +203,14 @@ func (c *course) uncovered(cr *classRun) string {
 	return ""
 }
 
-// pass does what is scheduled at the course's instant.
+// pass does what follows spend at the course's instant: holds of ended work go
+// back, and what is scheduled happens.
 func (c *course) pass(out *outcome) {
+	for i := range c.classes {
+		if cr := &c.classes[i]; cr.ended == c.at {
+			c.returnHeld(cr)
+		}
+	}
 	kept := c.agenda
 	for len(kept) > 0 && kept[0].at <= c.at {
 		kept = kept[1:]
@@ -205,11 +225,13 @@ func (c *course) pass(out *outcome) {
 		case lotBecomesEffective:
 			l := &c.lots[a.index]
 			l.open = !l.frozen && !l.gone
+			c.repay(l)
 		case holdExpires:
 			c.returnHold(c.holds[a.index])
 		case classEnds:
 			if cr := &c.classes[a.index]; cr.ended == never {
 				cr.ended = c.at
+				c.returnHeld(cr)
 				out.ended = append(out.ended, ending{cr.class, ReasonUntil})
 			}
 		case priceChanges:
@@ -290,23 +312,64 @@ func (c *course) schedule(a appointment) {
 	c.agenda = slices.Insert(slices.Clip(c.agenda), i, a)
 }
 
-// balance is what the wallet holds at the course's instant (SEMANTICS 5).
-func (c *course) balance() credit.Amount {
-	sum, used := c.pinned, c.policy.Overdraft-c.pinnedOD
+// repay lets a bought lot that becomes effective pay what is owed and then the
+// overdraft.
+func (c *course) repay(l *lotRun) {
+	if !l.kind.repays() || !l.open {
+		return
+	}
+	for i := len(c.lots) - 1; i >= 0; i-- { // owed stands last
+		own := &c.lots[i]
+		used := credit.Amount(0)
+		switch own.kind {
+		case owed:
+			used = credit.Max - own.left
+		case overdraft:
+			used = c.overdraftUsed()
+		}
+		if pay := min(l.left, used); pay > 0 {
+			l.left -= pay
+			own.left += pay
+		}
+	}
+}
+
+// overdraftUsed is what of the overdraft has been spent.
+func (c *course) overdraftUsed() credit.Amount {
+	used := c.policy.Overdraft - c.pinnedOD
 	for i := range c.classes {
-		cr := &c.classes[i]
-		if cr.hold != "" && cr.ended == never {
-			od := min(cr.holdOD, cr.holdLeft)
-			sum, used = addSat(sum, cr.holdLeft-od), used-od
+		if cr := &c.classes[i]; cr.hold != "" && cr.ended == never {
+			cr.eachHeld(func(lot int32, amount credit.Amount) {
+				if c.lots[lot].kind == overdraft {
+					used -= amount
+				}
+			})
 		}
 	}
 	for i := range c.lots {
-		switch l := &c.lots[i]; {
-		case l.kind == overdraft:
-			used -= l.left
-		case l.kind != owed && !l.gone && l.effectiveAt <= c.at:
+		if c.lots[i].kind == overdraft {
+			used -= c.lots[i].left
+		}
+	}
+	return used
+}
+
+// balance is what the wallet holds at the course's instant (SEMANTICS 5).
+func (c *course) balance() credit.Amount {
+	sum := c.pinned
+	for i := range c.classes {
+		if cr := &c.classes[i]; cr.hold != "" && cr.ended == never {
+			cr.eachHeld(func(lot int32, amount credit.Amount) {
+				if c.lots[lot].kind != overdraft {
+					sum = addSat(sum, amount)
+				}
+			})
+		}
+	}
+	for i := range c.lots {
+		if l := &c.lots[i]; !l.kind.isOwn() && !l.gone && l.effectiveAt <= c.at {
 			sum = addSat(sum, l.left)
 		}
 	}
-	return sum - used
+	return sum - c.overdraftUsed()
 }

@@ -157,10 +157,31 @@ func (v *View) AccruedItem(f *Flow, item int, s, t int64) credit.Amount {
 	if f.Status.Ended() {
 		return 0
 	}
-	if stop, _ := v.StopAt(f); stop != 0 {
-		t = min(t, stop)
+	s = max(s, f.SettledAt)
+	if stop, _ := v.StopAt(f); stop != 0 && stop <= t {
+		return max(0, f.foreseen(item, s, stop)-v.p.waived[handKey{f.ID, item}])
 	}
-	return f.amount(item, max(s, f.SettledAt), t)
+	return f.foreseen(item, s, t)
+}
+
+// foreseen is what item i will be charged from s to t, with its scheduled prices.
+func (f *Flow) foreseen(i int, s, t int64) credit.Amount {
+	if t <= s {
+		return 0
+	}
+	it := f.Items[i]
+	since, before := f.Since, credit.Amount(0)
+	for _, step := range f.Items[i].Next {
+		if step.At >= t {
+			break
+		}
+		if step.At > s {
+			before = addSat(before, it.cum(step.At-since)-it.cum(max(s, since)-since))
+		}
+		it.Rem = it.remainder(step.At - since)
+		it.Rate, since = step.Rate, step.At
+	}
+	return addSat(before, it.cum(t-since)-it.cum(max(s, since)-since))
 }
 
 // Class is running items that burn alike: from Since on, Count items at Rate

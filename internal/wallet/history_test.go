@@ -1,0 +1,468 @@
+package wallet_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// step is one line of a random history: a command, or something that must not
+// change anything (a look at another instant, a reload from rows).
+type step struct {
+	at   int64
+	do   wallet.Command // nil for look and reload
+	pick int            // which charge a refund gives back
+	look int64          // the instant to look at
+}
+
+func (s step) String() string {
+	what := fmt.Sprintf("%T%+v", s.do, s.do)
+	switch {
+	case s.look != 0:
+		what = fmt.Sprintf("look at %d", s.look)
+	case s.do == nil:
+		what = "reload"
+	}
+	if _, ok := s.do.(wallet.Refund); ok {
+		what += fmt.Sprintf(" of charge %d", s.pick)
+	}
+	what = strings.ReplaceAll(strings.ReplaceAll(what, "wallet.", ""), ":[]", ":")
+	return fmt.Sprintf("%d %s", s.at, what)
+}
+
+// writer invents histories as it goes, looking at the naive model so that the
+// interesting instants and amounts turn up often.
+type writer struct {
+	*rand.Rand
+	n     *naive
+	scale int64 // the time in which things happen
+	gate  bool
+	ids   []string
+	held  []string
+	flows []string
+	plain bool // without ticks, closes, looks and reloads
+}
+
+var skus = []string{"gpu.h100", "gpu.a100", "cpu.vcpu", "storage.cluster"}
+
+// starts are instants near which hours, days, weeks and months begin.
+var starts = []int64{
+	1772323200 * second,             // 2026-03-01, a Sunday
+	1772323200*second - 5,           // a moment before
+	1772323200*second + 1234567891,  // after
+	1772409600*second - 90*minute,   // before a Monday
+	1772323200*second + 37*day + 77, // anywhere
+}
+
+func newWriter(seed uint64) *writer {
+	r := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
+	w := &writer{Rand: r, gate: r.IntN(4) == 0, plain: r.IntN(3) == 0}
+	w.scale = []int64{7, 50, 1000, second, minute, hour, day, 20 * day}[r.IntN(8)]
+	p := wallet.DefaultPolicy()
+	p.MinRunway, p.Grace = 0, w.span()
+	if r.IntN(3) == 0 {
+		p.Grace = 120 * second
+	}
+	if w.gate {
+		p.MinRunway, p.BlockBelow = w.span(), w.amount()*credit.Amount(r.IntN(2))
+	}
+	if r.IntN(3) == 0 {
+		p.Overdraft = w.amount()
+	}
+	p.RetentionDays = 1 + r.IntN(3)
+	w.n = newNaive(starts[r.IntN(len(starts))], p)
+	for c := 'a'; c <= 'z'; c++ {
+		w.ids = append(w.ids, string(c))
+	}
+	r.Shuffle(len(w.ids), func(i, j int) { w.ids[i], w.ids[j] = w.ids[j], w.ids[i] })
+	return w
+}
+
+func (w *writer) chance(percent int) bool { return w.IntN(100) < percent }
+
+func pickOf[T any](w *writer, all []T) (t T) {
+	if len(all) > 0 {
+		t = all[w.IntN(len(all))]
+	}
+	return t
+}
+
+// span is a stretch of time.
+func (w *writer) span() int64 {
+	switch w.IntN(5) {
+	case 0:
+		return w.scale
+	case 1:
+		return 1 + w.Int64N(3)
+	case 2:
+		return 1 + w.Int64N(w.scale)*w.Int64N(4)
+	}
+	return 1 + w.Int64N(w.scale)
+}
+
+// instant is a time after now, often one at which something happens.
+func (w *writer) instant() int64 {
+	if w.chance(35) {
+		var all []int64
+		c := w.n.copy()
+		for range 3 {
+			if next := c.nextEvent(); next < 1<<62 {
+				all = append(all, next)
+				c.advance(next)
+			}
+		}
+		for _, s := range c.stops {
+			all = append(all, s.at)
+		}
+		all = append(all, w.n.at-w.n.at%hour+hour)
+		if t := pickOf(w, all) + w.Int64N(3) - 1; t > w.n.at && t < w.n.at+40*day {
+			return t
+		}
+	}
+	return w.n.at + w.span()
+}
+
+// amount is a number of nano-credits that the present flows could use up in a
+// reasonable time, give or take a little.
+func (w *writer) amount() credit.Amount {
+	if w.chance(20) {
+		return credit.Amount(1 + w.IntN(5))
+	}
+	if w.n != nil && w.chance(60) {
+		if all := w.n.running(); len(all) > 0 {
+			return max(1, w.burnOf(all)+credit.Amount(w.IntN(3)-1))
+		}
+	}
+	return credit.Amount(1 + w.Int64N(2*w.scale+5))
+}
+
+// burnOf is what the flows cost in some time.
+func (w *writer) burnOf(flows []*naiveFlow) (sum credit.Amount) {
+	dt := w.span()
+	for _, f := range flows {
+		sum = plus(sum, burn(dt, f.items...))
+	}
+	return min(sum, 1<<60)
+}
+
+func (w *writer) name() string {
+	if len(w.ids) == 0 {
+		return "zz" + fmt.Sprint(w.IntN(1000))
+	}
+	id := w.ids[0]
+	w.ids = w.ids[1:]
+	return id
+}
+
+func (w *writer) scope() (s wallet.Scope) {
+	if w.chance(55) {
+		return s
+	}
+	if w.chance(60) {
+		s.SKUs = pickOf(w, [][]string{{"gpu.*"}, {"gpu.h100"}, {"cpu.vcpu", "gpu.a100"}, {"storage.*"}, {"*"}})
+	}
+	if w.chance(20) {
+		s.Tiers = []string{"spot"}
+	}
+	if w.chance(20) {
+		s.Projects = pickOf(w, [][]string{{"p"}, {"p", "q"}, {"q*"}})
+	}
+	if w.chance(10) {
+		s.Regions = []string{"eu"}
+	}
+	return s
+}
+
+func (w *writer) lot() wallet.Lot {
+	kinds := []wallet.LotKind{wallet.Commitment, wallet.Promotional, wallet.Plan, wallet.Financed, wallet.Purchased, wallet.Adjustment}
+	l := wallet.Lot{ID: "lot-" + w.name(), Kind: pickOf(w, kinds), Amount: w.amount(), Scope: w.scope()}
+	l.Priority = l.Kind.DefaultPriority()
+	if w.chance(30) {
+		l.Priority = 10
+	}
+	if w.chance(25) {
+		l.EffectiveAt = w.instant()
+	}
+	if w.chance(45) {
+		l.ExpiresAt = max(l.EffectiveAt, w.n.at) + w.span()
+		if w.chance(30) {
+			l.ExpiresAt = w.instant()
+		}
+	}
+	return l
+}
+
+func (w *writer) item(sku string) wallet.Item {
+	it := wallet.Item{SKU: sku, Tier: pickOf(w, []string{"on-demand", "on-demand", "spot"}),
+		Region: pickOf(w, []string{"", "", "eu"}), Unit: "hour", Card: "default", Version: 1, Period: credit.Hour}
+	if strings.HasPrefix(sku, "storage.") {
+		it.Unit, it.Period = "gib_month", credit.Month
+	}
+	it.Quantity = pickOf(w, []credit.Quantity{credit.Units, credit.Units, 2 * credit.Units, 500_000, 333_333, 1})
+	it.Price = w.price(it.Period)
+	for {
+		r, err := credit.NewRate(it.Price, it.Quantity)
+		if err == nil {
+			it.Rate = r
+			return it
+		}
+		it.Quantity = credit.Units
+		it.Price /= 2
+	}
+}
+
+// price is a price such that an amount of the history's scale lasts a time of
+// its scale; many are whole or simple fractions of a nano-credit a nanosecond.
+func (w *writer) price(p credit.Period) credit.Amount {
+	switch w.IntN(8) {
+	case 0:
+		return pickOf(w, []credit.Amount{2_390_000_000, 760_000_000, 1, 0})
+	case 1, 2:
+		return credit.Amount(1 + w.Int64N(int64(p)*2))
+	}
+	return credit.Amount(int64(p) / (1 + w.Int64N(6)) * (1 + w.Int64N(2)))
+}
+
+func (w *writer) items() (all []wallet.Item) {
+	if w.chance(15) {
+		return []wallet.Item{w.item("storage.cluster")}
+	}
+	names := skus[:3]
+	first := w.IntN(3)
+	for i := range 1 + w.IntN(3)*w.IntN(2) {
+		all = append(all, w.item(names[(first+i)%3]))
+	}
+	if all[0].Price > 0 && w.chance(40) && len(w.n.running()) > 0 {
+		f := pickOf(w, w.n.running())
+		if !f.Storage {
+			all = slices.Clone(f.Items)
+			for i := range all {
+				all[i].Next = nil
+			}
+		}
+	}
+	return all
+}
+
+func (w *writer) start() wallet.Start {
+	c := wallet.Start{ID: "flow-" + w.name(), Project: pickOf(w, []string{"", "p", "q"}), User: pickOf(w, []string{"ann", "bob"}),
+		Job: pickOf(w, []string{"", "j"}), Items: w.items()}
+	if w.chance(20) && c.Items[0].Period == credit.Hour {
+		c.MaxCost = w.amount()
+	}
+	if w.chance(15) {
+		c.At = w.n.at - w.span()
+	}
+	if w.chance(15) {
+		c.From = pickOf(w, w.held)
+	}
+	if w.chance(10) {
+		c.Until = w.instant()
+	}
+	if w.chance(10) {
+		c.Grace = w.span()
+	}
+	if w.chance(15) && c.Items[0].Period == credit.Hour {
+		c.Lease = w.span()
+	}
+	if w.chance(10) {
+		it := &c.Items[0]
+		s := wallet.Step{At: w.instant(), Price: it.Price / 2, Card: "default", Version: 2}
+		s.Rate, _ = credit.NewRate(s.Price, it.Quantity)
+		it.Next = []wallet.Step{s}
+	}
+	w.flows = append(w.flows, c.ID)
+	return c
+}
+
+func (w *writer) line() wallet.Line {
+	l := wallet.Line{SKU: pickOf(w, skus), Tier: "on-demand", Project: pickOf(w, []string{"", "p", "q"}), User: pickOf(w, []string{"ann", "bob"}),
+		Event: "e", Unit: "each", Quantity: credit.Units, Card: "default", Version: 1, Amount: w.amount() / 2, At: w.n.at}
+	l.Price = l.Amount
+	if w.chance(30) {
+		l.At -= w.span()
+	}
+	return l
+}
+
+func (w *writer) lines() (all []wallet.Line) {
+	for range 1 + w.IntN(2) {
+		all = append(all, w.line())
+	}
+	return all
+}
+
+func (w *writer) stop() wallet.Stop {
+	c := wallet.Stop{Flow: w.someFlow(), Reason: "user"}
+	if w.chance(50) {
+		c.At = w.n.at - w.span()
+		if f := w.n.flow(c.Flow); f != nil && w.chance(60) {
+			c.At = max(f.Since, c.At)
+		}
+		if w.chance(20) {
+			c.Status = wallet.Lost
+		}
+	}
+	return c
+}
+
+func (w *writer) someFlow() string {
+	if all := w.n.running(); len(all) > 0 && w.chance(90) {
+		return pickOf(w, all).ID
+	}
+	return pickOf(w, w.flows)
+}
+
+func (w *writer) limit() wallet.Limit {
+	c := wallet.Limit{Flow: w.someFlow()}
+	f := w.n.flow(c.Flow)
+	switch {
+	case f != nil && f.payedBy != nil && w.chance(70):
+		a := max(1, f.cost+f.payedBy.Amount+credit.Amount(w.IntN(3)-1)*w.amount())
+		c.MaxCost = &a
+	case w.chance(50):
+		t := w.instant()
+		if w.chance(20) {
+			t = 0
+		}
+		c.Until = &t
+	default:
+		t := w.span() * w.Int64N(2)
+		c.Lease = &t
+	}
+	return c
+}
+
+func (w *writer) reserve() wallet.Reserve {
+	c := wallet.Reserve{ID: "hold-" + w.name(), Amount: w.amount()/2 + 1, TTL: min(w.span(), day), Project: pickOf(w, []string{"", "p"})}
+	if w.chance(50) {
+		c.SKUs = pickOf(w, [][]string{{"gpu.h100"}, {"gpu.h100", "gpu.a100"}, {"cpu.vcpu"}})
+		c.Tier = "on-demand"
+	}
+	w.held = append(w.held, c.ID)
+	return c
+}
+
+func (w *writer) capture() wallet.Capture {
+	c := wallet.Capture{Hold: pickOf(w, w.held)}
+	if w.chance(50) {
+		c.Lines = w.lines()
+	} else if h := w.n.hold(c.Hold); h != nil {
+		c.Amount = credit.Amount(w.Int64N(int64(h.Amount) + 2))
+	}
+	return c
+}
+
+func (w *writer) budgets() (c wallet.SetBudgets) {
+	windows := []wallet.Window{wallet.Hourly, wallet.Daily, wallet.Weekly, wallet.Monthly, wallet.AllTime, wallet.Rolling}
+	for i := range w.IntN(4) {
+		b := wallet.Budget{ID: fmt.Sprintf("b%d", i), Key: pickOf(w, []wallet.BudgetKey{wallet.ByWorkspace, wallet.ByProject, wallet.ByUser, wallet.ByJob}),
+			Amount: 3 * w.amount(), Window: pickOf(w, windows), Hard: w.chance(80)}
+		b.Value = map[wallet.BudgetKey]string{wallet.ByProject: "p", wallet.ByUser: "ann", wallet.ByJob: "j"}[b.Key]
+		if b.Window == wallet.Rolling {
+			b.Hours = 1 + w.IntN(4)
+		}
+		c.Budgets = append(c.Budgets, b)
+	}
+	return c
+}
+
+func (w *writer) reprice() wallet.Reprice {
+	c := wallet.Reprice{SKU: pickOf(w, skus), Tier: "on-demand", Step: wallet.Step{At: w.n.at, Card: "default", Version: 2 + w.IntN(9)}}
+	if w.chance(60) {
+		c.Step.At = w.instant()
+	}
+	c.Step.Price = w.price(credit.Hour) / 2
+	return c
+}
+
+func (w *writer) policy() wallet.SetPolicy {
+	p := w.n.policy
+	switch w.IntN(4) {
+	case 0:
+		p.Overdraft = w.amount() * credit.Amount(w.IntN(2))
+	case 1:
+		p.Grace = w.span()
+	case 2:
+		p.RetentionDays = 1 + w.IntN(3)
+	default:
+		p.MinRunway = w.span() * w.Int64N(2)
+	}
+	return wallet.SetPolicy{Policy: p}
+}
+
+// next is the next step of the history, of which k have been written.
+func (w *writer) next(k, charges int) step {
+	s := step{at: w.n.at}
+	if k > 1 && w.chance(80) {
+		s.at = w.instant()
+	}
+	at := w.n.at
+	w.n.at = s.at // commands speak about the instant at which they come
+	defer func() { w.n.at = at }()
+	switch {
+	case k == 0 || k < 6 && w.chance(50):
+		s.do = wallet.Grant{Lot: w.lot()}
+	case k < 10 && w.chance(50):
+		s.do = w.start()
+	default:
+		w.any(&s, charges)
+	}
+	return s
+}
+
+func (w *writer) any(s *step, charges int) {
+	x := w.IntN(110)
+	if w.plain {
+		x = w.IntN(90)
+	}
+	switch {
+	case x < 14:
+		s.do = wallet.Grant{Lot: w.lot()}
+	case x < 32:
+		s.do = w.start()
+	case x < 40:
+		s.do = w.stop()
+	case x < 46:
+		s.do = wallet.Change{Flow: w.someFlow(), Items: w.items()}
+	case x < 50:
+		s.do = w.limit()
+	case x < 56:
+		s.do = w.reserve()
+	case x < 61:
+		s.do = w.capture()
+	case x < 63:
+		s.do = wallet.Release{Hold: pickOf(w, w.held)}
+	case x < 68:
+		s.do = wallet.Use{Lines: w.lines()}
+	case x < 74 && charges > 0:
+		s.do, s.pick = wallet.Refund{Amount: w.amount() * credit.Amount(w.IntN(2)), Reason: "oops"}, w.IntN(charges)
+	case x < 77:
+		s.do = wallet.Freeze{Lot: w.someLot()}
+	case x < 79:
+		s.do = wallet.Unfreeze{Lot: w.someLot()}
+	case x < 81:
+		s.do = w.policy()
+	case x < 85:
+		s.do = w.budgets()
+	case x < 90:
+		s.do = w.reprice()
+	case x < 95:
+		s.do = wallet.Tick{}
+	case x < 100:
+		s.do = wallet.Close{Hour: s.at - s.at%hour, Limit: 1 + w.IntN(5)}
+	case x < 106:
+		s.look = s.at + w.span()*w.Int64N(4)
+	}
+}
+
+func (w *writer) someLot() string {
+	if len(w.n.lots) == 0 {
+		return "none"
+	}
+	return pickOf(w, w.n.lots).ID
+}
