@@ -128,14 +128,17 @@ func parseDecimal(s string, places int) (int64, error) {
 		}
 		hi, lo := bits.Mul64(n, 10)
 		n = lo + uint64(c-'0')
-		if hi != 0 || n < lo || n > math.MaxInt64 {
+		if hi != 0 || n < uint64(c-'0') {
 			return 0, errors.New("is too large")
 		}
 	}
-	if negative {
+	switch {
+	case negative && n <= 1<<63:
 		return -int64(n), nil
+	case !negative && n <= math.MaxInt64:
+		return int64(n), nil
 	}
-	return int64(n), nil
+	return 0, errors.New("is too large")
 }
 
 // formatDecimal writes n / 10^places without trailing zeros.

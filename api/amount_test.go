@@ -2,31 +2,38 @@ package api
 
 import (
 	"encoding/json"
-	"math"
+	"os"
+	"strconv"
 	"testing"
 )
 
-func TestAmountsAreExact(t *testing.T) {
-	for text, nano := range map[Amount]int64{
-		"": 0, "0": 0, "12.5": 12_500_000_000, "-0.000000001": -1, "0.1": 100_000_000,
-		"9223372036.854775807": math.MaxInt64, "007": 7_000_000_000,
-	} {
-		if got, err := text.Nano(); err != nil || got != nano {
-			t.Errorf("%q is %d (%v), want %d", text, got, err, nano)
+// The cases are those of the server and of the console.
+func TestDecimalsAreExact(t *testing.T) {
+	text, err := os.ReadFile("../internal/credit/testdata/decimals.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type decimal struct{ Text, Units, Format, Error string }
+	var cases struct{ Amounts, Quantities []decimal }
+	if err := json.Unmarshal(text, &cases); err != nil || len(cases.Amounts) == 0 || len(cases.Quantities) == 0 {
+		t.Fatal(err, len(cases.Amounts), len(cases.Quantities))
+	}
+	check := func(c decimal, got int64, written string, err error) {
+		t.Helper()
+		switch {
+		case (err != nil) != (c.Error != "") && c.Text != "":
+			t.Errorf("%q: %v, want %q", c.Text, err, c.Error)
+		case err == nil && c.Error == "" && (strconv.FormatInt(got, 10) != c.Units || written != c.Format):
+			t.Errorf("%q is %d and written %q, want %s and %q", c.Text, got, written, c.Units, c.Format)
 		}
 	}
-	for _, text := range []Amount{"1.0000000001", "9223372036.854775808", "1e3", ".5", "5.", "+1", " 1", "1,5", "--1", "NaN", "1.2.3"} {
-		if got, err := text.Nano(); err == nil {
-			t.Errorf("%q was read as %d", text, got)
-		}
+	for _, c := range cases.Amounts {
+		got, err := Amount(c.Text).Nano()
+		check(c, got, string(NanoCredits(got)), err)
 	}
-	for nano, text := range map[int64]Amount{
-		0: "0", 1: "0.000000001", -1: "-0.000000001", 14_342_400_000_000: "14342.4",
-		math.MaxInt64: "9223372036.854775807", math.MinInt64: "-9223372036.854775808",
-	} {
-		if got := NanoCredits(nano); got != text {
-			t.Errorf("%d is written %q, want %q", nano, got, text)
-		}
+	for _, c := range cases.Quantities {
+		got, err := Quantity(c.Text).Micro()
+		check(c, got, string(MicroUnits(got)), err)
 	}
 }
 
