@@ -19,6 +19,7 @@ const (
 	Govern  Action = "set tier policies, failover, budgets and reservations"
 	Run     Action = "run, change and stop jobs, and see logs, own tokens and own usage"
 	See     Action = "see projects and jobs"
+	Enter   Action = "use this server" // prices, and who one is: everybody with a credential
 )
 
 // Role is what a person is in an organization, or in one project of it.
@@ -72,7 +73,7 @@ type Target struct {
 // Can returns nil if the actor may do it, or a fault. A role in a project counts
 // for that project alone.
 func Can(a Actor, action Action, target Target) error {
-	if a.Operator {
+	if a.Operator || action == Enter && a.ID != "" {
 		return nil
 	}
 	member := false
