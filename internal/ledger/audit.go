@@ -318,8 +318,8 @@ func (r *replay) auditLeases(s wallet.State) error {
 		}
 	}
 	for _, f := range s.Flows {
-		if f.Lease > 0 && !holders[f.Holder] {
-			if err := r.mismatch("leases", f.Holder, "", "no row", "one: flow "+f.ID+" runs on it"); err != nil {
+		if f.Lease > 0 && !holders[holderOf(f)] {
+			if err := r.mismatch("leases", holderOf(f), "", "no row", "one: flow "+f.ID+" runs on it"); err != nil {
 				return err
 			}
 		}

@@ -30,19 +30,28 @@ var leaseRows = newTableOn("leases", `organization workspace holder until_at gra
 			+ CASE WHEN excluded.grace > leases.grace THEN excluded.grace ELSE leases.grace END,
 		proof = CASE WHEN excluded.proof > leases.proof THEN excluded.proof ELSE leases.proof END`)
 
-// begin gives the holder of a flow that has just started its lease.
-func (s *set) begin(b *book, start wallet.Start, at int64) {
-	f := b.wallet.Flow(start.ID)
-	if f == nil {
-		return // it has ended in the same instant
+// holderOf is who renews a flow's lease: its holder, or whoever does it by the
+// flow's own name.
+func holderOf(f *wallet.Flow) string {
+	if f.Holder == "" {
+		return f.ID
+	}
+	return f.Holder
+}
+
+// begin gives the holder of a flow a lease from now on.
+func (s *set) begin(b *book, flow string, at int64) {
+	f := b.wallet.Flow(flow)
+	if f == nil || f.Lease == 0 {
+		return // without a lease, or it has ended in the same instant
 	}
 	grace := f.Grace
 	if grace == 0 {
 		grace = b.wallet.Root().Policy.Grace
 	}
-	name := holder{b.ID, start.Holder}
+	name := holder{b.ID, holderOf(f)}
 	l := s.leases[name]
-	s.leases[name] = lease{b, start.Holder, max(l.until, at+start.Lease), max(l.grace, grace), at}
+	s.leases[name] = lease{b, name.name, max(l.until, at+f.Lease), max(l.grace, grace), at}
 }
 
 type holder struct {
@@ -132,7 +141,8 @@ func (l *Ledger) lapse(tx *db.Tx, d lapsed) error {
 		return wrapped("read a lapsed lease", err)
 	}
 	flows, err := all(tx, func(r scanner) (id string, err error) { return id, r.Scan(&id) },
-		`SELECT id FROM flows`+inWallet+` AND ended = 0 AND holder = $3 AND lease > 0 ORDER BY id`, d.Organization, d.Workspace, d.holder)
+		`SELECT id FROM flows`+inWallet+` AND ended = 0 AND lease > 0
+			AND (holder = $3 OR holder = '' AND id = $3) ORDER BY id`, d.Organization, d.Workspace, d.holder)
 	if err != nil {
 		return wrapped("read the flows of a lapsed lease", err)
 	}

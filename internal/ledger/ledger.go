@@ -124,8 +124,11 @@ func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (walle
 	if err != nil {
 		return wallet.Effects{}, fmt.Errorf("%T in %s: %w", command, b.ID, err)
 	}
-	if start, ok := command.(wallet.Start); ok && start.Lease > 0 {
-		s.begin(b, start, at)
+	switch c := command.(type) {
+	case wallet.Start:
+		s.begin(b, c.ID, at)
+	case wallet.Limit:
+		s.begin(b, c.Flow, at)
 	}
 	return fx, nil
 }
@@ -133,11 +136,6 @@ func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (walle
 // complete adds to a command what stands in rows and not in the wallet.
 func (s *set) complete(tx *db.Tx, b *book, command wallet.Command) (wallet.Command, error) {
 	switch c := command.(type) {
-	case wallet.Start:
-		if c.Lease > 0 && c.Holder == "" {
-			c.Holder = c.ID // whoever renews it by its own name
-		}
-		return c, nil
 	case wallet.Stop:
 		if c.At == 0 || b.wallet.Flow(c.Flow) == nil {
 			return c, nil
