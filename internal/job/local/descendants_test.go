@@ -105,6 +105,26 @@ func TestSupervisorKilled(t *testing.T) {
 	}
 }
 
+// A supervisor that is stopped, so that it neither reports nor kills, does not
+// let its job run on for nothing.
+func TestStuckSupervisor(t *testing.T) {
+	h := newHouse(t)
+	h.desk.lease, h.desk.orders.Grace = 500*time.Millisecond, int64(10*time.Millisecond)
+	h.run("echo up; sleep 1000")
+	h.said("up")
+	h.people().Supervisor.signal(unix.SIGSTOP)
+	stopped := time.Now()
+	select {
+	case <-h.desk.gone:
+		t.Logf("gone after %v", time.Since(stopped))
+	case <-time.After(patience):
+		t.Error("nobody noticed")
+	}
+	if crew := h.crew(); len(crew) > 0 {
+		t.Errorf("%d processes have outlived their supervisor", len(crew))
+	}
+}
+
 func (h *house) people() people {
 	h.t.Helper()
 	var who people

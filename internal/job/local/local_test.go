@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/purserhq/purser/internal/job"
 )
 
@@ -109,15 +111,19 @@ func (h *house) open() {
 }
 
 // down leaves no process behind: it stops what still runs and shows what the
-// supervisor complained about.
+// supervisor complained about. The server goes last, for it may have taken in
+// an end whose acknowledgement is still on its way.
 func (h *house) down() {
-	h.close()
 	f, _ := h.folder(h.id)
+	h.desk.mu.Lock()
+	ending := h.desk.orders.Ack
+	h.desk.mu.Unlock()
 	var who people
-	if alive, _ := f.locked(); alive && f.readJSON("process.json", &who) == nil {
-		who.Supervisor.signal(9)
+	if alive, _ := f.locked(); alive && !ending && f.readJSON("process.json", &who) == nil {
+		who.Supervisor.signal(unix.SIGKILL)
 	}
 	h.until("the supervisor is gone", func() bool { alive, _ := f.locked(); return !alive })
+	h.close()
 	if err := h.Clear(h.id); err != nil {
 		h.t.Error(err)
 	}

@@ -13,12 +13,16 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 )
 
-// lookEvery is how often the executor looks after runs that do not report.
-const lookEvery = time.Second
+const (
+	lookEvery  = time.Second     // how often the executor looks after runs that do not report
+	stuckAfter = 5 * time.Second // how long after its lease and grace a silent supervisor is taken for stuck
+)
 
 // talk is the executor's side of the talk with one supervisor.
 type talk struct {
@@ -28,6 +32,7 @@ type talk struct {
 	woken chan struct{} // closed by Wake
 	turn  int64         // number of the latest request; an older one says nothing more
 	open  int           // requests under way
+	over  int64         // boot time at which the run must have ended unless it reports again; 0 if never
 }
 
 // talk is the talk with a job's supervisor, begun if there was none.
@@ -135,14 +140,24 @@ func (e *Executor) serve(w http.ResponseWriter, r *http.Request, handler job.Han
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	default:
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(e.stamp(orders))
+		json.NewEncoder(w).Encode(e.stamp(report.Job, orders))
 	}
 }
 
-// stamp reads both clocks in the same moment, the last before answering.
-func (e *Executor) stamp(orders job.Orders) answer {
+// stamp reads both clocks in the same moment, the last before answering, and
+// notes until when the orders let the run live by itself.
+func (e *Executor) stamp(id string, orders job.Orders) answer {
 	boot := bootTime()
 	orders.Now = e.config.Now()
+	over := later(orders.LeaseUntil, orders.Grace)
+	if over != 0 {
+		over = later(over, boot-orders.Now)
+	}
+	e.mu.Lock()
+	if t := e.known[id]; t != nil {
+		t.over = over
+	}
+	e.mu.Unlock()
 	return answer{Orders: orders, Boot: boot}
 }
 
@@ -156,7 +171,7 @@ func (e *Executor) hold(ctx context.Context, handler job.Handler, report job.Rep
 	t.open++
 	turn, woken := t.turn, t.woken
 	e.mu.Unlock()
-	defer e.closed(t)
+	defer e.closed(ctx, t)
 
 	orders, err := e.pass(ctx, handler, t, turn, report)
 	if err != nil || !report.Wait || orders.Version != report.Seen || orders.Ack {
@@ -203,10 +218,14 @@ func (e *Executor) pass(ctx context.Context, handler job.Handler, t *talk, turn 
 	return orders, err
 }
 
-func (e *Executor) closed(t *talk) {
+// closed ends a request. One that was given up may mean that its supervisor is dead.
+func (e *Executor) closed(ctx context.Context, t *talk) {
 	e.mu.Lock()
 	t.open--
 	e.mu.Unlock()
+	if ctx.Err() != nil {
+		e.lookNow()
+	}
 }
 
 // forget ends the talk about a job.
@@ -254,8 +273,11 @@ func (e *Executor) silent() map[string]*talk {
 // before, otherwise that it is gone. If we fail, we look again later.
 func (e *Executor) lookAt(ctx context.Context, handler job.Handler, id string, t *talk) error {
 	state, err := e.Inspect(id)
-	if err != nil || state.Alive {
+	if err != nil {
 		return err
+	}
+	if state.Alive {
+		return e.endStuck(id, t, state)
 	}
 	if state.End != nil {
 		t.once.Lock()
@@ -269,4 +291,27 @@ func (e *Executor) lookAt(ctx context.Context, handler job.Handler, id string, t
 		return nil
 	}
 	return err
+}
+
+// endStuck kills a supervisor that neither reports nor has ended its job in
+// time, because it is stopped, or stuck in the kernel: the job dies with it.
+// Without this it would run on for nothing.
+func (e *Executor) endStuck(id string, t *talk, state job.State) error {
+	e.mu.Lock()
+	stuck := t.open == 0 && t.over != 0 && bootTime() > t.over+int64(stuckAfter) && state.End == nil
+	e.mu.Unlock()
+	if !stuck {
+		return nil
+	}
+	f, err := e.folder(id)
+	if err != nil {
+		return err
+	}
+	var who people
+	if err := f.readJSON("process.json", &who); err != nil {
+		return err
+	}
+	e.config.Log.Error("a supervisor is stuck and is killed, and its job with it", "job", id)
+	who.Supervisor.signal(unix.SIGKILL)
+	return nil
 }
