@@ -20,6 +20,14 @@ const (
 	afterTheLogs = 30 * time.Second
 )
 
+// How long the server may take: to say how the job is, so that the line does not
+// stand still; to say that it is there at all; to be told to stop the job.
+const (
+	lookWithin = 2 * time.Second
+	missAfter  = time.Second
+	stopWithin = 5 * time.Minute
+)
+
 // attendance is a job that purser run looks after until it has ended.
 type attendance struct {
 	p      *program
@@ -44,7 +52,7 @@ type attendance struct {
 // the job, and ctx does not end with them.
 func (p *program) attend(ctx context.Context, job api.Job, signals <-chan os.Signal) error {
 	client := p.client()
-	client.Patience = time.Second
+	client.Patience = missAfter
 	a := &attendance{p: p, client: client, space: p.workspace(), screen: newScreen(p.out, p.err)}
 	a.screen.quiet = p.settings.output() == "json"
 	a.saw(job)
@@ -129,7 +137,11 @@ func (a *attendance) look(ctx context.Context) {
 	if a.job.Ended() {
 		return
 	}
-	job, err := a.client.Job(ctx, a.space, a.job.ID)
+	within, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	once := *a.client
+	once.Patience = -1
+	job, err := once.Job(within, a.space, a.job.ID)
 	if err != nil {
 		a.lost(err)
 		a.seenAt = time.Now()
@@ -191,8 +203,10 @@ func (a *attendance) signal(ctx context.Context, s os.Signal) error {
 		a.screen.say("job %s is left alone; see \"purser job show %s\"", a.job.ID, a.job.ID)
 		return jobStatus(128 + int(s.(syscall.Signal)))
 	}
+	patient := *a.client
+	patient.Patience = stopWithin
 	go func() {
-		if _, err := a.client.StopJob(ctx, a.space, a.job.ID, stop); err != nil && ctx.Err() == nil {
+		if _, err := patient.StopJob(ctx, a.space, a.job.ID, stop); err != nil && ctx.Err() == nil {
 			a.screen.say("the job could not be stopped: %v", err)
 		}
 	}()

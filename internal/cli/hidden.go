@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/purserhq/purser/internal/demo"
 	"github.com/purserhq/purser/internal/job/local"
 )
 
@@ -16,6 +17,18 @@ func (p *program) hiddenCommands() []*cobra.Command {
 		Args:   cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if status := local.Supervise(args[0]); status != 0 {
+				return jobStatus(status)
+			}
+			return nil
+		},
+	}, {
+		Use:                "train",
+		Short:              "The training program of the demo",
+		Long:               `Train is what "purser demo" runs as its job.`,
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if status := demo.Train(args, p.out); status != 0 {
 				return jobStatus(status)
 			}
 			return nil

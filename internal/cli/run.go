@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -123,8 +124,8 @@ func (p *program) nearBy(n *api.NewJob) {
 	if !p.serverIsHere() {
 		return
 	}
-	if here, err := os.Getwd(); err == nil && n.WorkingDir == "" {
-		n.WorkingDir = here
+	if dir, err := filepath.Abs(n.WorkingDir); err == nil {
+		n.WorkingDir = dir
 	}
 	if path, set := p.env("PATH"); set && n.Env["PATH"] == "" {
 		n.Env["PATH"] = path
