@@ -1,0 +1,114 @@
+package usage
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/ledger"
+)
+
+// chunk is how many events one statement looks up or writes.
+const chunk = 100
+
+// The two statements there are of each kind: for one event, and for a chunk.
+var (
+	lookUpOne, lookUpMany = lookUpText(1), lookUpText(chunk)
+	insertOne, insertMany = insertText(1), insertText(chunk)
+)
+
+func lookUpText(events int) string {
+	return `WITH asked (source, id) AS (VALUES ` + tuples(events, 2, 3) + `)
+		SELECT e.source, e.id, e.digest, e.at, e.charge FROM asked JOIN usage_events e
+		ON e.organization = $1 AND e.workspace = $2 AND e.source = asked.source AND e.id = asked.id`
+}
+
+func insertText(events int) string {
+	return `INSERT INTO usage_events (organization, workspace, source, id, at, digest, charge) VALUES ` + tuples(events, 7, 1)
+}
+
+// tuples writes rows of placeholders: ($3, $4), ($5, $6), …
+func tuples(rows, width, first int) string {
+	var b strings.Builder
+	for i := range rows * width {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%width == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(first+i))
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// recorded finds those of the events that were recorded before.
+func recorded(tx *db.Tx, id ledger.ID, readings []Reading) (map[name]*known, error) {
+	var asked []name
+	for i := range readings {
+		if readings[i].Fault == nil {
+			asked = append(asked, readings[i].Event.name())
+		}
+	}
+	found := make(map[name]*known, len(asked))
+	for len(asked) > 0 {
+		n := min(len(asked), chunk)
+		if err := lookUp(tx, id, asked[:n], found); err != nil {
+			return nil, fmt.Errorf("look up usage events: %w", err)
+		}
+		asked = asked[n:]
+	}
+	return found, nil
+}
+
+func lookUp(tx *db.Tx, id ledger.ID, asked []name, found map[name]*known) error {
+	text, width := lookUpOne, 1
+	if len(asked) > 1 {
+		text, width = lookUpMany, chunk
+	}
+	args := append(make([]any, 0, 2+2*width), id.Organization, id.Workspace)
+	for i := range width {
+		n := asked[min(i, len(asked)-1)] // the last one fills the chunk up
+		args = append(args, n.source, n.id)
+	}
+	rows, err := tx.Query(text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n name
+		var k known
+		if err := rows.Scan(&n.source, &n.id, &k.digest, &k.at, &k.charge); err != nil {
+			return err
+		}
+		found[n] = &k
+	}
+	return rows.Err()
+}
+
+// insert records the accepted events. It comes after the charges and in the same
+// unit of work: there is never one without the other.
+func insert(tx *db.Tx, id ledger.ID, readings []Reading, accepted []int, verdicts []Verdict, seen map[name]*known) error {
+	for len(accepted) > 0 {
+		text, n := insertOne, 1
+		if len(accepted) >= chunk {
+			text, n = insertMany, chunk
+		}
+		args := make([]any, 0, 7*n)
+		for _, i := range accepted[:n] {
+			e := &readings[i].Event
+			k := seen[e.name()]
+			args = append(args, id.Organization, id.Workspace, e.Source, e.ID, k.at, k.digest, verdicts[i].Charge)
+		}
+		if _, err := tx.Exec(text, args...); err != nil {
+			return fmt.Errorf("record usage events: %w", err)
+		}
+		accepted = accepted[n:]
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package usage
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// Status is what became of an event.
+type Status string
+
+// The fates of events.
+const (
+	Accepted  Status = "accepted"
+	Duplicate Status = "duplicate"
+	Rejected  Status = "rejected"
+)
+
+// Verdict says what became of one event. Charge is the number of its charge,
+// also of a duplicate; the amount is only that of an accepted one. Fault says
+// why it was rejected, with pointers into the event.
+type Verdict struct {
+	Source, ID string
+	Status     Status
+	Charge     int64
+	Amount     credit.Amount
+	Fault      *fault.Fault
+}
+
+// The bounds of one event, so that no sum of many can overflow.
+const (
+	maxAmount = 1_000_000 * credit.One
+	maxCount  = int64(100_000_000_000_000_000) // micro-units, or micro-unit-seconds of what is sold by time
+)
+
+// name is what an event is known by within a wallet.
+type name struct{ source, id string }
+
+func (e *Event) name() name { return name{e.Source, e.ID} }
+
+// known is an event that was recorded, or is about to be.
+type known struct {
+	digest string
+	at     int64
+	charge int64
+	first  int // which reading of this batch it is
+}
+
+// Record charges the wallet for every event that is new and right, in one
+// command, and gives a verdict on each in their order.
+func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading) ([]Verdict, error) {
+	prices, err := s.prices.History(tx, price.Default)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := recorded(tx, id, readings)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := make([]Verdict, len(readings))
+	var lines []wallet.Line
+	var accepted, twins []int // readings that are charged, and that are like one of them
+	for i, r := range readings {
+		v := &verdicts[i]
+		v.Source, v.ID = r.Event.Source, r.Event.ID
+		k, before := seen[r.Event.name()]
+		line, problem := judge(prices, r, tx.Now(), k)
+		switch {
+		case problem != nil:
+			v.Status, v.Fault = Rejected, problem
+		case before:
+			v.Status, v.Charge = Duplicate, k.charge
+			if k.charge == 0 {
+				twins = append(twins, i)
+			}
+		default:
+			v.Status = Accepted
+			seen[r.Event.name()] = &known{digest: r.Event.digest(), at: line.At, first: i}
+			accepted, lines = append(accepted, i), append(lines, line)
+		}
+	}
+	if err := s.charge(tx, id, lines, accepted, verdicts); err != nil {
+		return nil, err
+	}
+	for _, i := range twins {
+		verdicts[i].Charge = verdicts[seen[readings[i].Event.name()].first].Charge
+	}
+	return verdicts, insert(tx, id, readings, accepted, verdicts, seen)
+}
+
+// judge prices an event, or says what is wrong with it. k is the same event as
+// it was recorded before, or nil.
+func judge(prices *price.History, r Reading, now int64, k *known) (wallet.Line, *fault.Fault) {
+	e := &r.Event
+	switch {
+	case r.Fault != nil:
+		return wallet.Line{}, r.Fault
+	case k != nil && k.digest != e.digest():
+		return wallet.Line{}, fault.At("/id", "%s of %s was recorded before with other contents: a new event has a new id", e.ID, e.Source).
+			WithCode("event_mismatch")
+	case k != nil:
+		return wallet.Line{}, nil
+	case e.At != 0 && e.At < now-MaxLate:
+		return wallet.Line{}, fault.At("/time", "%s is more than 35 days ago", instant(e.At)).WithCode("event_too_late")
+	case e.At > now+MaxEarly:
+		return wallet.Line{}, fault.At("/time", "%s is more than 5 minutes ahead of the server's clock, which says %s",
+			instant(e.At), instant(now)).WithCode("event_too_early")
+	}
+	at := e.At
+	if at == 0 {
+		at = now
+	}
+	line, err := prices.Rate(e.Ask, at)
+	if err != nil {
+		return wallet.Line{}, fault.Of(fault.Under("/data", err))
+	}
+	if line.Amount > maxAmount || count(line) > maxCount {
+		return wallet.Line{}, fault.At("/data/quantity", "%s is too much for one event, at %s: split it", e.Quantity, line.Amount)
+	}
+	line.Project, line.User, line.Job, line.Event = e.Project, e.User, e.Job, e.Source+" "+e.ID
+	return line, nil
+}
+
+// count is what a line adds to the hourly totals.
+func count(l wallet.Line) int64 {
+	seconds := max(1, int64(price.Unit(l.Unit).Period())/second)
+	if int64(l.Quantity) > math.MaxInt64/seconds {
+		return math.MaxInt64
+	}
+	return int64(l.Quantity) * seconds
+}
+
+// charge charges the lines, and notes the charges in the verdicts.
+func (s *Service) charge(tx *db.Tx, id ledger.ID, lines []wallet.Line, accepted []int, verdicts []Verdict) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	done, err := s.books.Apply(tx, id, wallet.Use{Lines: lines})
+	if err != nil {
+		return err
+	}
+	next := 0
+	for _, c := range done.Effects.Charges {
+		if c.Event == "" { // of a flow that this has ended
+			continue
+		}
+		if next == len(lines) || c.Event != lines[next].Event {
+			return fmt.Errorf("usage of %s: charge %d is for %q", id, c.No, c.Event)
+		}
+		verdicts[accepted[next]].Charge, verdicts[accepted[next]].Amount = c.No, c.Amount
+		next++
+	}
+	if next != len(lines) {
+		return fmt.Errorf("usage of %s: %d charges for %d events", id, next, len(lines))
+	}
+	return nil
+}
