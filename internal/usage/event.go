@@ -105,11 +105,13 @@ func (f *fields) refuse(name, format string, args ...any) {
 func (f *fields) take(name string) json.RawMessage {
 	raw := f.members[name]
 	delete(f.members, name)
-	if bytes.Equal(raw, []byte("null")) {
+	if isNull(raw) {
 		return nil
 	}
 	return raw
 }
+
+func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 
 // text takes a member that is a text of one line.
 func (f *fields) text(name string, limit int) string {
@@ -134,7 +136,8 @@ func (f *fields) text(name string, limit int) string {
 }
 
 func (f *fields) need(name string, limit int) string {
-	if f.members[name] == nil {
+	if raw := f.members[name]; raw == nil || isNull(raw) {
+		delete(f.members, name)
 		f.refuse(name, "is missing")
 		return ""
 	}
