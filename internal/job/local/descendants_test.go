@@ -109,6 +109,7 @@ func TestSupervisorKilled(t *testing.T) {
 // let its job run on for nothing.
 func TestStuckSupervisor(t *testing.T) {
 	h := newHouse(t)
+	h.stuckAfter = 100 * time.Millisecond
 	h.desk.lease, h.desk.orders.Grace = 500*time.Millisecond, int64(10*time.Millisecond)
 	h.run("echo up; sleep 1000")
 	h.said("up")

@@ -44,8 +44,10 @@ const (
 	DefaultLogLimit   = 256 << 20
 )
 
-// launchLimit is how long a supervisor may take to come up.
-const launchLimit = 20 * time.Second
+const (
+	launchLimit = 20 * time.Second // how long a supervisor may take to come up
+	stuckAfter  = 5 * time.Second  // how long after its lease and grace a silent one is taken for stuck
+)
 
 // Config says where and how jobs run. Zero values mean the defaults.
 type Config struct {
@@ -61,7 +63,8 @@ type Config struct {
 
 // Executor is the job.Executor of this machine.
 type Executor struct {
-	config Config
+	config     Config
+	stuckAfter time.Duration
 
 	mu    sync.Mutex
 	known map[string]*talk // the runs that are alive, as far as we know
@@ -92,7 +95,7 @@ func New(config Config) *Executor {
 	if config.LogLimit == 0 {
 		config.LogLimit = DefaultLogLimit
 	}
-	return &Executor{config: config, known: map[string]*talk{}, look: make(chan struct{}, 1)}
+	return &Executor{config: config, stuckAfter: stuckAfter, known: map[string]*talk{}, look: make(chan struct{}, 1)}
 }
 
 // validID keeps ids from being paths.

@@ -19,10 +19,8 @@ import (
 	"github.com/purserhq/purser/internal/job"
 )
 
-const (
-	lookEvery  = time.Second     // how often the executor looks after runs that do not report
-	stuckAfter = 5 * time.Second // how long after its lease and grace a silent supervisor is taken for stuck
-)
+// lookEvery is how often the executor looks after runs that do not report.
+const lookEvery = time.Second
 
 // talk is the executor's side of the talk with one supervisor.
 type talk struct {
@@ -298,7 +296,7 @@ func (e *Executor) lookAt(ctx context.Context, handler job.Handler, id string, t
 // Without this it would run on for nothing.
 func (e *Executor) endStuck(id string, t *talk, state job.State) error {
 	e.mu.Lock()
-	stuck := t.open == 0 && t.over != 0 && bootTime() > t.over+int64(stuckAfter) && state.End == nil
+	stuck := t.open == 0 && t.over != 0 && bootTime() > t.over+int64(e.stuckAfter) && state.End == nil
 	e.mu.Unlock()
 	if !stuck {
 		return nil
