@@ -90,7 +90,7 @@ func (r *replay) storedTotals(seed maphash.Seed, picked []bool) (*totals, error)
 		row, sum, err := scanTotal(s)
 		t.add(row, sum.quantity, sum.amount)
 		if picked == nil {
-			r.report.Totals++
+			r.made["totals"]++
 		}
 		return struct{}{}, err
 	}, `SELECT `+totalColumns+` FROM totals`+inWallet, r.id.Organization, r.id.Workspace)

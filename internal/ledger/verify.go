@@ -153,7 +153,7 @@ func (v *verification) book(id ID) error {
 
 func (r *Report) count(rows map[string]int64) {
 	r.Wallets, r.Entries, r.Postings, r.Charges = rows["wallets"], rows["journal"], rows["postings"], rows["charges"]
-	r.Events, r.Lots, r.Flows, r.Holds = rows["events"], rows["lots"], rows["flows"], rows["holds"]
+	r.Events, r.Totals, r.Lots, r.Flows, r.Holds = rows["events"], rows["totals"], rows["lots"], rows["flows"], rows["holds"]
 }
 
 // differ notes a difference; the error it returns ends the run, unless all are
@@ -171,7 +171,7 @@ func (v *verification) differ(d Difference) error {
 
 // tables are those of which every row belongs to a journal, with the number of
 // rows that the replay has met.
-var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks"}
+var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks", "totals"}
 
 // strangers looks for rows that no journal accounts for.
 func (v *verification) strangers() error {
@@ -186,7 +186,14 @@ func (v *verification) strangers() error {
 		if n == v.rows[table] {
 			continue
 		}
-		if err := v.differ(Difference{Table: table, Key: "(all)", Stored: plural(n), Replayed: plural(v.rows[table])}); err != nil {
+		whose, _, err := one(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+			`SELECT organization, workspace FROM `+table+` t WHERE NOT EXISTS (SELECT 1 FROM journal j
+			WHERE j.organization = t.organization AND j.workspace = t.workspace) LIMIT 1`)
+		if err != nil {
+			return wrapped("look for strangers in "+table, err)
+		}
+		d := Difference{Table: table, Key: whose.String(), Stored: plural(n) + " in all", Replayed: plural(v.rows[table])}
+		if err := v.differ(d); err != nil {
 			return err
 		}
 	}
