@@ -306,8 +306,8 @@ func (l *Ledger) Hold(tx *db.Tx, id ID, hold string) (wallet.Hold, error) {
 func (l *Ledger) Charge(tx *db.Tx, id ID, no int64) (wallet.Charge, error) {
 	b := l.pending(tx, id)
 	if b != nil {
-		if i := no - first(b.charges); len(b.charges) > 0 && i >= 0 && i < int64(len(b.charges)) {
-			return b.charges[i], nil
+		if c := b.pendingCharge(no); c != nil {
+			return *c, nil
 		}
 	}
 	c, found, err := one(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND no = $3`, id.Organization, id.Workspace, no)

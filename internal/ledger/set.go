@@ -142,10 +142,24 @@ func (s *set) record(b *book, at int64, command wallet.Command, fx wallet.Effect
 			return err
 		}
 	}
-	b.refunds = append(b.refunds, fx.Refunds...)
+	for _, r := range fx.Refunds {
+		if c := b.pendingCharge(r.Charge); c != nil {
+			c.Refunded = r.Refunded
+		} else {
+			b.refunds = append(b.refunds, r)
+		}
+	}
 	b.events = append(b.events, fx.Events...)
 	for _, t := range fx.Totals {
 		b.total(t)
+	}
+	return nil
+}
+
+// pendingCharge is a charge of this batch, or nil.
+func (b *book) pendingCharge(no int64) *wallet.Charge {
+	if i := no - first(b.charges); len(b.charges) > 0 && i >= 0 && i < int64(len(b.charges)) {
+		return &b.charges[i]
 	}
 	return nil
 }
