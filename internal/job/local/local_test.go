@@ -312,14 +312,21 @@ func TestNothingRunsBeforeGo(t *testing.T) {
 	}
 }
 
+// What is stopped or already over when it would start does not start.
 func TestStoppedBeforeGo(t *testing.T) {
-	h := newHouse(t)
-	h.desk.orders.Go = false
-	h.run("echo ran")
-	<-h.desk.hear
-	h.order(func(o *job.Orders) { o.Stop, o.Go = true, true })
-	if r := h.end(); r.Killed != job.ReasonStop || r.StartedAt != 0 || h.log() != "" {
-		t.Errorf("%+v", r)
+	for want, change := range map[string]func(*job.Orders){
+		job.ReasonStop: func(o *job.Orders) { o.Stop, o.Go = true, true },
+		"credits":      func(o *job.Orders) { o.Kill, o.Go, o.Reason = 1, true, "credits" },
+		"lost":         func(o *job.Orders) { o.Kill, o.Reason = 1, "lost" },
+	} {
+		h := newHouse(t)
+		h.desk.orders.Go = false
+		h.run("echo ran")
+		<-h.desk.hear
+		h.order(change)
+		if r := h.end(); r.Killed != want || r.StartedAt != 0 || h.log() != "" {
+			t.Errorf("%s: %+v", want, r)
+		}
 	}
 }
 

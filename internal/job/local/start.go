@@ -133,8 +133,9 @@ func executable(path string) bool {
 // are cheap enough.
 //
 // The command dies with the thread that started it (PDEATHSIG goes by
-// threads), so that thread is kept until the supervisor ends.
-func (c command) start(out *os.File, group cgroup) (int, error) {
+// threads), so that thread is kept until the supervisor ends. It takes the
+// given pace, not the supervisor's.
+func (c command) start(out *os.File, group cgroup, pace *unix.SchedAttr) (int, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return 0, err
@@ -159,7 +160,7 @@ func (c command) start(out *os.File, group cgroup) (int, error) {
 	started := make(chan answer)
 	go func() {
 		runtime.LockOSThread()
-		relax()
+		relax(pace)
 		pid, err := syscall.ForkExec(c.program, c.args, attr)
 		if err != nil && attr.Sys.UseCgroupFD { // clone3 may be forbidden; nothing was executed
 			attr.Sys.UseCgroupFD = false

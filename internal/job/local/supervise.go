@@ -34,6 +34,7 @@ type supervisor struct {
 	lock   *os.File
 
 	command  command
+	pace     *unix.SchedAttr // of the command
 	group    cgroup
 	output   *output
 	prover   *prover
@@ -78,7 +79,7 @@ func prepare(f folder) (*supervisor, error) {
 	if s.alarm, err = newAlarm(); err != nil {
 		return nil, err
 	}
-	hasten()
+	s.pace = hasten()
 	os.WriteFile("/proc/self/comm", []byte("purser-job"), 0)
 	signal.Notify(s.children, unix.SIGCHLD)
 	signal.Notify(s.told, unix.SIGTERM)
@@ -157,15 +158,14 @@ func (s *supervisor) awaitGo() bool {
 				return false
 			}
 			s.take(n.answer)
-			if s.course.stopAt != 0 {
+			switch kill := s.course.orders.Kill; {
+			case s.course.stopAt != 0:
 				s.end.Killed = s.course.stopReason
 				return false
-			}
-			if due := s.course.kills(); n.answer.Orders.Go && due.at != 0 && due.at <= s.clock.now() {
-				s.end.Killed = due.reason
+			case kill != 0 && kill <= s.clock.now():
+				s.end.Killed = s.course.orders.Reason
 				return false
-			}
-			if n.answer.Orders.Go {
+			case n.answer.Orders.Go:
 				return true
 			}
 		case <-s.told:
@@ -187,7 +187,7 @@ func (s *supervisor) take(a answer) {
 
 // start executes the command, and answers whether that worked.
 func (s *supervisor) start() bool {
-	main, err := s.command.start(s.output.write, s.group)
+	main, err := s.command.start(s.output.write, s.group, s.pace)
 	if err != nil {
 		s.end.Error = err.Error()
 		return false
