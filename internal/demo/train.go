@@ -19,17 +19,21 @@ const progressEvery = 500 * time.Millisecond
 type training struct {
 	Model  *model
 	Worked time.Duration // spent on it so far, in all runs
+
+	toTheEnd bool
 }
 
 // Train is a training program as customers have them: it fits a small neural
 // network for as many seconds as -seconds says, prints its progress, and when
 // it is sent SIGTERM saves a checkpoint into the file that Purser names and
-// ends with status 0. Run again with PURSER_RESUMED=1 it goes on from there.
-// It returns its exit status.
+// ends with status 0; with -to-the-end it goes on instead, in the hope that
+// credits arrive, and is killed if they do not. Run again with PURSER_RESUMED=1
+// it goes on from the checkpoint. It returns its exit status.
 func Train(args []string, stdout io.Writer) int {
 	flags := flag.NewFlagSet("train", flag.ContinueOnError)
 	flags.SetOutput(stdout)
 	seconds := flags.Float64("seconds", 20, "how long to train, all runs together")
+	toTheEnd := flags.Bool("to-the-end", false, "after a checkpoint, go on until the work is done or killed")
 	file := flags.String("checkpoint", checkpointFile(), "where the checkpoint is kept")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -39,6 +43,7 @@ func Train(args []string, stdout io.Writer) int {
 	defer signal.Stop(told)
 	t, err := begin(*file, os.Getenv("PURSER_RESUMED") == "1", stdout)
 	if err == nil {
+		t.toTheEnd = *toTheEnd
 		err = t.run(time.Duration(*seconds*float64(time.Second)), *file, told, stdout)
 	}
 	if err != nil {
@@ -99,7 +104,9 @@ func (t *training) run(total time.Duration, file string, told <-chan os.Signal, 
 				return err
 			}
 			fmt.Fprintf(stdout, "told to end: checkpoint saved at step %d\n", t.Model.Step)
-			return nil
+			if !t.toTheEnd {
+				return nil
+			}
 		default:
 		}
 	}

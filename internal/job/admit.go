@@ -143,12 +143,12 @@ func (s *Service) gate(result ledger.Result, j *Job, items []wallet.Item) (credi
 		return 0, err
 	}
 	policy := result.Wallet.Root().Policy
-	lease := s.leaseFor(result, rate, 0, q.MaxRuntime)
 	own, err := costFor(items, policy.MinRunway)
 	if err != nil {
 		return 0, err
 	}
-	kept, err := costFor(items, lease+grace(q.Grace, policy.Grace, q.MaxRuntime))
+	warning := grace(q.Grace, policy.Grace, q.MaxRuntime)
+	kept, err := costFor(items, s.leaseFor(result, j, rate, 0, q.MaxRuntime, warning)+warning)
 	if err != nil {
 		return 0, err
 	}
@@ -157,15 +157,28 @@ func (s *Service) gate(result ledger.Result, j *Job, items []wallet.Item) (credi
 }
 
 // leaseFor is the lease to reserve for a run that costs rate an hour, at most
-// cost, and lasts at most runtime (0: without end).
-func (s *Service) leaseFor(result ledger.Result, rate, cost credit.Amount, runtime int64) int64 {
+// cost, lasts at most runtime (0: without end), and is warned so long before it
+// is stopped.
+func (s *Service) leaseFor(result ledger.Result, j *Job, rate, cost credit.Amount, runtime, warning int64) int64 {
 	b := result.Wallet.View().Balance(result.At)
-	runway := lasts(max(b.Available, 1), b.BurnRate+rate)
+	available := b.Available
+	if h := result.Wallet.Hold(j.Hold); h != nil { // its own, which the start gives back
+		available += h.Amount
+	}
+	runway := lasts(max(available, 1), b.BurnRate+rate)
 	if cost > 0 {
 		runway = lasts(cost, rate)
 	}
-	return s.Leases.wanted(shorter(runway, runtime))
+	runway = shorter(runway, runtime)
+	lease := s.Leases.wanted(runway)
+	if runway > 0 {
+		lease = max(min(lease, runway-warning), shortestLease)
+	}
+	return lease
 }
+
+// shortestLease is what even a run gets that lands at once.
+const shortestLease = second
 
 // costLeft is what is left of max_cost after the runs before, or 0 without one.
 func (s *Service) costLeft(tx *db.Tx, j *Job) (credit.Amount, error) {

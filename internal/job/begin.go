@@ -57,7 +57,21 @@ func (s *Service) start(tx *db.Tx, j *Job) error {
 	if j.StartedAt == 0 {
 		j.StartedAt = tx.Now()
 	}
-	return s.keep(tx, j)
+	if err := s.keep(tx, j); err != nil {
+		return err
+	}
+	id, until := j.ID, tx.Now()+command.Lease
+	tx.AfterCommit(func() { s.granted(id, until) })
+	return nil
+}
+
+// granted notes the lease of a run.
+func (s *Service) granted(id string, until int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.active[id]; e != nil {
+		e.lease = until
+	}
 }
 
 // restart closes a flow for which nothing ran, at its start, and starts another.
@@ -105,7 +119,7 @@ func (s *Service) startOf(tx *db.Tx, j *Job) (wallet.Start, error) {
 	if runtime > 0 {
 		command.Until = result.At + runtime
 	}
-	command.Lease = s.leaseFor(result, rate, cost, runtime)
+	command.Lease = s.leaseFor(result, j, rate, cost, runtime, command.Grace)
 	return command, nil
 }
 

@@ -16,6 +16,9 @@ import (
 // A month of jobs of all kinds on a machine of 32 GPUs, in virtual time: what
 // every one is charged is what its run costs, and together it is what left the
 // wallet.
+// perDay is how many jobs a day brings.
+const perDay = 4
+
 func TestMonthOfJobs(t *testing.T) {
 	began := time.Now()
 	w := newWorld(t, "gpu.h100=32")
@@ -23,7 +26,7 @@ func TestMonthOfJobs(t *testing.T) {
 	random := rand.New(rand.NewPCG(11, 22))
 	var ids []string
 	for day := range 30 {
-		for range 10 {
+		for range perDay {
 			q := h100(1+random.Int64N(16), "sleep", fmt.Sprint(600+random.Int64N(6*3600)))
 			q.Env = map[string]string{simulated.EnvStartup: fmt.Sprint(random.IntN(120))}
 			switch random.IntN(6) {
