@@ -182,7 +182,7 @@ func TestEndWithoutServer(t *testing.T) {
 	h.until("the end is on disk", func() bool { s, _ := h.Inspect(h.id); return s.End != nil })
 	ended := time.Now().UnixNano()
 	h.open()
-	if r := h.end(); r.ExitCode != 3 || r.EndedAt > ended || r.EndedAt < r.StartedAt+int64(200*time.Millisecond) {
+	if r := h.end(); r.ExitCode != 3 || r.EndedAt > ended || r.EndedAt < r.StartedAt+int64(150*time.Millisecond) {
 		t.Errorf("%+v", r)
 	}
 }
