@@ -103,6 +103,9 @@ func (w *Wallet) endClass(cl *class, status Status, reason string, handed map[ha
 
 // finish writes down the end of a flow that is settled and in no class.
 func (w *Wallet) finish(f *Flow, status Status, reason string, at int64) {
+	if f.Status == Landing {
+		w.landing--
+	}
 	f.Status, f.Reason, f.EndedAt = status, reason, at
 	if f.Hold != "" {
 		w.endHold(w.holds[f.Hold], Released)
@@ -180,7 +183,9 @@ func (w *Wallet) signal() {
 		p := w.buildCourse().planned()
 		for _, cl := range w.classes {
 			s, stops := p.stops[cl.key]
-			w.land(cl, s, stops && s.at-s.grace <= w.root.At)
+			if landing := stops && s.at-s.grace <= w.root.At; landing || w.landing > 0 {
+				w.land(cl, s, landing)
+			}
 		}
 	}
 	w.notice()
@@ -195,9 +200,11 @@ func (w *Wallet) land(cl *class, s stop, landing bool) {
 		switch {
 		case landing && f.Status == Running:
 			f.Status, f.Reason, f.Signaled = Landing, s.reason, w.root.At
+			w.landing++
 			w.event(EventLanding, f.ID, "reason", s.reason, "stop_at", itoa(s.at))
 		case !landing && f.Status == Landing:
 			f.Status, f.Reason, f.Signaled = Running, "", 0
+			w.landing--
 			w.event(EventLandingCancelled, f.ID)
 		default:
 			continue

@@ -18,6 +18,7 @@ var noticePercents = [...]int{80, 100}
 type budgetRun struct {
 	Budget
 	left credit.Amount // Amount - Spent
+	idle bool          // of a projection: no window will ever reach it
 }
 
 // counts reports whether the budget counts what is spent under these names.
@@ -222,8 +223,14 @@ func (w *Wallet) setBudgets(c SetBudgets) error {
 func (c *course) assignBudgets() {
 	for i := range c.budgets {
 		b := &c.budgets[i]
+		if c.planning && (b.idle || !b.Hard) {
+			continue
+		}
 		draws := c.drawsOf(i)
 		c.addMeter(budgetMeter, i, &b.left).draws = draws
+		if c.planning {
+			continue
+		}
 		for _, p := range noticePercents {
 			if due := share(b.Amount, p) - (b.Amount - b.left); p > b.Fired && p < 100 && due > 0 {
 				m := c.addMeter(noticeMeter, i, nil)
@@ -233,6 +240,44 @@ func (c *course) assignBudgets() {
 			}
 		}
 	}
+}
+
+// neverReached reports whether the budget will stop nothing: at the present rates
+// no window of it from here on can be used up. It may say no too often.
+func (c *course) neverReached(index int) bool {
+	b := &c.budgets[index]
+	stoppable := slices.ContainsFunc(c.classes, func(cr classRun) bool {
+		return cr.ended == never && !cr.storage && slices.Contains(cr.budgets, index)
+	})
+	if !stoppable {
+		return true
+	}
+	for _, a := range c.agenda {
+		if a.kind == priceChanges {
+			return false
+		}
+	}
+	m := meter{draws: c.drawsOf(index)}
+	n, rate := m.burn()
+	most := b.Amount - max(0, b.Spent) - credit.Amount(n)
+	return most > 0 && (rate.IsZero() || timeFor(most, rate) >= b.longest())
+}
+
+// longest is an upper bound of the length of the budget's window.
+func (b *Budget) longest() int64 {
+	switch b.Window {
+	case Hourly:
+		return hour
+	case Daily:
+		return day
+	case Weekly:
+		return 7 * day
+	case Monthly:
+		return 31 * day
+	case Rolling:
+		return int64(b.Hours) * hour
+	}
+	return never
 }
 
 // drawsOf lists what a budget counts.

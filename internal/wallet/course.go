@@ -2,6 +2,7 @@ package wallet
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -25,6 +26,7 @@ type course struct {
 	agenda   []appointment // scheduled instants after at, in order
 	alertAt  credit.Amount // the balance at which the next alert is due
 	hasAlert bool
+	planning bool // a projection: nothing is reported, and budgets that cannot be reached do not matter
 
 	policy   Policy
 	pinned   credit.Amount // by holds without a flow, ordinary lots only
@@ -255,17 +257,34 @@ func mulSat(w credit.Wide, n uint64) credit.Wide {
 	return lo.Add(credit.Wide{Hi: w.Hi * n})
 }
 
-// timeFor is the whole nanoseconds in which a rate over credit.Month takes at
-// most amount.
+// timeFor is a lower bound of the nanoseconds in which a rate over credit.Month
+// takes amount, at most timeForSlack short of it.
 func timeFor(amount credit.Amount, rate credit.Wide) int64 {
-	n := credit.MulWide(uint64(amount), 1).Big()
-	n.Mul(n, credit.Month.Divisor().Big())
-	n.Quo(n, rate.Big())
-	if !n.IsInt64() {
+	d := credit.Month.Divisor()
+	// n = amount × d in three words; the rate is brought down to one word by a
+	// shift, rounded up.
+	low, high := credit.MulWide(uint64(amount), d.Lo), credit.MulWide(uint64(amount), d.Hi)
+	n0, n1, n2 := low.Lo, low.Hi, uint64(0)
+	n1, carry := bits.Add64(n1, high.Lo, 0)
+	n2 = high.Hi + carry
+	divisor := rate.Lo
+	if rate.Hi != 0 {
+		shift := uint(64 - bits.LeadingZeros64(rate.Hi) + 1)
+		divisor = rate.Hi<<(64-shift) | rate.Lo>>shift + 1
+		n0, n1, n2 = n0>>shift|n1<<(64-shift), n1>>shift|n2<<(64-shift), n2>>shift
+	}
+	if n2 != 0 || n1 >= divisor {
 		return never
 	}
-	return n.Int64()
+	if q, _ := bits.Div64(n1, n0, divisor); q < never {
+		return int64(q)
+	}
+	return never
 }
+
+// timeForSlack bounds how far timeFor stays below the exact time: its divisor is
+// at most one part in 2^62 too large, and its result below 2^63.
+const timeForSlack = 4
 
 func addInstant(at, dt int64) int64 {
 	if dt >= never-at {
@@ -284,7 +303,7 @@ func (m *meter) refine(c *course) {
 			return
 		}
 	}
-	hi := addInstant(c.at, addInstant(timeFor(addSat(*m.left, credit.Amount(n)), rate), 1))
+	hi := addInstant(c.at, addInstant(timeFor(addSat(*m.left, credit.Amount(n)), rate), timeForSlack))
 	if hi == never {
 		m.bound = never
 		return

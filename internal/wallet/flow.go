@@ -298,6 +298,7 @@ func (w *Wallet) stop(c Stop) error {
 	if at > f.SettledAt {
 		w.settle(f, at, nil)
 	}
+	f.SettledAt = w.root.At // nothing more is to be charged for it
 	for i := range c.Charges {
 		w.returnCharged(&c.Charges[i], at)
 	}

@@ -359,6 +359,9 @@ func (w *writer) capture() wallet.Capture {
 
 func (w *writer) budgets() (c wallet.SetBudgets) {
 	windows := []wallet.Window{wallet.Hourly, wallet.Daily, wallet.Weekly, wallet.Monthly, wallet.AllTime, wallet.Rolling}
+	if w.scale >= day && w.chance(90) {
+		windows = windows[1:5] // few windows a history
+	}
 	for i := range w.IntN(4) {
 		b := wallet.Budget{ID: fmt.Sprintf("b%d", i), Key: pickOf(w, []wallet.BudgetKey{wallet.ByWorkspace, wallet.ByProject, wallet.ByUser, wallet.ByJob}),
 			Amount: 3 * w.amount(), Window: pickOf(w, windows), Hard: w.chance(80)}

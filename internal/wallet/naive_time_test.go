@@ -263,9 +263,10 @@ func (n *naive) effective(l *naiveLot) {
 	}
 }
 
-// payOwed says whose part of what is owed was paid: the oldest flow's first.
+// payOwed says whose part of what is owed was paid: the oldest running flow's
+// first, and only then what ended flows left behind.
 func (n *naive) payOwed(a credit.Amount) {
-	for _, f := range n.flows {
+	for _, f := range n.running() {
 		x := min(a, f.Owed)
 		f.Owed -= x
 		a -= x
@@ -285,7 +286,9 @@ func (n *naive) step(f *naiveFlow, it *naiveItem) {
 // release ends a retained storage flow; what it still owes is the operator's.
 func (n *naive) release(f *naiveFlow) {
 	n.end(f, n.at, wallet.Exhausted, "retention")
-	n.released = n.at
+	if n.released == 0 {
+		n.released = n.at
+	}
 	n.owed.Used -= f.Owed
 	f.Owed = 0
 }

@@ -10,6 +10,7 @@ type plan struct {
 	landsAt int64                     // grace before
 	horizon int64                     // nothing was looked at after this
 	lots    []LotUse
+	useOf   []int // by lot: its number in lots, from 1
 }
 
 type stop struct {
@@ -35,9 +36,9 @@ func (c *course) planned() *plan {
 	if c.plan != nil {
 		return c.plan
 	}
-	p := &plan{stops: map[string]stop{}, waived: map[handKey]credit.Amount{}, emptyAt: never, landsAt: never, horizon: never}
+	p := &plan{stops: map[string]stop{}, waived: map[handKey]credit.Amount{}, emptyAt: never, landsAt: never, horizon: never, useOf: make([]int, len(c.lots))}
 	run := c.clone()
-	run.hasAlert = false
+	run.hasAlert, run.planning = false, true
 	run.assign()
 	p.watchLots(run)
 	for steps := maxProjected + len(c.lots) + 3*len(c.classes); run.anyRuns(); steps-- {
@@ -89,30 +90,23 @@ func (p *plan) note(out outcome, t int64) {
 
 // watchLots records which lots came into use and which were used up.
 func (p *plan) watchLots(run *course) {
-	inUse := map[int]bool{}
 	for _, m := range run.meters {
-		if m.kind == lotMeter {
-			inUse[m.index] = true
+		if m.kind == lotMeter && p.useOf[m.index] == 0 && !run.lots[m.index].kind.isOwn() {
+			p.lots = append(p.lots, LotUse{Lot: run.lots[m.index].id, From: run.at})
+			p.useOf[m.index] = len(p.lots)
 		}
 	}
-	for i := range run.lots {
-		l := &run.lots[i]
-		if l.kind.isOwn() {
+	for i, n := range p.useOf {
+		if n == 0 {
 			continue
 		}
-		k := -1
-		for j := range p.lots {
-			if p.lots[j].Lot == l.id {
-				k = j
-			}
-		}
+		use, l := &p.lots[n-1], &run.lots[i]
 		switch {
-		case k < 0 && inUse[i]:
-			p.lots = append(p.lots, LotUse{Lot: l.id, From: run.at})
-		case k >= 0 && l.gone && p.lots[k].UsedUp == 0 && p.lots[k].Expires == 0:
-			p.lots[k].Expires = run.at
-		case k >= 0 && l.left == 0 && p.lots[k].UsedUp == 0 && p.lots[k].Expires == 0:
-			p.lots[k].UsedUp = run.at
+		case use.UsedUp != 0 || use.Expires != 0:
+		case l.gone:
+			use.Expires = run.at
+		case l.left == 0:
+			use.UsedUp = run.at
 		}
 	}
 }
@@ -153,7 +147,7 @@ func (w *Wallet) buildCourse() *course {
 		c.classes = append(c.classes, w.classRunOf(cl))
 	}
 	for _, b := range w.budgets {
-		c.budgets = append(c.budgets, budgetRun{*b, b.Amount - b.Spent})
+		c.budgets = append(c.budgets, budgetRun{Budget: *b, left: b.Amount - b.Spent})
 	}
 	w.layHolds(c)
 	w.layAgenda(c)

@@ -1,6 +1,8 @@
 package wallet
 
 import (
+	"slices"
+
 	"math"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -119,6 +121,9 @@ func (w *Wallet) chargeItem(f *Flow, i int, s, t int64, part handed) {
 // refundCharge gives amount of a charge back to its slices, the last one first,
 // or to the lot to. quantity is what is taken off the totals.
 func (w *Wallet) refundCharge(ch *Charge, amount credit.Amount, quantity int64, to string) {
+	if slices.ContainsFunc(ch.Slices, func(s Slice) bool { return s.Lot == OwedLot }) {
+		w.settleDebts() // so that it shows what is still owed
+	}
 	rest, lost := amount, credit.Amount(0)
 	skip := ch.Refunded // the last slices have been given back already
 	for i := len(ch.Slices) - 1; i >= 0 && rest > 0; i-- {

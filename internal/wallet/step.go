@@ -206,9 +206,11 @@ func (c *course) uncovered(cr *classRun) string {
 // pass does what follows spend at the course's instant: holds of ended work go
 // back, and what is scheduled happens.
 func (c *course) pass(out *outcome) {
+	returned := false
 	for i := range c.classes {
-		if cr := &c.classes[i]; cr.ended == c.at {
+		if cr := &c.classes[i]; cr.ended == c.at && cr.hold != "" {
 			c.returnHeld(cr)
+			returned = true
 		}
 	}
 	kept := c.agenda
@@ -217,6 +219,9 @@ func (c *course) pass(out *outcome) {
 	}
 	due := c.agenda[:len(c.agenda)-len(kept)]
 	c.agenda = kept
+	if len(due) == 0 && !returned {
+		return
+	}
 	for _, a := range due {
 		switch a.kind {
 		case lotExpires:
@@ -297,6 +302,11 @@ func (c *course) rollBudget(index int) {
 	b.Spent = b.Amount - b.left
 	b.roll(c.at)
 	b.left = b.Amount - b.Spent
+	if c.planning {
+		if b.idle = !b.Hard || c.neverReached(index); b.idle {
+			return
+		}
+	}
 	_, next := b.window(c.at)
 	c.schedule(appointment{next, budgetWindow, index})
 }

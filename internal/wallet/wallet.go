@@ -31,6 +31,7 @@ type Wallet struct {
 	budgets []*Budget
 	classes []*class // by key
 	marks   int      // how many lines the timeline has
+	landing int      // how many flows are landing
 
 	routes map[string][]int32 // eligible lots by attributes, until the lots change
 	course *course            // what the classes do from root.At on; nil when stale
@@ -76,6 +77,9 @@ func Load(s State) (*Wallet, error) {
 	}
 	for _, f := range s.Flows {
 		w.flows[f.ID] = f
+		if f.Status == Landing {
+			w.landing++
+		}
 	}
 	w.classify()
 	return w, w.check()
