@@ -244,3 +244,15 @@ func version() string {
 	}
 	return info.Main.Version
 }
+
+// commit is the commit that the program was built from, if that is known.
+func commit() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return ""
+}

@@ -149,7 +149,9 @@ func (a *attendance) look(ctx context.Context) {
 	}
 	a.found()
 	a.saw(job)
-	a.say()
+	if !job.Ended() { // its end is told after its last output
+		a.say()
+	}
 }
 
 func (a *attendance) saw(job api.Job) {
@@ -252,11 +254,7 @@ func (a *attendance) end(ctx context.Context) error {
 	if a.screen.quiet {
 		json.NewEncoder(a.p.err).Encode(a.job)
 	}
-	status := a.status()
-	if status == 0 {
-		return nil
-	}
-	return jobStatus(status)
+	return passOn(a.status())
 }
 
 // status is the job's own: its exit code, or 1 if it has none.

@@ -32,6 +32,7 @@ func (p *program) main(args []string) int {
 	root.SetErr(p.err)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer cancel()
+	context.AfterFunc(ctx, cancel) // a second signal ends what does not end by itself
 	command, err := root.ExecuteContextC(ctx)
 	p.command = command.CommandPath()
 	return p.status(err)

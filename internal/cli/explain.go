@@ -131,19 +131,23 @@ func (p *program) explainAll(ctx context.Context, q api.ChargeQuery) error {
 		return err
 	}
 	t := &table{names: []string{"id", "sku", "tier", "quantity", "price", "unit", "from", "to", "amount", "waived", "refunded"}, empty: "Nothing has been charged yet."}
-	var total int64
+	var total, loss int64
 	var differs error
 	for _, c := range charges.Items {
 		t.row(text(c.ID), text(c.SKU), text(c.Tier), quantity(c.Quantity), amount(c.Price), text(c.Unit),
 			when(c.From), when(c.To), amount(c.Amount), amount(c.Waived), amount(c.Refunded))
 		n, _ := c.Amount.Nano()
 		back, _ := c.Refunded.Nano()
-		total += n - back
+		over := overrun(c)
+		total, loss = total+n-back-over, loss+over
 		if _, err := recompute(c); err != nil && differs == nil {
 			differs = fmt.Errorf("%s: %w", c.ID, err)
 		}
 	}
 	t.last = fmt.Sprintf("%s, %s credits in all, each computed again", plural(len(charges.Items), "charge"), api.NanoCredits(total))
+	if loss > 0 {
+		t.last += fmt.Sprintf("; %s more ran past the credits and are the operator's loss", api.NanoCredits(loss))
+	}
 	if err := p.show(charges, t); err != nil {
 		return err
 	}
@@ -192,4 +196,17 @@ func (p *program) showReport(r api.VerifyReport) error {
 		p.note("%s %s %s %s: expected %s, found %s", d.Workspace, d.Table, d.ID, d.Field, orDash(d.Expected), orDash(d.Found))
 	}
 	return failed
+}
+
+// overrun is what of a charge no credits covered, in nano-credits: the
+// operator's loss, which the customer does not pay.
+func overrun(c api.Charge) int64 {
+	var sum int64
+	for _, s := range c.Slices {
+		if s.Lot == "overrun" {
+			n, _ := s.Amount.Nano()
+			sum += n
+		}
+	}
+	return sum
 }

@@ -101,7 +101,9 @@ func (a *attendance) say() {
 	}
 	switch now.Status {
 	case "queued":
-		a.screen.say("job %s is queued%s", now.ID, queued(now))
+		if text := queued(now); text != "" {
+			a.screen.say("job %s is queued%s", now.ID, text)
+		}
 	case "running":
 		a.sayRunning(before)
 	case "landing":

@@ -3,15 +3,21 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
 
 	"github.com/spf13/cobra"
+
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/app"
 )
 
 // serverSettings are the settings of the server itself; data is one of the
 // command's as well.
 func serverSettings(env lookupEnv) *settings {
 	return &settings{env: env, table: []setting{
-		{name: "listen", env: "PURSER_LISTEN", usage: "address to listen on", fallback: "127.0.0.1:8080"},
+		{name: "listen", env: "PURSER_LISTEN", usage: "address to listen on", fallback: app.DefaultListen},
 		{name: "data", env: "PURSER_DATA", fallback: defaultData(env)},
 		{name: "database", env: "PURSER_DATABASE", usage: "database as sqlite:PATH or postgres://… (default: purser.db in the data directory)"},
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
@@ -69,6 +75,43 @@ that is started again takes them over.`,
 	return c
 }
 
-func (p *program) serve(context.Context, *settings) error {
-	return fmt.Errorf("not wired yet")
+// serve runs the server until ctx ends.
+func (p *program) serve(ctx context.Context, s *settings) error {
+	log, err := p.logger(s)
+	if err != nil {
+		return err
+	}
+	clock, err := api.Instant(s.get("test-clock")).UnixNano()
+	if err != nil {
+		return wrong("--test-clock %q %v", s.get("test-clock"), err)
+	}
+	capacity, err := app.ParseCapacity(s.get("capacity"))
+	if err != nil {
+		return usageError{err}
+	}
+	data, err := filepath.Abs(s.get("data"))
+	if err != nil {
+		return fmt.Errorf("find the data directory: %w", err)
+	}
+	token, _ := p.env("PURSER_OPERATOR_TOKEN")
+	return app.Serve(ctx, app.Config{
+		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity,
+		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
+	})
+}
+
+// logger writes the log of the server to stderr.
+func (p *program) logger(s *settings) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.get("log-level"))); err != nil {
+		return nil, wrong("--log-level can be debug, info, warn or error, not %q", s.get("log-level"))
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch s.get("log-format") {
+	case "text":
+		return slog.New(slog.NewTextHandler(p.err, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(p.err, options)), nil
+	}
+	return nil, wrong("--log-format can be text or json, not %q", s.get("log-format"))
 }

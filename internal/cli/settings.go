@@ -202,6 +202,9 @@ func (p *program) tokenOrigin() (token, origin string) {
 	if !p.serverIsHere() {
 		return "", ""
 	}
+	if token, _ := p.env("PURSER_OPERATOR_TOKEN"); token != "" {
+		return token, "PURSER_OPERATOR_TOKEN"
+	}
 	path := filepath.Join(p.settings.get("data"), "operator-token")
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -20,7 +20,10 @@ var arrows = []arrow{
 	{"internal/sim", "api", "the simulation speaks to it as its clients do"},
 
 	{"internal/cli", "api", "the commands are clients like any other"},
-	{"internal/cli", "internal/app", "serve, demo and supervise start the program itself"},
+	{"internal/cli", "internal/app", "serve and supervise start the program itself"},
+	{"internal/cli", "internal/demo", "demo, and the training program that it runs"},
+
+	{"internal/demo", "api", "the demo asks the server as any client would"},
 
 	{"internal/server", "api", "what crosses HTTP is defined there"},
 	{"internal/server", "internal/credit", "amounts become text and back"},
