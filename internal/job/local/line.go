@@ -105,13 +105,6 @@ func (l *line) say(urgent bool, change func(*job.Report)) {
 	l.turn = make(chan struct{})
 }
 
-// now is the present report.
-func (l *line) now() job.Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.report
-}
-
 // keep talks until ctx ends.
 func (l *line) keep(ctx context.Context) {
 	for ctx.Err() == nil {
