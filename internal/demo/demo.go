@@ -94,6 +94,7 @@ func (s *story) openWallet(ctx context.Context) error {
 	}
 	policy, err := s.client.ChangePolicy(ctx, s.space, api.PolicyChange{
 		MinRunwaySeconds: pointer(int64(minRunway)), GraceSeconds: pointer(int64(grace)),
+		AlertRunwaySeconds: &[]int64{}, // all of them would come at once
 	})
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ const pollLog = 100 * time.Millisecond
 type Log struct {
 	Offset int64 // of the first byte that is read
 
-	path  string
+	path  func() (string, error) // "" until it was launched
 	ended func() bool
 }
 
@@ -37,26 +37,34 @@ func (s *Service) OpenLog(ctx context.Context, w ledger.ID, id string, offset, t
 	if err != nil {
 		return nil, err
 	}
-	state, err := s.Executor.Inspect(id)
-	if err != nil {
-		return nil, err
-	}
-	l := &Log{Offset: max(offset, 0), path: state.Log, ended: func() bool { return s.entry(id) == nil }}
-	if l.path == "" {
-		l.path = os.DevNull // it was never launched
+	l := &Log{Offset: max(offset, 0), ended: func() bool { return s.entry(id) == nil }}
+	l.path = func() (string, error) {
+		state, err := s.Executor.Inspect(id)
+		return state.Log, err
 	}
 	if tail > 0 {
-		l.Offset, err = tailOf(l.path, min(tail, MaxTail))
+		path, err := l.path()
+		if err != nil {
+			return nil, err
+		}
+		l.Offset, err = tailOf(path, min(tail, MaxTail))
+		return l, err
 	}
-	return l, err
+	return l, nil
 }
 
 // CopyTo writes the log to w; if follow, until the job has ended.
 func (l *Log) CopyTo(ctx context.Context, w io.Writer, follow bool) error {
-	at := l.Offset
+	at, path := l.Offset, ""
 	for {
 		ended := l.ended() // before reading: what it wrote last is there by then
-		n, err := copyFrom(w, l.path, at)
+		if path == "" {
+			var err error
+			if path, err = l.path(); err != nil {
+				return err
+			}
+		}
+		n, err := copyFrom(w, path, at)
 		at += n
 		if err != nil || !follow || ended {
 			return err
@@ -71,7 +79,7 @@ func (l *Log) CopyTo(ctx context.Context, w io.Writer, follow bool) error {
 
 func copyFrom(w io.Writer, path string, at int64) (int64, error) {
 	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) { // it has not begun to write
 		return 0, nil
 	}
 	if err != nil {
@@ -79,7 +87,7 @@ func copyFrom(w io.Writer, path string, at int64) (int64, error) {
 	}
 	defer file.Close()
 	if _, err := file.Seek(at, io.SeekStart); err != nil {
-		return 0, nil // not a file of its own: there is nothing
+		return 0, fmt.Errorf("read the log: %w", err)
 	}
 	return io.Copy(w, file)
 }
@@ -95,8 +103,8 @@ func tailOf(path string, lines int64) (int64, error) {
 	}
 	defer file.Close()
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return 0, err
+	if err != nil {
+		return 0, fmt.Errorf("read the log: %w", err)
 	}
 	block, end := make([]byte, 64<<10), info.Size()
 	for at := end; at > 0; {
