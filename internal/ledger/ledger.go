@@ -16,6 +16,7 @@ package ledger
 import (
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -37,6 +38,8 @@ type Ledger struct {
 	shown  *shown // what readers see: the state of the last commit
 	keeper *keeper
 	spare  *set // an empty one, for the next batch
+
+	overrun atomic.Int64 // nano-credits booked as the operator's loss since New
 }
 
 // New returns the ledger of a database.

@@ -363,6 +363,7 @@ func (s *set) Done(committed bool) {
 		case b.wallet != nil:
 			l.shown.publish(b.ID, Snapshot{b.wallet.View(), b.version()})
 			l.keeper.seal.moved(s.at)
+			l.countOverrun(b)
 			wake = earlier(wake, b.wakeAt)
 		}
 		b.forget()
