@@ -1,0 +1,279 @@
+// Package app puts the program together: read [Start] to see the whole of it.
+//
+// What it keeps true: parts are opened in the order in which they need each
+// other and closed in the reverse; nothing looks at leases before the executor
+// was asked what became of its jobs; whatever fails at the start is one clear
+// message, and leaves nothing behind.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/job"
+	"github.com/purserhq/purser/internal/job/local"
+	"github.com/purserhq/purser/internal/job/simulated"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/server"
+	"github.com/purserhq/purser/internal/usage"
+)
+
+// Config says how the program runs. Zero values mean the defaults.
+type Config struct {
+	Listen        string       // HOST:PORT, or unix:PATH; 127.0.0.1:8080 if empty
+	Data          string       // the data directory; made if it is not there
+	Database      string       // sqlite:PATH; purser.db in the data directory if empty
+	TestClock     int64        // Unix nanoseconds at which time stands still until advanced; 0 for the real clock
+	Capacity      job.Capacity // what the local executor offers; nil for no limit
+	OperatorToken string       // the file operator-token in the data directory if empty
+	TopUpURL      string       // told with a refusal for credits; the page about grants in /docs if empty
+	Version       api.Version
+	Log           *slog.Logger // discarded if nil
+	Supervisor    []string     // what starts a supervisor, before the job's directory; this program's own if empty
+	Leases        job.Leases   // of the local executor; the default if zero
+}
+
+// DefaultListen is where a server listens unless told otherwise.
+const DefaultListen = "127.0.0.1:8080"
+
+// App is the running program.
+type App struct {
+	config   Config
+	log      *slog.Logger
+	db       *db.DB
+	ledger   *ledger.Ledger
+	jobs     *job.Service
+	server   *server.Server
+	http     *http.Server
+	listener net.Listener
+	token    string
+
+	stop    context.CancelFunc // ends the loops
+	loops   sync.WaitGroup
+	failed  chan error // why the program cannot go on
+	closing sync.Once
+}
+
+// Start opens everything and begins to serve. What keeps it from that is an
+// error that says what to do.
+func Start(ctx context.Context, c Config) (*App, error) {
+	a := &App{config: c.filled(), failed: make(chan error, 4)}
+	a.log = a.config.Log
+	if err := a.start(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (c Config) filled() Config {
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.Database == "" {
+		c.Database = "sqlite:" + filepath.Join(c.Data, "purser.db")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.TopUpURL == "" {
+		c.TopUpURL = "/docs#create-grant"
+	}
+	return c
+}
+
+func (a *App) start(ctx context.Context) (err error) {
+	c := a.config
+	if err := prepare(c.Data); err != nil {
+		return err
+	}
+	metrics := server.NewMetrics()
+	if a.db, err = db.Open(ctx, db.Config{URL: c.Database, Clock: a.clock(), Log: a.log, Observe: metrics.Commit}); err != nil {
+		return err
+	}
+	if a.token, err = operatorToken(c); err != nil {
+		return err
+	}
+	a.ledger = ledger.New(a.db, a.log)
+	prices := price.NewBook(a.ledger)
+	orgs := org.New(a.ledger)
+	err = a.db.Update(ctx, func(tx *db.Tx) error { return errors.Join(prices.Open(tx), orgs.Open(tx)) })
+	if err != nil {
+		return fmt.Errorf("prepare the database: %w", err)
+	}
+	executor, err := a.executor()
+	if err != nil {
+		return err
+	}
+	a.jobs = job.New(job.Config{
+		DB: a.db, Books: a.ledger, Prices: prices, Executor: executor, Capacity: c.Capacity, Leases: c.Leases, Log: a.log,
+	})
+	if a.listener, err = listen(c.Listen); err != nil {
+		return err
+	}
+	a.server = server.New(server.Parts{
+		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Log: a.log,
+		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
+		Metrics: metrics,
+	})
+	if err := a.jobs.Open(ctx); err != nil { // before the keeper looks at leases
+		return fmt.Errorf("find out what became of the jobs: %w", err)
+	}
+	a.run()
+	a.announce()
+	return nil
+}
+
+// clock is the real one, or a test clock.
+func (a *App) clock() db.Clock {
+	if a.config.TestClock != 0 {
+		return db.NewTestClock(a.config.TestClock)
+	}
+	return db.SystemClock{}
+}
+
+// executor is what runs jobs: this machine's processes, or under a test clock
+// simulated ones, which live in its time.
+func (a *App) executor() (job.Executor, error) {
+	if a.config.TestClock != 0 {
+		return simulated.New(filepath.Join(a.config.Data, "jobs"), a.db.Clock())
+	}
+	return local.New(local.Config{
+		Dir: a.config.Data, Now: a.db.Clock().Now, Log: a.log, Command: a.config.Supervisor,
+	}), nil
+}
+
+// run starts the loops.
+func (a *App) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	a.http = a.server.HTTP()
+	a.loop("http", func() error { return a.http.Serve(a.listener) })
+	a.loop("jobs", func() error { return a.jobs.Run(ctx) })
+	if a.config.TestClock == 0 {
+		a.loop("keeper", func() error { return a.ledger.Keep(ctx) })
+	}
+	a.loop("database", func() error {
+		select {
+		case <-a.db.Failed():
+			return a.db.Err()
+		case <-ctx.Done():
+			return nil
+		}
+	})
+}
+
+// loop runs a part until it ends; an end with an error is the program's.
+func (a *App) loop(name string, run func() error) {
+	a.loops.Go(func() {
+		err := run()
+		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed) {
+			return
+		}
+		select {
+		case a.failed <- fmt.Errorf("%s: %w", name, err):
+		default:
+		}
+	})
+}
+
+// drainTime is how long requests under way may take to end.
+const drainTime = 10 * time.Second
+
+// Close ends everything in good order: no new requests, those under way to their
+// end, then the loops, then the database. Jobs go on without it.
+func (a *App) Close() error {
+	var errs []error
+	a.closing.Do(func() {
+		if a.http != nil {
+			a.server.Drain()
+			ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+			defer cancel()
+			if err := a.http.Shutdown(ctx); err != nil {
+				errs = append(errs, a.http.Close())
+			}
+		} else if a.listener != nil {
+			errs = append(errs, a.listener.Close())
+		}
+		if a.stop != nil {
+			a.stop()
+			a.loops.Wait()
+		}
+		if a.db != nil {
+			errs = append(errs, a.db.Close())
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// Wait returns when ctx ends, with nil, or when the program cannot go on, with
+// the reason.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.failed:
+		return err
+	}
+}
+
+// Serve runs the program until ctx ends.
+func Serve(ctx context.Context, c Config) error {
+	a, err := Start(ctx, c)
+	if err != nil {
+		return err
+	}
+	err = a.Wait(ctx)
+	if err != nil {
+		a.log.Error("the server ends", "error", err)
+	} else {
+		a.log.Info("the server ends; running jobs go on")
+	}
+	return errors.Join(err, a.Close())
+}
+
+// Token is the operator's.
+func (a *App) Token() string { return a.token }
+
+// URL is where the API is; for a unix socket, of its host name.
+func (a *App) URL() string { return urlOf(a.listener.Addr()) }
+
+// Client is a client of this program, with the operator's token.
+func (a *App) Client() *api.Client {
+	c := &api.Client{URL: a.URL(), Token: a.token}
+	if path, ok := unixPath(a.config.Listen); ok {
+		c.HTTP = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		}}}
+	}
+	return c
+}
+
+// announce says what whoever started the program wants to know.
+func (a *App) announce() {
+	capacity := a.config.Capacity.String()
+	if capacity == "" {
+		capacity = "any SKU, without limit"
+	}
+	token := filepath.Join(a.config.Data, tokenFile)
+	if a.config.OperatorToken != "" {
+		token = "given"
+	}
+	clock := "system"
+	if a.config.TestClock != 0 {
+		clock = "test clock at " + string(api.At(a.db.Clock().Now()))
+	}
+	a.log.Info("listening", "url", a.URL(), "data", a.config.Data, "operator_token", token, "capacity", capacity, "clock", clock,
+		"pid", os.Getpid())
+}

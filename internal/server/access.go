@@ -1,0 +1,136 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/org"
+)
+
+// tokens knows whose a bearer token is. It keeps digests, so that comparing
+// takes the same time whatever was sent.
+type tokens struct{ operator [sha256.Size]byte }
+
+func newTokens(operator string) tokens { return tokens{sha256.Sum256([]byte(operator))} }
+
+// actor is who sent the request.
+func (t tokens) actor(header string) (org.Actor, error) {
+	scheme, token, _ := strings.Cut(header, " ")
+	if token == "" || !strings.EqualFold(scheme, "Bearer") {
+		return org.Actor{}, fault.New(fault.Unauthorized,
+			"this needs a token: send Authorization: Bearer TOKEN (the operator's stands in the file operator-token of the data directory)")
+	}
+	given := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	if subtle.ConstantTimeCompare(given[:], t.operator[:]) != 1 {
+		return org.Actor{}, fault.New(fault.Unauthorized, "the token is not known here")
+	}
+	return org.Operator, nil
+}
+
+type (
+	actorKey struct{}
+	keyKey   struct{}
+	bodyKey  struct{}
+)
+
+func actorOf(ctx context.Context) org.Actor { a, _ := ctx.Value(actorKey{}).(org.Actor); return a }
+
+func keyOf(ctx context.Context) string { k, _ := ctx.Value(keyKey{}).(string); return k }
+
+func bodyOf(ctx context.Context) []byte { b, _ := ctx.Value(bodyKey{}).([]byte); return b }
+
+// admit lets in who may do the call at all; what they may do it to is decided
+// where that is known.
+func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		actor := org.Actor{}
+		if c.action != "" {
+			var err error
+			if actor, err = s.tokens.actor(r.Header.Get("Authorization")); err != nil {
+				s.writeFault(w, r, err)
+				return
+			}
+		}
+		key := r.Header.Get("Idempotency-Key")
+		if len(key) > maxKey || strings.IndexFunc(key, unprintable) >= 0 {
+			s.writeFault(w, r, fault.At("Idempotency-Key", "must be at most %d printable ASCII characters", maxKey))
+			return
+		}
+		next(huma.WithValue(huma.WithValue(ctx, actorKey{}, actor), keyKey{}, key))
+	}
+}
+
+func unprintable(r rune) bool { return r < ' ' || r > '~' }
+
+// readBody takes in the body, within its limit and only of a kind that the call
+// takes.
+func (s *Server) readBody(c call) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		body, err := c.read(w, r)
+		if err != nil {
+			s.writeFault(w, r, err)
+			return
+		}
+		next(huma.WithValue(ctx, bodyKey{}, body))
+	}
+}
+
+func (c call) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := c.limit
+	if limit == 0 {
+		limit = maxBody
+	}
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		if _, ok := err.(*http.MaxBytesError); ok {
+			return nil, tooLarge(limit)
+		}
+		return nil, malformed("the body did not arrive whole: %s", err)
+	}
+	if len(body) == 0 {
+		if c.optional {
+			return []byte("{}"), nil
+		}
+		return nil, malformed("this call needs a body: a JSON object")
+	}
+	return body, c.checkMedia(r.Header.Get("Content-Type"))
+}
+
+func tooLarge(limit int64) error {
+	return fault.New(fault.Invalid, "the body is larger than %d bytes", limit).WithCode(codeTooLarge).With("limit_bytes", limit)
+}
+
+// checkMedia refuses what is not said to be JSON; nothing said counts as JSON.
+func (c call) checkMedia(header string) error {
+	if header == "" {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(header)
+	if err == nil && slices.Contains(c.medias(), media) && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8")) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "a body of type %q is not taken here; send %s in UTF-8",
+		header, strings.Join(c.medias(), " or ")).WithCode(codeMediaType)
+}
+
+func (c call) medias() []string {
+	if c.media == "" {
+		return []string{"application/json"}
+	}
+	return strings.Fields(c.media)
+}

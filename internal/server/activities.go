@@ -1,0 +1,5 @@
+package server
+
+func (s *Server) activityCalls() {}
+
+func (s *Server) usageCalls() {}

@@ -1,0 +1,174 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/purserhq/purser/internal/fault"
+)
+
+// The limits of a request body.
+const (
+	maxBody      = 1 << 20 // bytes
+	maxBatchBody = 8 << 20 // bytes, for a batch of usage events
+	maxDepth     = 16      // of nested objects and arrays
+	maxProblems  = 20      // wrong fields told at once
+)
+
+// The codes of bodies that cannot be read at all: they are a status of their
+// own in the table of problems.
+const (
+	codeMalformed = "malformed_body"
+	codeTooLarge  = "body_too_large"
+	codeMediaType = "unsupported_media_type"
+)
+
+func malformed(format string, args ...any) *fault.Fault {
+	return fault.New(fault.Invalid, format, args...).WithCode(codeMalformed)
+}
+
+// decode reads a JSON body strictly into value: valid UTF-8, one value, no field
+// twice, none that the schema does not have, everything of its type and within
+// its limits. What is wrong is named field by field; value is only filled if
+// nothing is.
+func decode(registry huma.Registry, schema *huma.Schema, body []byte, value any) error {
+	tree, err := parseTree(body)
+	if err != nil {
+		return err
+	}
+	c := check{registry: registry}
+	c.value(schema, tree, "")
+	if len(c.fields) > 0 {
+		return wrongFields(c.fields)
+	}
+	if err := json.Unmarshal(body, value); err != nil {
+		return unmarshalFault(err)
+	}
+	return nil
+}
+
+// wrongFields is the fault that names every wrong field.
+func wrongFields(fields []fault.Field) *fault.Fault {
+	first := fields[0]
+	message := first.Message
+	if first.Pointer != "" {
+		message = first.Pointer + ": " + message
+	}
+	if more := len(fields) - 1; more > 0 {
+		message += fmt.Sprintf(" (and %d more)", more)
+	}
+	f := fault.New(fault.Invalid, "%s", message)
+	f.Fields = fields
+	return f
+}
+
+// unmarshalFault names the field that the schema let through but its type did
+// not take.
+func unmarshalFault(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) && wrong.Field != "" {
+		return fault.At("/"+strings.ReplaceAll(wrong.Field, ".", "/"), "cannot be a %s", wrong.Value)
+	}
+	return malformed("the body cannot be read: %s", err)
+}
+
+// parseTree reads one JSON value; numbers keep their text.
+func parseTree(body []byte) (any, error) {
+	if !utf8.Valid(body) {
+		return nil, malformed("the body is not valid UTF-8 (at byte %d)", invalidAt(body))
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	tree, err := parseValue(d, "", 0)
+	if err != nil {
+		return nil, syntaxFault(err, d)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, malformed("the body goes on after its end (at byte %d)", d.InputOffset())
+	}
+	return tree, nil
+}
+
+func syntaxFault(err error, d *json.Decoder) error {
+	if fault.Of(err) != nil {
+		return err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return malformed("the body is not complete JSON")
+	}
+	return malformed("the body is not JSON (at byte %d): %s", d.InputOffset(), err)
+}
+
+func parseValue(d *json.Decoder, pointer string, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, malformed("%s: nested more than %d deep", pointer, maxDepth)
+	}
+	token, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch token {
+	case json.Delim('{'):
+		return parseObject(d, pointer, depth)
+	case json.Delim('['):
+		return parseArray(d, pointer, depth)
+	}
+	return token, nil
+}
+
+func parseObject(d *json.Decoder, pointer string, depth int) (any, error) {
+	object := map[string]any{}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		name := token.(string)
+		at := pointer + "/" + escapePointer(name)
+		if _, twice := object[name]; twice {
+			return nil, fault.At(at, "stands there twice")
+		}
+		if object[name], err = parseValue(d, at, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err := d.Token()
+	return object, err
+}
+
+func parseArray(d *json.Decoder, pointer string, depth int) (any, error) {
+	array := []any{}
+	for d.More() {
+		value, err := parseValue(d, pointer+"/"+strconv.Itoa(len(array)), depth+1)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, value)
+	}
+	_, err := d.Token()
+	return array, err
+}
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// escapePointer makes a name one step of a JSON pointer (RFC 6901).
+func escapePointer(name string) string { return pointerEscapes.Replace(name) }
+
+func invalidAt(body []byte) int {
+	for i := 0; i < len(body); {
+		r, size := utf8.DecodeRune(body[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return len(body)
+}

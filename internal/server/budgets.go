@@ -1,0 +1,100 @@
+package server
+
+import (
+	"slices"
+
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// maxBudgets bounds the budgets of a workspace: each is looked at by every start.
+const maxBudgets = 1000
+
+// maxWindowHours bounds a rolling window: 31 days.
+const maxWindowHours = 744
+
+func (s *Server) budgetCalls() {
+	query(s, call{
+		id: "get-budgets", method: "GET", path: "/v1/workspaces/{workspace}/budgets", tag: tagBudgets, action: org.See,
+		summary: "Get all budgets of a workspace",
+	}, func(r *reading, _ *WorkspacePath) (api.Budgets, error) {
+		view, err := r.ledger.View(r.ctx, r.id)
+		if err != nil {
+			return api.Budgets{}, err
+		}
+		now := r.instant(view)
+		return budgetsOnWire(view.Budgets(now), now), nil
+	})
+	command(s, call{
+		id: "set-budgets", method: "PUT", path: "/v1/workspaces/{workspace}/budgets", tag: tagBudgets, action: org.Govern,
+		summary: "Replace all budgets of a workspace", description: "One that names its id keeps what was spent of it.",
+	}, setBudgets)
+}
+
+func setBudgets(u *unit, _ *WorkspacePath, b *api.Budgets) (api.Budgets, error) {
+	present, err := u.ledger.Apply(u.tx, u.id)
+	if err != nil {
+		return api.Budgets{}, err
+	}
+	known := present.Wallet.View().Budgets(present.At)
+	var f fields
+	budgets := make([]wallet.Budget, len(b.Items))
+	for i := range b.Items {
+		budgets[i] = f.budget(at("/items", i), &b.Items[i], known, budgets[:i])
+	}
+	if err := f.fault(); err != nil {
+		return api.Budgets{}, err
+	}
+	for i := range budgets {
+		if g := &budgets[i]; g.ID == "" {
+			g.ID = u.tx.NewID("bdg_")
+			if g.Spent, g.Past, err = u.ledger.Spent(u.tx, u.id, present.Wallet, *g); err != nil {
+				return api.Budgets{}, err
+			}
+		}
+	}
+	result, err := u.ledger.Apply(u.tx, u.id, wallet.SetBudgets{Budgets: budgets})
+	if err != nil {
+		return api.Budgets{}, err
+	}
+	return budgetsOnWire(result.Wallet.View().Budgets(result.At), result.At), nil
+}
+
+// budget reads the terms of one budget; its pointers are under at.
+func (f *fields) budget(at string, b *api.Budget, known, before []wallet.Budget) wallet.Budget {
+	out := wallet.Budget{
+		ID: b.ID, Key: wallet.BudgetKey(b.Key), Value: b.Value, Amount: f.positive(at+"/amount", b.Amount),
+		Window: wallet.Window(b.Window), Hours: b.WindowHours, Hard: b.Hard,
+	}
+	same := func(g wallet.Budget) bool { return g.ID == b.ID }
+	switch {
+	case b.ID != "" && !slices.ContainsFunc(known, same):
+		f.add(at+"/id", "names no budget of this workspace: leave it out for a new one")
+	case b.ID != "" && slices.ContainsFunc(before, same):
+		f.add(at+"/id", "stands there twice")
+	}
+	if (out.Key == wallet.ByWorkspace) != (out.Value == "") {
+		f.add(at+"/value", "must name which "+b.Key+", and be empty for the workspace")
+	}
+	switch {
+	case out.Window == wallet.Rolling && (out.Hours < 1 || out.Hours > maxWindowHours):
+		f.add(at+"/window_hours", "must be between 1 and 744 for a rolling window")
+	case out.Window != wallet.Rolling && out.Hours != 0:
+		f.add(at+"/window_hours", "is for rolling windows only")
+	}
+	return out
+}
+
+func budgetsOnWire(budgets []wallet.Budget, now int64) api.Budgets {
+	out := api.Budgets{Items: make([]api.Budget, 0, len(budgets))}
+	for _, b := range budgets {
+		out.Items = append(out.Items, api.Budget{
+			ID: b.ID, Key: string(b.Key), Value: b.Value, Amount: amount(b.Amount), Window: string(b.Window), WindowHours: b.Hours,
+			Hard: b.Hard, Spent: amount(b.Spent), Remaining: amount(max(b.Amount-b.Spent, credit.Amount(0))),
+			WindowFrom: api.AtOrNull(b.From), AsOf: api.At(now),
+		})
+	}
+	return out
+}

@@ -1,0 +1,114 @@
+package server
+
+import (
+	"encoding/json"
+	"io"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/purserhq/purser/api"
+)
+
+// The groups of calls, in the order in which the description shows them.
+const (
+	tagTenants = "Organizations and workspaces"
+	tagCredits = "Credits"
+	tagFlows   = "Flows"
+	tagHolds   = "Holds"
+	tagUsage   = "Usage"
+	tagBooks   = "Books"
+	tagJobs    = "Jobs"
+	tagBudgets = "Budgets and events"
+	tagPrices  = "Prices"
+	tagServer  = "Server"
+)
+
+// description is the API's description but for its calls.
+func description(version string) huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Purser", Version: version,
+				Description: "Prepaid credits for GPU capacity. Amounts are decimal strings with at most nine places, quantities " +
+					"with at most six, instants RFC 3339 in UTC with at most nine fractional digits, durations whole seconds. " +
+					"{workspace} is an id or a slug: org for the default workspace of org, org.workspace for another. " +
+					"Errors are problems (RFC 9457).",
+				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer", Description: "The operator's token."},
+				},
+			},
+			Tags: []*huma.Tag{
+				{Name: tagTenants}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
+				{Name: tagJobs}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
+			},
+		},
+		OpenAPIPath:   "/openapi",
+		Formats:       map[string]huma.Format{"application/json": {Marshal: marshal, Unmarshal: json.Unmarshal}},
+		DefaultFormat: "application/json",
+	}
+}
+
+func marshal(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// describeTypes tells the description what the types of amounts and the like
+// hold, which the contract keeps as text.
+func (s *Server) describeTypes() {
+	s.schemas().RegisterTypeAlias(reflect.TypeFor[api.Amount](), reflect.TypeFor[amountText]())
+	s.schemas().RegisterTypeAlias(reflect.TypeFor[api.Quantity](), reflect.TypeFor[quantityText]())
+	s.schemas().RegisterTypeAlias(reflect.TypeFor[api.Instant](), reflect.TypeFor[instantText]())
+}
+
+// The bounds of the texts of numbers and instants; what they say exactly is
+// checked where they are read.
+const (
+	maxNumberText  = 40
+	maxInstantText = 50
+)
+
+type (
+	amountText   string
+	quantityText string
+	instantText  string
+)
+
+// Schema describes an amount.
+func (amountText) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "decimal", MaxLength: intPointer(maxNumberText)}
+}
+
+// Schema describes a quantity: text, or in requests a number.
+func (quantityText) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Description: "a decimal number, as text or as a JSON number",
+		OneOf: []*huma.Schema{
+			{Type: huma.TypeString, Format: "decimal", MaxLength: intPointer(maxNumberText)},
+			{Type: huma.TypeNumber},
+		},
+	}
+}
+
+// Schema describes an instant.
+func (instantText) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", MaxLength: intPointer(maxInstantText)}
+}
+
+// operationOf finds a registered call in the description.
+func (s *Server) operationOf(c call) *huma.Operation {
+	var found *huma.Operation
+	walkOperations(s.api.OpenAPI(), func(path, method string, op *huma.Operation) {
+		if path == c.path && method == c.method {
+			found = op
+		}
+	})
+	return found
+}

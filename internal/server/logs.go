@@ -1,0 +1,82 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/job"
+	"github.com/purserhq/purser/internal/org"
+)
+
+var logCall = call{
+	id: "get-job-logs", method: "GET", path: "/v1/workspaces/{workspace}/jobs/{job}/logs", tag: tagJobs, action: org.Run,
+	summary:     "Read the output of a job",
+	description: "Bytes as they were written, from the byte that the header " + api.LogOffset + " says. Following goes on until the job has ended.",
+}
+
+// LogParameters are those of reading a log.
+type LogParameters struct {
+	JobPath
+	api.LogQuery
+}
+
+func (s *Server) logCalls() {
+	op := logCall.operation()
+	op.Middlewares = huma.Middlewares{s.admit(logCall)}
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "The output.",
+		Headers:     map[string]*huma.Param{api.LogOffset: {Schema: &huma.Schema{Type: huma.TypeInteger}}},
+		Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}}
+	huma.Register(s.api, op, func(ctx context.Context, p *LogParameters) (*huma.StreamResponse, error) {
+		log, err := s.openLog(ctx, p)
+		if err != nil {
+			return nil, s.failed(ctx, err)
+		}
+		return &huma.StreamResponse{Body: func(hctx huma.Context) {
+			defer s.releaseStream()
+			_, w := humago.Unwrap(hctx)
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set(api.LogOffset, strconv.FormatInt(log.Offset, 10))
+			w.WriteHeader(http.StatusOK)
+			s.copyLog(ctx, w, log, p.Follow)
+		}}, nil
+	})
+}
+
+func (s *Server) openLog(ctx context.Context, p *LogParameters) (*job.Log, error) {
+	r, err := s.enter(ctx, logCall, p)
+	if err != nil {
+		return nil, err
+	}
+	log, err := s.jobs.OpenLog(ctx, r.id, p.Job, p.Offset, p.Tail)
+	if err != nil {
+		return nil, err
+	}
+	return log, s.takeStream()
+}
+
+// copyLog sends the log until it, the reader or the server ends. A server that
+// drains breaks the connection off, so that the reader knows that there is more.
+func (s *Server) copyLog(ctx context.Context, w http.ResponseWriter, log *job.Log, follow bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	out := &pipe{w: w, control: http.NewResponseController(w)}
+	out.control.Flush()
+	if err := log.CopyTo(ctx, out, follow); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}

@@ -1,0 +1,242 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/org"
+)
+
+// actionExtension is where the description says which action a call is.
+const actionExtension = "x-purser-action"
+
+// maxKey bounds an Idempotency-Key.
+const maxKey = 255
+
+// call declares an operation: everything but what it does. Every call names the
+// action that [org.Can] decides about; the empty action is for those that need
+// no credential.
+type call struct {
+	id, method, path string
+	tag              string
+	summary          string
+	description      string
+	action           org.Action
+	status           int    // of success; 200 if 0
+	media            string // of the body, if not only application/json
+	limit            int64  // of the body in bytes; maxBody if 0
+	optional         bool   // the body may be missing
+	middlewares      huma.Middlewares
+	repeatable       bool // doing it again does no harm: its answer is not kept under its key
+}
+
+func (c call) success() int {
+	if c.status == 0 {
+		return http.StatusOK
+	}
+	return c.status
+}
+
+func (c call) operation() huma.Operation {
+	op := huma.Operation{
+		OperationID: c.id, Method: c.method, Path: c.path, Summary: c.summary, Description: c.description,
+		Tags: []string{c.tag}, DefaultStatus: c.success(),
+		Extensions:                   map[string]any{},
+		RejectUnknownQueryParameters: true,
+	}
+	if c.action != "" {
+		op.Extensions[actionExtension] = string(c.action)
+		op.Security = []map[string][]string{{"bearer": {}}}
+	}
+	if c.method == http.MethodPost {
+		op.Parameters = append(op.Parameters, keyParameter)
+	}
+	return op
+}
+
+var keyParameter = &huma.Param{
+	Name: "Idempotency-Key", In: "header",
+	Description: "Any text of the caller's. The same key with the same body gives the first answer again.",
+	Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: intPointer(maxKey)},
+}
+
+func intPointer(n int) *int { return &n }
+
+// query registers a call that only reads. P are its parameters.
+func query[P, O any](s *Server, c call, read func(*reading, *P) (O, error)) {
+	type output struct{ Body O }
+	op := c.operation()
+	op.Middlewares = huma.Middlewares{s.admit(c)}
+	huma.Register(s.api, op, func(ctx context.Context, p *P) (*output, error) {
+		r, err := s.enter(ctx, c, p)
+		if err != nil {
+			return nil, s.failed(ctx, err)
+		}
+		answer, err := read(r, p)
+		if err != nil {
+			return nil, s.failed(ctx, err)
+		}
+		return &output{answer}, nil
+	})
+}
+
+// reading is what a read works with.
+type reading struct {
+	*Server
+	ctx   context.Context
+	actor org.Actor
+	id    ledger.ID // of the workspace that the path names
+}
+
+// view runs fn on a consistent snapshot.
+func (r *reading) view(fn func(*db.Tx) error) error { return r.db.View(r.ctx, fn) }
+
+// unit is what a command works with, inside its unit of work.
+type unit struct {
+	*Server
+	tx    *db.Tx
+	actor org.Actor
+	id    ledger.ID // of the workspace that the path names
+}
+
+// none is the body of calls that take none.
+type none struct{}
+
+// command registers a call that changes something. It runs in one unit of work,
+// once for each Idempotency-Key: P are its parameters, B is its body.
+func command[P, B, O any](s *Server, c call, do func(*unit, *P, *B) (O, error)) {
+	commandThen(s, c, do, nil)
+}
+
+// commandThen registers a command that is not over with its unit of work: then
+// does the rest, and does it again if the request is repeated.
+func commandThen[P, B, O any](s *Server, c call, do func(*unit, *P, *B) (O, error), then func(context.Context, O) error) {
+	register(s, c, func(ctx context.Context, p *P, body *B, raw []byte) (*written, error) {
+		answer, err := s.update(ctx, c, p, once(ctx, c, p, raw), func(u *unit) (any, error) { return do(u, p, body) })
+		if err != nil {
+			return nil, err
+		}
+		if then != nil {
+			var value O
+			if err := json.Unmarshal(answer.Body, &value); err != nil {
+				return nil, fmt.Errorf("read the answer of %s: %w", c.id, err)
+			}
+			if err := then(ctx, value); err != nil {
+				return nil, err
+			}
+		}
+		out := &written{Status: answer.Status, Body: answer.Body}
+		if answer.Replayed {
+			out.Replayed = "true"
+		}
+		return out, nil
+	}, schemaOf[O](s))
+}
+
+// task registers a POST that changes nothing itself, and so needs neither a unit
+// of work nor a record of its key.
+func task[P, B, O any](s *Server, c call, do func(*reading, *P, *B) (O, error)) {
+	register(s, c, func(ctx context.Context, p *P, body *B, _ []byte) (*written, error) {
+		r, err := s.enter(ctx, c, p)
+		if err != nil {
+			return nil, err
+		}
+		value, err := do(r, p, body)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := json.Marshal(value)
+		return &written{Status: c.success(), Body: answer}, err
+	}, schemaOf[O](s))
+}
+
+// written is the answer to a call that has a body.
+type written struct {
+	Replayed string `header:"Idempotent-Replayed"`
+	Status   int
+	Body     json.RawMessage
+}
+
+// register registers a call with a body.
+func register[P, B any](s *Server, c call, do func(context.Context, *P, *B, []byte) (*written, error), answer *huma.Schema) {
+	schema := schemaOf[B](s)
+	op := c.operation()
+	op.Middlewares = append(c.middlewares, s.admit(c), s.readBody(c))
+	op.Responses = map[string]*huma.Response{fmt.Sprint(c.success()): jsonResponse(http.StatusText(c.success()), answer)}
+	huma.Register(s.api, op, func(ctx context.Context, p *P) (*written, error) {
+		var body B
+		raw := bodyOf(ctx)
+		err := decode(s.schemas(), schema, raw, &body)
+		if err == nil {
+			var out *written
+			if out, err = do(ctx, p, &body, raw); err == nil {
+				return out, nil
+			}
+		}
+		return nil, s.failed(ctx, err)
+	})
+	if reflect.TypeFor[B]() != reflect.TypeFor[none]() {
+		s.describeBody(c, schema)
+	}
+}
+
+// update runs a command in its unit of work.
+func (s *Server) update(ctx context.Context, c call, p any, request ledger.Request, do func(*unit) (any, error)) (answer ledger.Answer, err error) {
+	err = s.db.Update(ctx, func(tx *db.Tx) error {
+		u := &unit{Server: s, tx: tx, actor: actorOf(ctx)}
+		if u.id, err = s.resolve(tx, p); err != nil {
+			return err
+		}
+		if err := s.can(u.actor, c, u.id); err != nil {
+			return err
+		}
+		request.Organization, request.Workspace = u.id.Organization, u.id.Workspace
+		answer, err = s.ledger.Once(tx, request, func() (int, any, error) {
+			value, err := do(u)
+			return c.success(), value, err
+		})
+		return err
+	})
+	return answer, err
+}
+
+// once says under which key and route a command is remembered. The route holds
+// the ids of the path but for the workspace, which the scope names: the same key
+// on another flow is another request.
+func once(ctx context.Context, c call, p any, body []byte) ledger.Request {
+	r := ledger.Request{Route: c.method + " " + c.path, Key: keyOf(ctx), Body: body}
+	if c.method != http.MethodPost || c.repeatable {
+		r.Key = ""
+	}
+	v := reflect.ValueOf(p).Elem()
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		name := f.Tag.Get("path")
+		if name == "" || name == "workspace" || name == "organization" {
+			continue
+		}
+		r.Route = strings.Replace(r.Route, "{"+name+"}", v.FieldByIndex(f.Index).String(), 1)
+	}
+	return r
+}
+
+func jsonResponse(description string, schema *huma.Schema) *huma.Response {
+	return &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+}
+
+// describeBody adds the body to the description of a registered call. It comes
+// after the registration because huma must not read the body itself.
+func (s *Server) describeBody(c call, schema *huma.Schema) {
+	body := &huma.RequestBody{Required: !c.optional, Content: map[string]*huma.MediaType{}}
+	for _, media := range c.medias() {
+		body.Content[media] = &huma.MediaType{Schema: schema}
+	}
+	s.operationOf(c).RequestBody = body
+}

@@ -1,0 +1,209 @@
+package server
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/purserhq/purser/internal/fault"
+)
+
+// check holds a parsed JSON value against a schema of the API's description and
+// gathers what is wrong, with a JSON pointer each. It knows the words the
+// description uses: type, required, properties, additionalProperties, items,
+// enum, oneOf and the limits.
+type check struct {
+	registry huma.Registry
+	fields   []fault.Field
+}
+
+func (c *check) wrong(pointer, message string) {
+	if len(c.fields) < maxProblems {
+		c.fields = append(c.fields, fault.Field{Pointer: pointer, Message: message})
+	}
+}
+
+func (c *check) value(s *huma.Schema, v any, pointer string) {
+	for s.Ref != "" {
+		s = c.registry.SchemaFromRef(s.Ref)
+	}
+	if s.Nullable && v == nil {
+		return
+	}
+	if len(s.OneOf) > 0 {
+		c.oneOf(s, v, pointer)
+		return
+	}
+	switch s.Type {
+	case huma.TypeObject:
+		c.object(s, v, pointer)
+	case huma.TypeArray:
+		c.array(s, v, pointer)
+	case huma.TypeString:
+		c.text(s, v, pointer)
+	case huma.TypeInteger, huma.TypeNumber:
+		c.number(s, v, pointer)
+	case huma.TypeBoolean:
+		if _, ok := v.(bool); !ok {
+			c.wrong(pointer, "must be true or false")
+		}
+	}
+}
+
+func (c *check) oneOf(s *huma.Schema, v any, pointer string) {
+	var last check
+	for _, option := range s.OneOf {
+		last = check{registry: c.registry}
+		if last.value(option, v, pointer); len(last.fields) == 0 {
+			return
+		}
+	}
+	message := last.fields[0].Message
+	if s.Description != "" {
+		message = "must be " + s.Description
+	}
+	c.wrong(pointer, message)
+}
+
+func (c *check) object(s *huma.Schema, v any, pointer string) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		c.wrong(pointer, "must be an object")
+		return
+	}
+	for _, name := range s.Required {
+		if _, there := object[name]; !there {
+			c.wrong(pointer+"/"+escapePointer(name), "is required")
+		}
+	}
+	extra, open := s.AdditionalProperties.(*huma.Schema)
+	for _, name := range sortedNames(object) {
+		at := pointer + "/" + escapePointer(name)
+		property, known := s.Properties[name]
+		switch {
+		case known:
+			if object[name] == nil && !slices.Contains(s.Required, name) {
+				continue // null says the same as leaving it out
+			}
+			c.value(property, object[name], at)
+		case open:
+			c.value(extra, object[name], at)
+		case s.AdditionalProperties != true:
+			c.wrong(at, "is not a field here")
+		}
+	}
+	if s.MaxProperties != nil && len(object) > *s.MaxProperties {
+		c.wrong(pointer, "has more than "+strconv.Itoa(*s.MaxProperties)+" fields")
+	}
+}
+
+func (c *check) array(s *huma.Schema, v any, pointer string) {
+	array, ok := v.([]any)
+	if !ok {
+		c.wrong(pointer, "must be an array")
+		return
+	}
+	if s.MinItems != nil && len(array) < *s.MinItems {
+		c.wrong(pointer, "must have at least "+strconv.Itoa(*s.MinItems)+" items")
+	}
+	if s.MaxItems != nil && len(array) > *s.MaxItems {
+		c.wrong(pointer, "must have at most "+strconv.Itoa(*s.MaxItems)+" items")
+		return
+	}
+	for i, item := range array {
+		c.value(s.Items, item, pointer+"/"+strconv.Itoa(i))
+	}
+}
+
+func (c *check) text(s *huma.Schema, v any, pointer string) {
+	text, ok := v.(string)
+	if !ok {
+		c.wrong(pointer, "must be a string")
+		return
+	}
+	length := utf8.RuneCountInString(text)
+	switch {
+	case s.MinLength != nil && length < *s.MinLength:
+		c.wrong(pointer, "must have at least "+strconv.Itoa(*s.MinLength)+" characters")
+	case s.MaxLength != nil && length > *s.MaxLength:
+		c.wrong(pointer, "must have at most "+strconv.Itoa(*s.MaxLength)+" characters")
+	case s.Pattern != "" && !pattern(s.Pattern).MatchString(text):
+		c.wrong(pointer, patternMessage(s))
+	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(text)):
+		c.wrong(pointer, "must be one of "+joinEnum(s.Enum))
+	}
+}
+
+func (c *check) number(s *huma.Schema, v any, pointer string) {
+	text, ok := v.(json.Number)
+	if !ok {
+		c.wrong(pointer, "must be a number")
+		return
+	}
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if s.Type == huma.TypeInteger && err != nil {
+		c.wrong(pointer, "must be a whole number that fits 64 bits")
+		return
+	}
+	f := float64(n) // the limits below are small whole numbers
+	if err != nil {
+		if f, err = text.Float64(); err != nil {
+			c.wrong(pointer, "must be a finite number")
+			return
+		}
+	}
+	switch {
+	case s.Minimum != nil && f < *s.Minimum:
+		c.wrong(pointer, "must be at least "+formatLimit(*s.Minimum))
+	case s.ExclusiveMinimum != nil && f <= *s.ExclusiveMinimum:
+		c.wrong(pointer, "must be more than "+formatLimit(*s.ExclusiveMinimum))
+	case s.Maximum != nil && f > *s.Maximum:
+		c.wrong(pointer, "must be at most "+formatLimit(*s.Maximum))
+	}
+}
+
+func formatLimit(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+func sortedNames(object map[string]any) []string {
+	names := make([]string, 0, len(object))
+	for name := range object {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+func joinEnum(values []any) string {
+	text := ""
+	for i, v := range values {
+		if i > 0 {
+			text += ", "
+		}
+		text += v.(string)
+	}
+	return text
+}
+
+func patternMessage(s *huma.Schema) string {
+	if s.PatternDescription != "" {
+		return "must be " + s.PatternDescription
+	}
+	return "must match " + s.Pattern
+}
+
+// patterns holds the compiled patterns of the description: a fixed, small set.
+var patterns sync.Map
+
+func pattern(text string) *regexp.Regexp {
+	if re, ok := patterns.Load(text); ok {
+		return re.(*regexp.Regexp)
+	}
+	re, _ := patterns.LoadOrStore(text, regexp.MustCompile(text))
+	return re.(*regexp.Regexp)
+}

@@ -1,0 +1,166 @@
+// Package server is the HTTP API: it knows tokens, JSON, statuses and streams,
+// and nothing of how credits are counted.
+//
+// What it keeps true: every call declares the action that it is, and
+// [org.Can] decides about it in one place; a request that is refused has changed
+// nothing; a command runs in one unit of work together with the record of its
+// idempotency key; whatever goes wrong is answered as a problem (RFC 9457) with
+// a request id that finds it in the log.
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/job"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/usage"
+)
+
+// Parts is what the server is made of.
+type Parts struct {
+	DB            *db.DB
+	Ledger        *ledger.Ledger
+	Orgs          *org.Orgs
+	Prices        *price.Book
+	Usage         *usage.Service
+	Jobs          *job.Service
+	Log           *slog.Logger
+	OperatorToken string
+	TopUpURL      string                                    // told with a refusal for credits
+	Version       api.Version                               // of the program
+	Advance       func(ctx context.Context, to int64) error // moves the test clock and does all that is due; nil on a real clock
+	Metrics       *Metrics                                  // made by NewMetrics
+}
+
+// Server answers HTTP requests.
+type Server struct {
+	db        *db.DB
+	ledger    *ledger.Ledger
+	orgs      *org.Orgs
+	prices    *price.Book
+	usage     *usage.Service
+	jobs      *job.Service
+	log       *slog.Logger
+	tokens    tokens
+	topUpURL  string
+	version   api.Version
+	advance   func(ctx context.Context, to int64) error
+	metrics   *Metrics
+	api       huma.API
+	handler   http.Handler
+	names     directory
+	advancing sync.Mutex // one advance of the test clock at a time
+	streams   atomic.Int64
+	draining  atomic.Bool
+	closed    chan struct{} // closed when streams are to end
+}
+
+// New makes a server of its parts.
+func New(p Parts) *Server {
+	s := &Server{
+		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, usage: p.Usage, jobs: p.Jobs, log: p.Log, tokens: newTokens(p.OperatorToken),
+		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
+		metrics: p.Metrics, closed: make(chan struct{}),
+	}
+	s.metrics.registry.MustRegister(figures{p.DB, p.Ledger})
+	mux := http.NewServeMux()
+	s.api = humago.New(mux, description(p.Version.Version))
+	s.describeTypes()
+	s.register()
+	mux.HandleFunc("GET /docs", s.serveDocs())
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", s.metrics.handler())
+	s.handler = s.edge(s.routed(mux))
+	return s
+}
+
+// register declares all calls, in the order of the contract.
+func (s *Server) register() {
+	s.organizationCalls()
+	s.workspaceCalls()
+	s.balanceCalls()
+	s.lotCalls()
+	s.flowCalls()
+	s.holdCalls()
+	s.usageCalls()
+	s.activityCalls()
+	s.chargeCalls()
+	s.postingCalls()
+	s.jobCalls()
+	s.transferCalls()
+	s.budgetCalls()
+	s.eventCalls()
+	s.priceCalls()
+	s.clockCalls()
+	s.verifyCalls()
+	s.whoamiCalls()
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// The timeouts of a connection. Answers have none: streams stay open, and set a
+// deadline for each of their writes.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 60 * time.Second
+	idleTimeout   = 120 * time.Second
+	maxHeader     = 64 << 10
+)
+
+// HTTP is an http.Server that serves it, with its timeouts set.
+func (s *Server) HTTP() *http.Server {
+	return &http.Server{
+		Handler: s, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Drain tells whoever balances load to send no more, and ends the streams: what
+// is left are requests that end by themselves.
+func (s *Server) Drain() {
+	if !s.draining.Swap(true) {
+		close(s.closed)
+	}
+}
+
+// OpenAPI is the description of the API, as JSON.
+func (s *Server) OpenAPI() ([]byte, error) { return json.MarshalIndent(s.api.OpenAPI(), "", "  ") }
+
+// healthz says that the process answers.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok\n") }
+
+// readyz says whether requests may be sent here.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	switch err := s.db.Err(); {
+	case s.draining.Load():
+		http.Error(w, "draining", http.StatusServiceUnavailable)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	default:
+		io.WriteString(w, "ready\n")
+	}
+}
+
+func (s *Server) schemas() huma.Registry { return s.api.OpenAPI().Components.Schemas }
+
+// schemaOf is the schema of a type in the description.
+func schemaOf[T any](s *Server) *huma.Schema {
+	return s.schemas().Schema(reflect.TypeFor[T](), true, "")
+}

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/org"
+)
+
+func (s *Server) verifyCalls() {
+	task(s, call{
+		id: "verify", method: "POST", path: "/v1/verify", tag: tagServer, action: org.Operate, optional: true,
+		summary:     "Replay the books and compare everything with them",
+		description: "Replays every command from the first on and compares lots, flows, holds, totals, postings and chains.",
+	}, verify)
+}
+
+func verify(r *reading, _ *none, _ *api.VerifyRequest) (api.VerifyReport, error) {
+	report, err := r.ledger.Verify(r.ctx, ledger.Options{})
+	if err != nil {
+		return api.VerifyReport{}, err
+	}
+	if !report.IsClean() {
+		r.metrics.differences.Inc()
+		r.log.Error("the books differ from their replay", "difference", report.First.String())
+	}
+	return reportOnWire(report), nil
+}
+
+func reportOnWire(r ledger.Report) api.VerifyReport {
+	out := api.VerifyReport{
+		OK: r.IsClean(), At: api.At(r.At), Wallets: r.Wallets, Commands: r.Entries, Postings: r.Postings, Charges: r.Charges,
+		Lots: r.Lots, Flows: r.Flows, Holds: r.Holds, Totals: r.Totals, Events: r.Events, Hashes: r.Postings + r.Entries,
+		Seals: r.Seals, Milliseconds: r.Took.Milliseconds(), Differences: []api.Difference{},
+	}
+	if d := r.First; d != nil {
+		out.Differences = append(out.Differences, api.Difference{
+			Workspace: workspaceOfKey(d.Key), Table: d.Table, ID: d.Key, Field: d.Column, Expected: d.Replayed, Found: d.Stored,
+		})
+	}
+	return out
+}
+
+// workspaceOfKey is the workspace in the key of a row: organization/workspace,
+// then its number or id.
+func workspaceOfKey(key string) string {
+	_, rest, ok := strings.Cut(key, "/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, " ")
+	return name
+}
