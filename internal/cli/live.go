@@ -28,11 +28,14 @@ func (a *attendance) show() {
 		started, _ := a.job.StartedAt.UnixNano()
 		s.elapsed = max(now-started, 0)
 	}
+	if a.signals > 0 {
+		s.status = "stopping"
+	}
 	if a.ticker != nil {
 		balance := a.ticker.Balance(a.elapsed(a.eventAt))
 		s.balance = &balance
 	}
-	if a.job.StopAt != nil {
+	if a.job.StopAt != nil && a.signals == 0 {
 		stop, _ := a.job.StopAt.UnixNano()
 		left := stop - now
 		s.stopIn = &left
@@ -51,8 +54,8 @@ func (s shown) line() string {
 	switch s.status {
 	case "queued", "starting":
 		return strings.Join(append(parts, s.status+", costs nothing yet"), " · ")
-	case "landing":
-		parts = append(parts, "LANDING")
+	case "landing", "stopping":
+		parts = append(parts, strings.ToUpper(s.status))
 	}
 	parts = append(parts, clock(s.elapsed), string(s.rate)+"/h", "cost "+sixPlaces(s.cost))
 	if s.balance != nil {
@@ -171,7 +174,7 @@ func ending(j api.Job) string {
 	case j.ExitCode != nil:
 		text += fmt.Sprintf(", with status %d", *j.ExitCode)
 	}
-	if j.LateNanoseconds != nil && *j.LateNanoseconds > 0 {
+	if j.LateNanoseconds != nil && *j.LateNanoseconds > 0 && j.Status == "exhausted" {
 		text += fmt.Sprintf(", killed %v after the computed instant", time.Duration(*j.LateNanoseconds).Round(10*time.Microsecond))
 	}
 	return text
