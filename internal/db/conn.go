@@ -29,7 +29,7 @@ func (c *conn) prepare(query string) (statement, error) {
 	if s, ok := c.statements[query]; ok {
 		return s, nil
 	}
-	stmt, err := c.sql.PrepareContext(background, query)
+	stmt, err := c.sql.PrepareContext(background, unnumbered(query))
 	if err != nil {
 		return statement{}, fmt.Errorf("prepare %q: %w", query, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/purserhq/purser/internal/fault"
 	"modernc.org/sqlite"
@@ -35,6 +37,22 @@ func connect(ctx context.Context, path string, kind url.Values) (*conn, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), pool.Close())
 	}
 	return &conn{sql: c, pool: pool, statements: map[string]statement{}}, nil
+}
+
+// unnumbered writes ? for $1, $2 and so on if they come in this order, each once.
+// SQLite takes every other parameter for a named one and looks its name up in a
+// list when it is bound: a third of the time of a statement of many rows.
+func unnumbered(query string) string {
+	parts := strings.Split(query, "$")
+	for i, part := range parts[1:] {
+		number := strconv.Itoa(i + 1)
+		rest, ok := strings.CutPrefix(part, number)
+		if !ok || rest != "" && '0' <= rest[0] && rest[0] <= '9' {
+			return query
+		}
+		parts[i+1] = rest
+	}
+	return strings.Join(parts, "?")
 }
 
 // code is SQLite's primary result code in an error's chain, 0 for none.
