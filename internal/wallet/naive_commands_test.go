@@ -30,6 +30,7 @@ func (n *naive) apply(at int64, c wallet.Command) refused {
 	r := n.do(c)
 	if r == accepted {
 		n.stopUncovered()
+		n.retain()
 	}
 	return r
 }

@@ -31,6 +31,7 @@ func (n *naive) advance(t int64) {
 		n.stopUncovered()
 		n.events()
 		n.stopUncovered()
+		n.retain()
 	}
 }
 
@@ -289,7 +290,7 @@ func (n *naive) release(f *naiveFlow) {
 	if n.released == 0 {
 		n.released = n.at
 	}
-	n.owed.Used -= f.Owed
+	n.owed.Used -= min(f.Owed, n.owed.Used)
 	f.Owed = 0
 }
 
@@ -300,15 +301,6 @@ func (n *naive) stopUncovered() {
 	why := map[*naiveFlow]string{}
 	for _, f := range n.running() {
 		covered := n.covered(f)
-		switch {
-		case f.Storage && !covered && f.RetainedAt == 0:
-			f.RetainedAt = n.at
-			if n.projecting && n.emptyAt == 0 {
-				n.emptyAt = n.at
-			}
-		case f.Storage && covered:
-			f.RetainedAt = 0
-		}
 		switch {
 		case f.Storage:
 		case n.overBudget(&f.Flow):
@@ -324,6 +316,22 @@ func (n *naive) stopUncovered() {
 	}
 	for _, f := range stop {
 		n.end(f, n.at, wallet.Exhausted, why[f])
+	}
+}
+
+// retain notices which storage nothing covers any more, and which is covered
+// again.
+func (n *naive) retain() {
+	for _, f := range n.running() {
+		switch covered := n.covered(f); {
+		case f.Storage && !covered && f.RetainedAt == 0:
+			f.RetainedAt = n.at
+			if n.projecting && n.emptyAt == 0 {
+				n.emptyAt = n.at
+			}
+		case f.Storage && covered:
+			f.RetainedAt = 0
+		}
 	}
 }
 

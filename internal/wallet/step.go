@@ -147,8 +147,7 @@ func (c *course) hand(tk tick, cuts map[string]Cut) handed {
 	return h
 }
 
-// endUncovered ends the classes that nothing covers any more, and names the
-// storage classes of which that is true.
+// endUncovered ends the classes that nothing covers any more, except storage.
 func (c *course) endUncovered(out *outcome) {
 	for i := range c.classes {
 		cr := &c.classes[i]
@@ -157,12 +156,8 @@ func (c *course) endUncovered(out *outcome) {
 		}
 		switch reason := c.uncovered(cr); {
 		case reason == "":
-			cr.owing = false
 		case reason == ReasonRetention:
-			if !cr.owing {
-				out.owing = append(out.owing, cr.key)
-			}
-			cr.owing = true
+			// the owed lot covers it
 		default:
 			cr.ended = c.at
 			out.ended = append(out.ended, ending{cr.class, reason})
@@ -206,6 +201,7 @@ func (c *course) uncovered(cr *classRun) string {
 // pass does what follows spend at the course's instant: holds of ended work go
 // back, and what is scheduled happens.
 func (c *course) pass(out *outcome) {
+	defer c.noticeOwing(out)
 	returned := false
 	for i := range c.classes {
 		if cr := &c.classes[i]; cr.ended == c.at && cr.hold != "" {
@@ -247,6 +243,21 @@ func (c *course) pass(out *outcome) {
 	}
 	c.assign()
 	c.endUncovered(out)
+}
+
+// noticeOwing names the storage classes that nothing covers from now on.
+func (c *course) noticeOwing(out *outcome) {
+	for i := range c.classes {
+		cr := &c.classes[i]
+		if cr.ended != never || !cr.storage {
+			continue
+		}
+		owing := c.uncovered(cr) == ReasonRetention
+		if owing && !cr.owing {
+			out.owing = append(out.owing, cr.key)
+		}
+		cr.owing = owing
+	}
 }
 
 func (c *course) returnHold(h holdRun) {

@@ -236,6 +236,7 @@ func (w *Wallet) afterChange() {
 	w.course = nil
 	w.mark(nil)
 	w.endUncovered()
+	w.mark(nil) // what was held for them can be used again
 	w.retain()
 	w.signal()
 	w.pruneMarks()
