@@ -216,7 +216,7 @@ func (q *Query) addTotals(tx *db.Tx, id ledger.ID, sums map[Key]*Row) error {
 			return fmt.Errorf("read totals: %w", err)
 		}
 		row.Bucket = q.Bucket.begin(row.Bucket)
-		if err := sum(sums, row); err != nil {
+		if err := addRow(sums, row); err != nil {
 			return err
 		}
 	}
@@ -254,8 +254,8 @@ func (q *Query) selection(id ledger.ID) (string, []any) {
 		bucket, by, where, MaxRows+1), args
 }
 
-// sum adds a row to the one of its key.
-func sum(sums map[Key]*Row, row Row) (err error) {
+// addRow adds a row to the one of its key.
+func addRow(sums map[Key]*Row, row Row) (err error) {
 	known := sums[row.Key]
 	if known == nil {
 		if len(sums) == MaxRows {
@@ -287,7 +287,7 @@ func (s *Service) addAccruing(tx *db.Tx, id ledger.ID, q Query, sums map[Key]*Ro
 			for _, d := range q.GroupBy {
 				*row.field(d) = *all.field(d)
 			}
-			if err := sum(sums, row); err != nil {
+			if err := addRow(sums, row); err != nil {
 				return err
 			}
 		}

@@ -208,6 +208,7 @@ CREATE TABLE charges (
   PRIMARY KEY (organization, workspace, no)
 );
 CREATE INDEX charges_flow ON charges (organization, workspace, flow, no) WHERE flow <> '';
+CREATE INDEX charges_job ON charges (organization, workspace, job, no) WHERE job <> '';
 
 CREATE TABLE totals (
   organization TEXT   NOT NULL,
