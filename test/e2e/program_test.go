@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// program is what jobs run: it leaves its traces a thousand times a second.
+func program(name string) int {
+	file, err := os.OpenFile(os.Getenv("E2E_TRACES"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	leave := func(which int) {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], uint64(time.Now().UnixNano()))
+		file.WriteAt(b[:], int64(8*which))
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	leave(beginning)
+	fmt.Println("began, resumed:", os.Getenv("PURSER_RESUMED") == "1")
+	if name == "checkpoint" && os.Getenv("PURSER_RESUMED") == "1" {
+		leave(beat)
+		fmt.Println("done")
+		return 0
+	}
+	for limit := time.After(lifetime()); ; {
+		leave(beat)
+		select {
+		case <-term:
+			leave(told)
+			fmt.Println("told to end")
+			if name == "checkpoint" {
+				os.WriteFile(os.Getenv("PURSER_CHECKPOINT_FILE"), []byte("saved"), 0o600)
+				leave(beat)
+				return 0
+			}
+		case <-limit:
+			leave(beat)
+			return 0
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// lifetime is how long a program works that nobody ends.
+func lifetime() time.Duration {
+	d, err := time.ParseDuration(os.Getenv("E2E_LIFETIME"))
+	if err != nil {
+		return 10 * time.Minute
+	}
+	return d
+}

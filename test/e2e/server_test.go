@@ -1,0 +1,316 @@
+// Package e2e tests the program as it is delivered: the real binary, real
+// processes, real signals, real time. Every test ends with a clean verification
+// of the books.
+package e2e
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/purserhq/purser/api"
+)
+
+// purser is the binary under test, self this test, which jobs run as well.
+var purser, self string
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv("E2E_PROGRAM"); name != "" {
+		os.Exit(program(name))
+	}
+	dir, err := os.MkdirTemp("", "purser-e2e-")
+	if err == nil {
+		purser = filepath.Join(dir, "purser")
+		self, err = os.Executable()
+	}
+	if err == nil {
+		build := exec.Command("go", "build", "-o", purser, "github.com/purserhq/purser/cmd/purser")
+		build.Stdout, build.Stderr = os.Stdout, os.Stderr
+		err = build.Run()
+	}
+	status := 1
+	if err == nil {
+		status = m.Run()
+	} else {
+		fmt.Println("build purser:", err)
+	}
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// isSoak says that the stated lengths are run, and not the short forms.
+var isSoak = os.Getenv("PURSER_SOAK") != ""
+
+// rounds is the length of a test in its short and its stated form.
+func rounds(short, stated int) int {
+	if isSoak {
+		return stated
+	}
+	return short
+}
+
+// server is a running server and what is left of it when it is killed.
+type server struct {
+	t       *testing.T
+	ctx     context.Context
+	dir     string
+	address string
+	args    []string
+	token   string
+	process *exec.Cmd
+	client  *api.Client
+}
+
+var ports atomic.Int64
+
+func freeAddress(t *testing.T) string {
+	for range 2000 {
+		port := 20000 + (int64(os.Getpid())*37+ports.Add(1))%12000
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// start starts a server in a new directory.
+func start(t *testing.T, args ...string) *server {
+	t.Helper()
+	s := &server{
+		t: t, ctx: t.Context(), dir: t.TempDir(), address: freeAddress(t), args: args,
+		token: "pt_e2e_operator_token",
+	}
+	s.client = &api.Client{URL: "http://" + s.address, Token: s.token, Patience: 15 * time.Second}
+	t.Cleanup(func() {
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
+			t.Logf("the server's log:\n%s", log)
+		}
+		s.end()
+	})
+	s.run()
+	return s
+}
+
+// run starts the server, for the first time or again, and waits until it answers.
+func (s *server) run() {
+	s.t.Helper()
+	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	s.check(err)
+	defer log.Close()
+	s.process = exec.Command(purser, append([]string{"serve", "--data", s.dir, "--listen", s.address}, s.args...)...)
+	s.process.Stdout, s.process.Stderr = log, log
+	s.process.Env = append(clean(os.Environ()), "PURSER_OPERATOR_TOKEN="+s.token)
+	s.check(s.process.Start())
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		answer, err := http.Get("http://" + s.address + "/readyz")
+		if err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(limit) {
+			s.t.Fatalf("the server does not answer: %v", err)
+		}
+	}
+}
+
+func clean(environment []string) (kept []string) {
+	for _, entry := range environment {
+		if !strings.HasPrefix(entry, "PURSER_") {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
+}
+
+// kill kills the server without a word.
+func (s *server) kill() {
+	s.t.Helper()
+	s.check(s.process.Process.Signal(syscall.SIGKILL))
+	s.process.Wait()
+	s.process = nil
+}
+
+// end ends the server and, through it, all its jobs.
+func (s *server) end() {
+	if s.process == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, space := range []string{"acme", "default"} {
+		jobs, err := s.client.Jobs(ctx, space, api.JobQuery{Status: "active"})
+		for _, j := range jobs.Items {
+			s.client.StopJob(ctx, space, j.ID, api.JobStop{Now: true})
+		}
+		for limit := time.Now().Add(5 * time.Second); err == nil && len(jobs.Items) > 0 && time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+			jobs, err = s.client.Jobs(ctx, space, api.JobQuery{Status: "active"})
+		}
+	}
+	s.process.Process.Signal(syscall.SIGTERM)
+	s.process.Wait()
+	s.process = nil
+}
+
+func (s *server) check(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// space makes an organization whose gate asks for so many seconds, and which
+// warns so many seconds ahead, with a grant.
+func (s *server) space(minRunway, grace int64, grant api.Amount) {
+	s.t.Helper()
+	_, err := s.client.CreateOrganization(s.ctx, api.NewOrganization{Slug: "acme"})
+	s.check(err)
+	_, err = s.client.ChangePolicy(s.ctx, "acme", api.PolicyChange{MinRunwaySeconds: &minRunway, GraceSeconds: &grace})
+	s.check(err)
+	s.grant(grant)
+}
+
+func (s *server) grant(amount api.Amount) {
+	s.t.Helper()
+	_, err := s.client.Grant(s.ctx, "acme", api.NewGrant{Amount: amount, Kind: "purchased"})
+	s.check(err)
+}
+
+func (s *server) balance() api.Balance {
+	s.t.Helper()
+	b, err := s.client.Balance(s.ctx, "acme")
+	s.check(err)
+	return b
+}
+
+func (s *server) job(id string) api.Job {
+	s.t.Helper()
+	j, err := s.client.Job(s.ctx, "acme", id)
+	s.check(err)
+	return j
+}
+
+// until waits until the job is as wanted.
+func (s *server) until(id string, limit time.Duration, what string, wanted func(api.Job) bool) api.Job {
+	s.t.Helper()
+	for end := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
+		j := s.job(id)
+		if wanted(j) {
+			return j
+		}
+		if time.Now().After(end) || j.Ended() {
+			s.t.Fatalf("the job did not come to %s: it is %s %q %+v", what, j.Status, j.Reason, j)
+		}
+	}
+}
+
+func (s *server) untilEnded(id string, limit time.Duration) api.Job {
+	s.t.Helper()
+	return s.until(id, limit, "its end", api.Job.Ended)
+}
+
+func (s *server) untilStatus(id, status string) api.Job {
+	s.t.Helper()
+	return s.until(id, 15*time.Second, status, func(j api.Job) bool { return j.Status == status })
+}
+
+// expect compares what matters of an ended job.
+func (s *server) expect(j api.Job, status, reason string, charged api.Amount) {
+	s.t.Helper()
+	if j.Status != status || j.Reason != reason || j.Charged != charged {
+		s.t.Errorf("the job is %s %q, charged %s; want %s %q, charged %s", j.Status, j.Reason, j.Charged, status, reason, charged)
+	}
+}
+
+// verify replays the books.
+func (s *server) verify() {
+	s.t.Helper()
+	r, err := s.client.Verify(s.ctx, api.VerifyRequest{})
+	s.check(err)
+	if !r.OK {
+		s.t.Errorf("the books do not verify: %+v", r.Differences)
+	}
+	s.t.Logf("verified: %d commands, %d postings, %d charges, %d flows in %d ms", r.Commands, r.Postings, r.Charges, r.Flows, r.Milliseconds)
+}
+
+// start runs one of this test's programs as a job, billed as GPUs of 7.50 an
+// hour.
+func (s *server) start(name string, gpus int64, change func(*api.NewJob)) (api.Job, traces) {
+	s.t.Helper()
+	tr := traces{filepath.Join(s.t.TempDir(), "traces")}
+	n := api.NewJob{
+		Name: name, Command: []string{self}, Resources: api.Resources{GPU: "b300", GPUCount: gpus},
+		Env: map[string]string{"E2E_PROGRAM": name, "E2E_TRACES": tr.file},
+	}
+	if change != nil {
+		change(&n)
+	}
+	j, err := s.client.CreateJob(s.ctx, "acme", n)
+	s.check(err)
+	return j, tr
+}
+
+// traces is what a program leaves of itself: three instants in a file, in the
+// time of the machine. They are written through a mapping of no one but the
+// kernel, so the last beat stands even if the program is killed.
+type traces struct{ file string }
+
+const (
+	beginning = iota
+	beat
+	told
+	instants
+)
+
+// read returns an instant, or 0.
+func (tr traces) read(which int) int64 {
+	text, err := os.ReadFile(tr.file)
+	if err != nil || len(text) < 8*(which+1) {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(text[8*which:]))
+}
+
+func nano(t *testing.T, i *api.Instant) int64 {
+	t.Helper()
+	if i == nil {
+		t.Fatal("there is no instant")
+	}
+	n, err := i.UnixNano()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func credits(t *testing.T, a api.Amount) int64 {
+	t.Helper()
+	n, err := a.Nano()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// cost is what GPUs of 7.50 an hour cost for a time, rounded down, in
+// nano-credits.
+func cost(gpus, ns int64) int64 {
+	n := new(big.Int).Mul(big.NewInt(gpus*7_500_000_000), big.NewInt(ns))
+	return n.Quo(n, big.NewInt(3_600_000_000_000)).Int64()
+}
