@@ -82,8 +82,8 @@ func unmarshalFault(err error) error {
 
 // parseTree reads one JSON value; numbers keep their text.
 func parseTree(body []byte) (any, error) {
-	if !utf8.Valid(body) {
-		return nil, malformed("the body is not valid UTF-8 (at byte %d)", invalidAt(body))
+	if err := checkText(body); err != nil {
+		return nil, err
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -95,6 +95,14 @@ func parseTree(body []byte) (any, error) {
 		return nil, malformed("the body goes on after its end (at byte %d)", d.InputOffset())
 	}
 	return tree, nil
+}
+
+// checkText refuses what is no text: JSON would quietly replace it.
+func checkText(body []byte) error {
+	if utf8.Valid(body) {
+		return nil
+	}
+	return malformed("the body is not valid UTF-8 (at byte %d)", invalidAt(body))
 }
 
 func syntaxFault(err error, d *json.Decoder) error {

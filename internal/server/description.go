@@ -49,10 +49,12 @@ func description(version string) huma.Config {
 			},
 		},
 		OpenAPIPath:   "/openapi",
-		Formats:       map[string]huma.Format{"application/json": {Marshal: marshal, Unmarshal: json.Unmarshal}},
+		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}, // the second is for +json
 		DefaultFormat: "application/json",
 	}
 }
+
+var jsonFormat = huma.Format{Marshal: marshal, Unmarshal: json.Unmarshal}
 
 func marshal(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

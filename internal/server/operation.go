@@ -133,11 +133,7 @@ func commandThen[P, B, O any](s *Server, c call, do func(*unit, *P, *B) (O, erro
 				return nil, err
 			}
 		}
-		out := &written{Status: answer.Status, Body: answer.Body}
-		if answer.Replayed {
-			out.Replayed = "true"
-		}
-		return out, nil
+		return writtenOf(answer), nil
 	}, schemaOf[O](s))
 }
 
@@ -165,27 +161,55 @@ type written struct {
 	Body     json.RawMessage
 }
 
-// register registers a call with a body.
+func writtenOf(a ledger.Answer) *written {
+	out := &written{Status: a.Status, Body: a.Body}
+	if a.Replayed {
+		out.Replayed = "true"
+	}
+	return out
+}
+
+// register registers a call with a JSON body.
 func register[P, B any](s *Server, c call, do func(context.Context, *P, *B, []byte) (*written, error), answer *huma.Schema) {
-	schema := schemaOf[B](s)
+	body := schemaOf[B](s)
+	registerRaw(s, c, answer, func(ctx context.Context, p *P, raw []byte) (*written, error) {
+		var b B
+		if err := decode(s.schemas(), body, raw, &b); err != nil {
+			return nil, err
+		}
+		return do(ctx, p, &b, raw)
+	})
+	if reflect.TypeFor[B]() != reflect.TypeFor[none]() {
+		s.describeBody(c, body)
+	}
+}
+
+// commandRaw registers a command that reads its body itself.
+func commandRaw[P any](s *Server, c call, body, answer *huma.Schema, do func(context.Context, *P, []byte) (ledger.Answer, error)) {
+	registerRaw(s, c, answer, func(ctx context.Context, p *P, raw []byte) (*written, error) {
+		if err := checkText(raw); err != nil {
+			return nil, err
+		}
+		a, err := do(ctx, p, raw)
+		if err != nil {
+			return nil, err
+		}
+		return writtenOf(a), nil
+	})
+	s.describeBody(c, body)
+}
+
+func registerRaw[P any](s *Server, c call, answer *huma.Schema, do func(context.Context, *P, []byte) (*written, error)) {
 	op := c.operation()
 	op.Middlewares = append(c.middlewares, s.admit(c), s.readBody(c))
 	op.Responses = map[string]*huma.Response{fmt.Sprint(c.success()): jsonResponse(http.StatusText(c.success()), answer)}
 	huma.Register(s.api, op, func(ctx context.Context, p *P) (*written, error) {
-		var body B
-		raw := bodyOf(ctx)
-		err := decode(s.schemas(), schema, raw, &body)
-		if err == nil {
-			var out *written
-			if out, err = do(ctx, p, &body, raw); err == nil {
-				return out, nil
-			}
+		out, err := do(ctx, p, bodyOf(ctx))
+		if err != nil {
+			return nil, s.failed(ctx, err)
 		}
-		return nil, s.failed(ctx, err)
+		return out, nil
 	})
-	if reflect.TypeFor[B]() != reflect.TypeFor[none]() {
-		s.describeBody(c, schema)
-	}
 }
 
 // update runs a command in its unit of work.
