@@ -45,6 +45,14 @@ type Config struct {
 	Leases        job.Leases   // of the local executor; the default if zero
 }
 
+// ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
+// An empty text is no limit.
+func ParseCapacity(text string) (job.Capacity, error) { return job.ParseCapacity(text) }
+
+// Supervise is the supervisor of one job in its directory: the program that
+// [Config].Supervisor starts. It returns the exit status.
+func Supervise(dir string) int { return local.Supervise(dir) }
+
 // DefaultListen is where a server listens unless told otherwise.
 const DefaultListen = "127.0.0.1:8080"
 
