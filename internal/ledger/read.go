@@ -176,8 +176,8 @@ const chargeColumns = `no, at, flow, item, hold, event, sku, tier, region, proje
 // Charges lists charges by number.
 func (l *Ledger) Charges(tx *db.Tx, id ID, f ChargeFilter, page Page) ([]*wallet.Charge, string, error) {
 	q := listing[*wallet.Charge]{chargeColumns, "charges", "no", true, scanCharge, func(c *wallet.Charge) string { return number(c.No) }}
-	return q.read(tx, id, page, condition{"flow =", f.Flow}, condition{"hold =", f.Hold}, condition{"sku =", f.SKU},
-		condition{"project =", f.Project}, condition{"user_id =", f.User}, condition{"job =", f.Job},
+	return q.read(tx, id, page, condition{"flow <> '' AND flow =", f.Flow}, condition{"hold =", f.Hold}, condition{"sku =", f.SKU},
+		condition{"project =", f.Project}, condition{"user_id =", f.User}, condition{"job <> '' AND job =", f.Job},
 		condition{"at >=", f.From}, condition{"at <", f.To})
 }
 
@@ -403,7 +403,7 @@ func (s *set) chargesAfter(tx *db.Tx, b *book, flow string, at int64) ([]wallet.
 			charges = append(charges, c)
 		}
 	}
-	stored, err := all(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow = $3 AND to_at > $4 ORDER BY no DESC`,
+	stored, err := all(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 ORDER BY no DESC`,
 		b.Organization, b.Workspace, flow, at)
 	for _, c := range stored {
 		b.noteRefunds(c)

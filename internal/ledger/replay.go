@@ -188,7 +188,7 @@ func (r *replay) command(e *Entry) (command any, fx wallet.Effects, err error) {
 // chargesAfter gives a stop the charges that it was given: the rows, which have
 // been compared up to here, and what the replay has refunded of them.
 func (r *replay) chargesAfter(stop wallet.Stop) ([]wallet.Charge, error) {
-	rows, err := all(r.tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow = $3 AND to_at > $4 AND no < $5
+	rows, err := all(r.tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 AND no < $5
 		ORDER BY no DESC`, r.id.Organization, r.id.Workspace, stop.Flow, stop.At, r.book.wallet.Root().NextNo.Charge)
 	var charges []wallet.Charge
 	for _, c := range rows {
