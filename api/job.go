@@ -93,10 +93,11 @@ type JobChange struct {
 	MaxRuntimeSeconds *int64  `json:"max_runtime_seconds,omitempty" minimum:"1" maximum:"31536000"`
 }
 
-// JobResume starts a job again from its checkpoint.
+// JobResume starts a job again from its checkpoint. Its bounds are those of all
+// runs together.
 type JobResume struct {
-	MaxCost           Amount `json:"max_cost,omitempty"`
-	MaxRuntimeSeconds int64  `json:"max_runtime_seconds,omitempty" minimum:"1" maximum:"31536000"`
+	MaxCost           Amount `json:"max_cost,omitempty" doc:"What all runs together may cost; as before if missing."`
+	MaxRuntimeSeconds int64  `json:"max_runtime_seconds,omitempty" minimum:"1" maximum:"31536000" doc:"How long all runs together may take; as before if missing."`
 }
 
 // LogQuery asks for the output of a job, as bytes.

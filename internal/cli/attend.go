@@ -249,7 +249,8 @@ func (a *attendance) end(ctx context.Context) error {
 		a.screen.say("charged %s", a.job.Charged)
 	}
 	if a.job.Resumable {
-		a.screen.say("it can be resumed from its checkpoint: purser job resume %s", a.job.ID)
+		more := map[string]string{"max_cost": " --max-cost MORE", "until": " --max-runtime MORE"}[a.job.Reason]
+		a.screen.say("it can be resumed from its checkpoint: purser job resume %s%s", a.job.ID, more)
 	}
 	if a.screen.quiet {
 		json.NewEncoder(a.p.err).Encode(a.job)

@@ -205,9 +205,11 @@ func (p *program) jobResume() *cobra.Command {
 		Long: `Resume runs the command of a job again that was stopped for want of credits after
 it had said that its checkpoint was done. It finds its files as it left them, and
 PURSER_RESUMED=1 in its environment. Like "purser run" it shows the output and
-ends with the status of the job.`,
-		Example: `  purser credits grant 20 && purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs("exhausted"),
+ends with the status of the job. --max-cost and --max-runtime bound all runs of the
+job together: one that has used up its own needs a higher one.`,
+		Example: `  purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x --max-cost 40
+  purser credits grant 20 && purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
+		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs("exhausted"),
 		RunE: func(c *cobra.Command, args []string) error {
 			cost, err := parseAmount(maxCost)
 			if err != nil {
@@ -227,8 +229,8 @@ ends with the status of the job.`,
 			return p.attendOr(c.Context(), j, detach, signals)
 		},
 	}
-	c.Flags().StringVar(&maxCost, "max-cost", "", "credits that this run may cost at most")
-	c.Flags().StringVar(&maxRuntime, "max-runtime", "", "how long this run may take at most")
+	c.Flags().StringVar(&maxCost, "max-cost", "", "credits that all runs together may cost at most (default: as before)")
+	c.Flags().StringVar(&maxRuntime, "max-runtime", "", "how long all runs together may take at most (default: as before)")
 	c.Flags().BoolVarP(&detach, "detach", "d", false, "print the job's id and return")
 	return c
 }

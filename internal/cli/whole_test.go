@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/purserhq/purser/internal/app"
+)
+
+// The test program is its own supervisor, as purser is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "supervise" {
+		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// whole starts the real program and returns the environment to reach it.
+func whole(t *testing.T) map[string]string {
+	t.Helper()
+	l := listen(t)
+	l.Close()
+	data := t.TempDir()
+	a, err := app.Start(t.Context(), app.Config{
+		Listen: l.Addr().String(), Data: data, Supervisor: []string{os.Args[0], "supervise"}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return map[string]string{"PURSER_URL": a.URL(), "PURSER_DATA": data, "PATH": os.Getenv("PATH")}
+}
+
+// The main job, by hand: credits, a run, what it cost, why, and the proof.
+func TestTheMainJobByCommand(t *testing.T) {
+	env := whole(t)
+	purser := func(status int, args ...string) string {
+		t.Helper()
+		got := command(t, nil, env, args...)
+		if got.status != status {
+			t.Fatalf("purser %s ended with %d, not %d: %s%s", strings.Join(args, " "), got.status, status, got.out, got.err)
+		}
+		return got.out + got.err
+	}
+	says := func(text string, parts ...string) {
+		t.Helper()
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("%q is not in\n%s", part, text)
+			}
+		}
+	}
+	says(purser(statusDone, "whoami"), "operator", "default", filepath.Join(env["PURSER_DATA"], "operator-token"))
+	says(purser(statusCredits, "run", "--gpu", "h100", "--", "true"), "available", "required", "shortfall")
+	says(purser(statusDone, "credits", "grant", "100"), "purchased")
+	says(purser(7, "run", "--gpu", "h100:2", "--env", "WORD=hello", "--", "sh", "-c", "echo $WORD; sleep 0.4; exit 7"),
+		"hello\n", "runs on 2 × gpu.h100 on-demand at 4.78 an hour", "failed", "with status 7", "charged 0.")
+	says(purser(128+9, "run", "--", "sh", "-c", "kill -9 $$"), "SIGKILL")
+	job := strings.Split(strings.Split(purser(statusDone, "job", "ls", "-o", "csv"), "\n")[2], ",")[0]
+	says(purser(statusDone, "job", "show", job), "exit code", "sh -c echo $WORD; sleep 0.4; exit 7")
+	says(purser(statusDone, "job", "logs", job), "hello\n")
+	says(purser(statusDone, "explain", job), "gpu.h100", "1 charge, 0.", "each computed again")
+	charge := strings.Split(strings.Split(purser(statusDone, "explain", job, "-o", "csv"), "\n")[1], ",")[0]
+	says(purser(statusDone, "explain", charge), "price × quantity = 2.39 × 2", "The lots it took")
+	says(purser(statusDone, "refund", charge), "to lot_")
+	says(purser(statusDone, "usage", "--by", "sku,job"), "gpu.h100", job, "total")
+	says(purser(statusDone, "credits", "activity"), "addition", "deduction")
+	says(purser(statusDone, "events", "--last", "200"), "lot.granted", "flow.ended")
+	says(purser(statusDone, "verify"), "ok ")
+}
+
+// A command that is stopped by max_cost checkpoints, ends at the computed
+// instant with exactly that cost, and can be resumed.
+func TestMaxCostByCommand(t *testing.T) {
+	env := whole(t)
+	for _, args := range [][]string{{"credits", "grant", "10"}, {"workspace", "policy", "--grace", "1s"}} {
+		if got := command(t, nil, env, args...); got.status != statusDone {
+			t.Fatal(got.err)
+		}
+	}
+	// 8 × B300 cost 60 an hour: 0.03 lasts 1.8 s.
+	script := `trap 'echo saving; : >"$PURSER_CHECKPOINT_FILE"' TERM; while :; do sleep 0.05; done`
+	got := command(t, nil, env, "run", "--gpu", "b300:8", "--max-cost", "0.03", "--", "sh", "-c", `[ "$PURSER_RESUMED" = 1 ] && exit 0; `+script)
+	if got.status != 128+9 || !strings.Contains(got.out, "saving") || !strings.Contains(got.err, "charged 0.03, balance 9.97\n") || !strings.Contains(got.err, "can be resumed") {
+		t.Fatalf("%+v", got)
+	}
+	t.Log(got.err)
+	_, after, _ := strings.Cut(got.err, "purser job resume ")
+	job, _, _ := strings.Cut(after, " ")
+	if got := command(t, nil, env, "job", "resume", job, "--max-cost", "0.06"); got.status != statusDone {
+		t.Errorf("resumed: %+v", got)
+	}
+	if got := command(t, nil, env, "job", "show", job, "-o", "json"); !strings.Contains(got.out, `"run": 2`) || !strings.Contains(got.out, `"status": "succeeded"`) {
+		t.Errorf("%+v", got)
+	}
+}
