@@ -16,11 +16,13 @@ func program(name string) int {
 		fmt.Println(err)
 		return 1
 	}
-	leave := func(which int) {
+	set := func(which int, value int64) {
 		var b [8]byte
-		binary.LittleEndian.PutUint64(b[:], uint64(time.Now().UnixNano()))
+		binary.LittleEndian.PutUint64(b[:], uint64(value))
 		file.WriteAt(b[:], int64(8*which))
 	}
+	leave := func(which int) { set(which, time.Now().UnixNano()) }
+	set(pid, int64(os.Getpid()))
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	leave(beginning)
@@ -30,8 +32,14 @@ func program(name string) int {
 		fmt.Println("done")
 		return 0
 	}
+	last, longest := time.Now(), time.Duration(0)
 	for limit := time.After(lifetime()); ; {
 		leave(beat)
+		if d := time.Since(last); d > longest {
+			longest = d
+			set(gap, int64(d))
+		}
+		last = time.Now()
 		select {
 		case <-term:
 			leave(told)

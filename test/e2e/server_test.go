@@ -266,16 +266,17 @@ func (s *server) start(name string, gpus int64, change func(*api.NewJob)) (api.J
 	return j, tr
 }
 
-// traces is what a program leaves of itself: three instants in a file, in the
-// time of the machine. They are written through a mapping of no one but the
-// kernel, so the last beat stands even if the program is killed.
+// traces is what a program leaves of itself: numbers in a file, instants in the
+// time of the machine. A write that has returned stands even if the program is
+// killed.
 type traces struct{ file string }
 
 const (
-	beginning = iota
-	beat
-	told
-	instants
+	beginning = iota // when it began
+	beat             // when it was alive last
+	told             // when it was sent SIGTERM last
+	gap              // its longest time between two beats
+	pid
 )
 
 // read returns an instant, or 0.
