@@ -23,7 +23,7 @@ func TestServerKilledMidJobAndMidBurst(t *testing.T) {
 	s.space(1, 1, "1000")
 	j, tr := s.start("stubborn", 8, nil)
 	s.untilStatus(j.ID, "running")
-	s.within(10*time.Second, "the program", func() bool { return tr.read(pid) != 0 })
+	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
 	began, process := tr.read(beginning), tr.read(pid)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -224,13 +224,14 @@ func (e *Executor) due() int64 {
 	return first
 }
 
-// renewAt is when half of what is left of the lease will be used.
+// renewAt is when most of what is left of the lease will be used; 0 if it need
+// not be renewed, because it reaches to the landing.
 func (p *process) renewAt(now int64) int64 {
 	left := p.orders.LeaseUntil - now
-	if left <= 0 || p.TermAt > 0 {
+	if left <= 0 || p.TermAt > 0 || p.orders.Land > 0 && p.orders.LeaseUntil >= p.orders.Land {
 		return 0
 	}
-	return now + (left+1)/2
+	return now + left - left/10
 }
 
 // list is the processes in the order of their launches.
