@@ -69,6 +69,9 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 		return api.Flow{}, err
 	}
 	start.ID = u.tx.NewID("flow_")
+	if start.Lease > 0 {
+		start.Holder = start.ID // a flow of the API has a lease of its own
+	}
 	result, err := u.ledger.Apply(u.tx, u.id, start)
 	if err != nil {
 		return api.Flow{}, err
