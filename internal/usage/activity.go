@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -120,7 +121,7 @@ func (s *Service) newWalk(tx *db.Tx, id ledger.ID, q ActivityQuery) (*walk, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := w.readOpen(s); err != nil {
+	if err := w.readOpen(s, balance); err != nil {
 		return nil, err
 	}
 	if q.Cursor != "" {
@@ -168,26 +169,52 @@ func compareLots(at int64, id string, otherAt int64, otherID string) int {
 	return strings.Compare(id, otherID)
 }
 
-// readOpen finds the lines that are still growing, by group.
-func (w *walk) readOpen(s *Service) error {
-	groups := map[group]credit.Amount{}
-	err := s.eachAccruing(w.tx, w.id, func(f *wallet.Flow, item *wallet.Item, parts []part) error {
+// readOpen finds the lines that are still growing, by group. booked is the balance
+// by the books, without what accrues.
+func (w *walk) readOpen(s *Service, booked credit.Amount) error {
+	groups, stored := map[group]credit.Amount{}, map[group]credit.Amount{}
+	err := s.eachAccruing(w.tx, w.id, func(f *wallet.Flow, _ *wallet.Item, parts []part) error {
 		g := groupOf(f.Job, f.Project, w.tx.Now())
 		groups[g] += 0
-		if f.RetainedAt != 0 { // what runs up then is owed, and not taken from the balance
-			var err error
-			if parts, err = accruing(f, item, max(f.SettledAt, min(f.RetainedAt, w.tx.Now()))); err != nil {
-				return err
-			}
-		}
 		for _, p := range parts {
 			groups[g] += p.amount
+			booked -= p.amount
+			if f.Storage {
+				stored[g] += p.amount
+			}
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	if len(stored) > 0 {
+		if err := w.leaveOwed(s.books, booked, groups, stored); err != nil {
+			return err
+		}
+	}
 	for g, accrued := range groups {
 		w.open = append(w.open, openLine{g, accrued})
 	}
 	slices.SortFunc(w.open, func(a, b openLine) int { return strings.Compare(a.String(), b.String()) })
-	return err
+	return nil
+}
+
+// leaveOwed takes off what retained storage has run up since it was charged: it is
+// owed, and not taken from the balance. How much that is in all, the wallet knows;
+// it is taken off the lines with storage in their order, rest is the balance if
+// nothing of what accrues were owed.
+func (w *walk) leaveOwed(books *ledger.Ledger, rest credit.Amount, groups, stored map[group]credit.Amount) error {
+	view, err := books.Committed(w.tx, w.id)
+	if err != nil {
+		return err
+	}
+	owed := view.Balance(w.tx.Now()).Balance - rest
+	order := slices.SortedFunc(maps.Keys(stored), func(a, b group) int { return strings.Compare(a.String(), b.String()) })
+	for _, g := range order {
+		part := max(0, min(owed, stored[g]))
+		groups[g] -= part
+		owed -= part
+	}
+	return nil
 }

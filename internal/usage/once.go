@@ -18,10 +18,12 @@ var (
 	insertOne, insertMany = insertText(1), insertText(chunk)
 )
 
+// The join is a cross join because SQLite then keeps its order: one look-up in the
+// primary key for each event. Left to itself it reads all events of the wallet.
 func lookUpText(events int) string {
 	return `WITH asked (source, id) AS (VALUES ` + tuples(events, 2, 3) + `)
-		SELECT e.source, e.id, e.digest, e.at, e.charge FROM asked JOIN usage_events e
-		ON e.organization = $1 AND e.workspace = $2 AND e.source = asked.source AND e.id = asked.id`
+		SELECT e.source, e.id, e.digest, e.at, e.charge FROM asked CROSS JOIN usage_events e
+		WHERE e.organization = $1 AND e.workspace = $2 AND e.source = asked.source AND e.id = asked.id`
 }
 
 func insertText(events int) string {

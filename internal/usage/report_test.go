@@ -188,8 +188,9 @@ func randomStep(m *meter, r *rand.Rand, i int, running *[]string) {
 		if r.IntN(3) == 0 {
 			what = "storage.cluster 33.333333"
 		}
-		m.run(id, what, "p"+fmt.Sprint(r.IntN(2)), "", "job"+fmt.Sprint(r.IntN(3)))
-		*running = append(*running, id)
+		if m.tryRun(id, what, "p"+fmt.Sprint(r.IntN(2)), "", []string{"", "a", "b"}[r.IntN(3)]) == nil {
+			*running = append(*running, id)
+		}
 	case 2:
 		if len(*running) > 0 {
 			stop := (*running)[0]

@@ -81,7 +81,13 @@ func (m *meter) grant(credits string) string {
 // run starts a flow: "gpu.h100 8 spot" of a project, user and job.
 func (m *meter) run(id, what, project, user, job string) {
 	m.Helper()
-	m.update(func(tx *db.Tx) error {
+	if err := m.tryRun(id, what, project, user, job); err != nil {
+		m.Fatal(err)
+	}
+}
+
+func (m *meter) tryRun(id, what, project, user, job string) error {
+	return m.db.Update(m.Context(), func(tx *db.Tx) error {
 		h, err := m.prices.History(tx, price.Default)
 		if err != nil {
 			return err
@@ -100,18 +106,23 @@ func (m *meter) run(id, what, project, user, job string) {
 	})
 }
 
+// advance lets time pass, and what is due on the way happen when it is due.
 func (m *meter) advance(by int64) {
 	m.Helper()
-	if err := m.clock.Advance(m.Context(), by); err != nil {
-		m.Fatal(err)
-	}
-	m.keep()
-}
-
-func (m *meter) keep() {
-	m.Helper()
-	if err := m.books.RunDue(m.Context()); err != nil {
-		m.Fatal(err)
+	for end := m.clock.Now() + by; m.clock.Now() < end; {
+		next, err := m.books.NextAt(m.Context())
+		if err != nil {
+			m.Fatal(err)
+		}
+		if next <= m.clock.Now() || next > end {
+			next = end
+		}
+		if err := m.clock.Set(m.Context(), next); err != nil {
+			m.Fatal(err)
+		}
+		if err := m.books.RunDue(m.Context()); err != nil {
+			m.Fatal(err)
+		}
 	}
 }
 
