@@ -95,9 +95,6 @@ func (c Config) filled() Config {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.TopUpURL == "" {
-		c.TopUpURL = "/docs#create-grant"
-	}
 	return c
 }
 
@@ -129,6 +126,9 @@ func (a *App) start(ctx context.Context) (err error) {
 	})
 	if a.listener, err = listen(c.Listen); err != nil {
 		return err
+	}
+	if c.TopUpURL == "" {
+		c.TopUpURL = a.URL() + "/docs#create-grant"
 	}
 	a.server = server.New(server.Parts{
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Log: a.log,

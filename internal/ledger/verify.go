@@ -14,6 +14,7 @@ import (
 // Options say what Verify does.
 type Options struct {
 	Count bool // go on behind the first difference and count them all
+	Only  ID   // this wallet alone, without what concerns all of them: the sum of the accounts and the seals
 }
 
 // Report is what Verify found: how many rows were replayed and compared, and
@@ -87,6 +88,9 @@ func (l *Ledger) Verify(ctx context.Context, o Options) (Report, error) {
 	v.report.Accounts = map[string]credit.Amount{}
 	err := l.db.View(ctx, func(tx *db.Tx) error {
 		v.tx, v.report.At = tx, tx.Now()
+		if o.Only != (ID{}) {
+			return v.book(o.Only)
+		}
 		return v.run(ctx)
 	})
 	v.report.count(v.rows)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -102,6 +103,24 @@ func (quantityText) Schema(huma.Registry) *huma.Schema {
 // Schema describes an instant.
 func (instantText) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "date-time", MaxLength: intPointer(maxInstantText)}
+}
+
+// describeNulls says which fields of answers may be null: pointers that are not
+// left out when they are nil.
+func (s *Server) describeNulls() {
+	for name, schema := range s.schemas().Map() {
+		t := s.schemas().TypeFromRef("#/components/schemas/" + name)
+		if t == nil || t.Kind() != reflect.Struct {
+			continue
+		}
+		for _, f := range reflect.VisibleFields(t) {
+			field, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			p := schema.Properties[field]
+			if p != nil && f.Type.Kind() == reflect.Pointer && !strings.Contains(options, "omitempty") && p.Ref == "" {
+				p.Nullable = true
+			}
+		}
+	}
 }
 
 // operationOf finds a registered call in the description.

@@ -82,7 +82,7 @@ func query[P, O any](s *Server, c call, read func(*reading, *P) (O, error)) {
 		}
 		answer, err := read(r, p)
 		if err != nil {
-			return nil, s.failed(ctx, err)
+			return nil, s.failed(ctx, aboutParameters(err))
 		}
 		return &output{answer}, nil
 	})

@@ -148,9 +148,10 @@ func (s *Server) failed(ctx context.Context, err error) error {
 	return f
 }
 
-// init replaces the errors that huma makes by itself, which are about
-// parameters, by ours. It is the only way huma offers.
+// init sets what huma keeps in variables of its package: the errors that it makes
+// by itself, which are about parameters, become ours, and a list is never null.
 func init() {
+	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return parameterProblem(status, message, errs)
 	}
@@ -188,6 +189,22 @@ func parameterName(location string) string {
 		return name
 	}
 	return location
+}
+
+// aboutParameters names parameters, and not places in a body, in the fields of a
+// fault about a read: what checks them does not know where they came from.
+func aboutParameters(err error) error {
+	f := fault.Of(err)
+	if f == nil || len(f.Fields) == 0 {
+		return err
+	}
+	named := *f
+	named.Fields = make([]fault.Field, len(f.Fields))
+	for i, field := range f.Fields {
+		named.Fields[i] = fault.Field{Pointer: strings.TrimPrefix(field.Pointer, "/"), Message: field.Message}
+	}
+	named.Message = strings.TrimPrefix(f.Message, "/")
+	return &named
 }
 
 func methodFault(method, allow string) *fault.Fault {

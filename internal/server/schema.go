@@ -57,16 +57,16 @@ func (c *check) value(s *huma.Schema, v any, pointer string) {
 }
 
 func (c *check) oneOf(s *huma.Schema, v any, pointer string) {
-	var last check
-	for _, option := range s.OneOf {
-		last = check{registry: c.registry}
-		if last.value(option, v, pointer); len(last.fields) == 0 {
+	message := "must be a "
+	for i, option := range s.OneOf {
+		try := check{registry: c.registry}
+		if try.value(option, v, pointer); len(try.fields) == 0 {
 			return
 		}
-	}
-	message := last.fields[0].Message
-	if s.Description != "" {
-		message = "must be " + s.Description
+		if i > 0 {
+			message += " or a "
+		}
+		message += option.Type
 	}
 	c.wrong(pointer, message)
 }

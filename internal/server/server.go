@@ -82,6 +82,7 @@ func New(p Parts) *Server {
 	s.api = humago.New(mux, description(p.Version.Version))
 	s.describeTypes()
 	s.register()
+	s.describeNulls()
 	mux.HandleFunc("GET /docs", s.serveDocs())
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)

@@ -1,9 +1,7 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -153,6 +151,3 @@ func TestAFlowSpendsWhatTheWalletHasAndNotANanoCreditMore(t *testing.T) {
 	}
 	s.verified()
 }
-
-var _ = bytes.Equal
-var _ = fmt.Sprint

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 )
@@ -16,8 +17,18 @@ func (s *Server) verifyCalls() {
 	}, verify)
 }
 
-func verify(r *reading, _ *none, _ *api.VerifyRequest) (api.VerifyReport, error) {
-	report, err := r.ledger.Verify(r.ctx, ledger.Options{})
+func verify(r *reading, _ *none, b *api.VerifyRequest) (api.VerifyReport, error) {
+	var options ledger.Options
+	if b.Workspace != "" {
+		err := r.view(func(tx *db.Tx) (err error) {
+			options.Only, err = r.orgs.Resolve(tx, b.Workspace)
+			return err
+		})
+		if err != nil {
+			return api.VerifyReport{}, err
+		}
+	}
+	report, err := r.ledger.Verify(r.ctx, options)
 	if err != nil {
 		return api.VerifyReport{}, err
 	}
