@@ -258,6 +258,7 @@ func (w *Wallet) limitCost(f *Flow, most credit.Amount) error {
 		if err != nil {
 			return err
 		}
+		w.settle(f, w.root.At, nil) // what it has used, it used from the slices it had
 		more, _ := w.take(route, most-total)
 		h.Slices = appendSlices(slices.Clone(h.Slices), more...)
 		h.Amount += most - total

@@ -235,6 +235,9 @@ func (w *Wallet) refund(c Refund) error {
 		to = l.ID
 	}
 	w.refundCharge(&ch, amount, 0, to)
+	if l := w.Lot(to); l != nil && l.EffectiveAt == w.root.At {
+		w.repay(l)
+	}
 	w.added()
 	return nil
 }

@@ -374,6 +374,15 @@ func (w *writer) budgets() (c wallet.SetBudgets) {
 	return c
 }
 
+func (w *writer) refund() wallet.Refund {
+	c := wallet.Refund{Amount: w.amount() * credit.Amount(w.IntN(2)), Reason: "oops"}
+	if w.chance(20) {
+		l := w.lot()
+		c.To = &l
+	}
+	return c
+}
+
 func (w *writer) reprice() wallet.Reprice {
 	c := wallet.Reprice{SKU: pickOf(w, skus), Tier: "on-demand", Step: wallet.Step{At: w.n.at, Card: "default", Version: 2 + w.IntN(9)}}
 	if w.chance(60) {
@@ -419,11 +428,17 @@ func (w *writer) next(k, charges int) step {
 }
 
 func (w *writer) any(s *step, charges int) {
-	x := w.IntN(110)
+	x := w.IntN(116)
 	if w.plain {
-		x = w.IntN(90)
+		x = w.IntN(96)
 	}
-	switch {
+	switch x -= 6; {
+	case x < -4:
+		s.do = wallet.TransferOut{Amount: w.amount(), ID: "t"}
+	case x < -2:
+		s.do = wallet.TransferIn{Lots: []wallet.Lot{w.lot(), w.lot()}, ID: "u"}
+	case x < 0 && len(w.flows) > 0:
+		s.do = wallet.Overrun{Flow: wallet.Flow{ID: pickOf(w, w.flows)}, Until: w.span()}
 	case x < 14:
 		s.do = wallet.Grant{Lot: w.lot()}
 	case x < 32:
@@ -443,7 +458,7 @@ func (w *writer) any(s *step, charges int) {
 	case x < 68:
 		s.do = wallet.Use{Lines: w.lines()}
 	case x < 74 && charges > 0:
-		s.do, s.pick = wallet.Refund{Amount: w.amount() * credit.Amount(w.IntN(2)), Reason: "oops"}, w.IntN(charges)
+		s.do, s.pick = w.refund(), w.IntN(charges)
 	case x < 77:
 		s.do = wallet.Freeze{Lot: w.someLot()}
 	case x < 79:

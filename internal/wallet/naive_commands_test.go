@@ -29,7 +29,7 @@ func (n *naive) apply(at int64, c wallet.Command) refused {
 	n.advance(at)
 	r := n.do(c)
 	if r == accepted {
-		n.stopUncovered()
+		n.stopUncovered(n.at)
 		n.retain()
 	}
 	return r
@@ -73,23 +73,91 @@ func (n *naive) do(c wallet.Command) refused {
 		}
 	case wallet.Reprice:
 		n.reprice(c)
+	case wallet.TransferOut:
+		return n.transferOut(c)
+	case wallet.TransferIn:
+		return n.transferIn(c)
+	case wallet.Overrun:
+		return n.overrun(c)
 	}
 	return accepted
 }
 
 func (n *naive) grant(l wallet.Lot) refused {
-	l.CreatedAt, l.Left = n.at, l.Amount
-	l.EffectiveAt = max(l.EffectiveAt, n.at)
+	if r := n.mayAdd(&l); r != accepted {
+		return r
+	}
+	n.add(l)
+	return accepted
+}
+
+func (n *naive) mayAdd(l *wallet.Lot) refused {
 	if n.lot(l.ID) != nil {
 		return conflict
 	}
-	if l.Amount <= 0 || l.ExpiresAt != 0 && l.ExpiresAt <= l.EffectiveAt {
+	if l.Amount <= 0 || l.ExpiresAt != 0 && l.ExpiresAt <= max(n.at, l.EffectiveAt) {
 		return invalid
 	}
+	return accepted
+}
+
+func (n *naive) add(l wallet.Lot) {
+	l.CreatedAt, l.Left, l.EffectiveAt, l.Frozen = n.at, l.Amount, max(l.EffectiveAt, n.at), false
 	m := &naiveLot{Lot: l}
 	n.lots = append(n.lots, m)
 	if l.EffectiveAt == n.at {
 		n.effective(m)
+	}
+}
+
+// transferOut takes credits out; what is bound to a project, pinned, frozen or
+// leased stays.
+func (n *naive) transferOut(c wallet.TransferOut) refused {
+	var from []payer
+	free := -n.leased()
+	for _, l := range n.order() {
+		if l.Live && !l.Frozen && len(l.Scope.Projects) == 0 {
+			from = append(from, payer{lot: l})
+			free += l.Left
+		}
+	}
+	if c.Amount <= 0 {
+		return invalid
+	}
+	if free < c.Amount {
+		return insufficient
+	}
+	n.slice(from, c.Amount)
+	return accepted
+}
+
+func (n *naive) transferIn(c wallet.TransferIn) refused {
+	for _, l := range c.Lots {
+		if r := n.mayAdd(&l); r != accepted {
+			return r
+		}
+	}
+	for _, l := range c.Lots {
+		n.add(l)
+	}
+	return accepted
+}
+
+// overrun books what a flow used after its end as the operator's loss.
+func (n *naive) overrun(c wallet.Overrun) refused {
+	f := n.flow(c.Flow.ID)
+	if f == nil || !f.Status.Ended() {
+		return conflict
+	}
+	for from := f.EndedAt; from < min(c.Until, n.at); {
+		to := min(c.Until, n.at, from-from%hour+hour)
+		for _, it := range f.items {
+			if a := it.total(to) - it.total(from); a > 0 {
+				n.pieces = append(n.pieces, &piece{flow: f, item: it.index, from: from, to: to, lot: wallet.OverrunLot, amount: a, shared: true, lost: true})
+				f.cost += a
+			}
+		}
+		from = to
 	}
 	return accepted
 }
@@ -411,6 +479,7 @@ func (n *naive) limitCost(f *naiveFlow, most credit.Amount) refused {
 	if r := n.gateExact(f.who(), needs(f.Items), more); r != accepted {
 		return r
 	}
+	h.Slices = slices.DeleteFunc(h.Slices, func(s wallet.Slice) bool { return s.Amount == 0 })
 	for _, s := range n.slice(n.open(f.Project, needs(f.Items)...), more) {
 		h.Slices = join(h.Slices, s.Lot, s.Amount)
 	}
@@ -474,7 +543,7 @@ func (n *naive) giveBackAfter(f *naiveFlow, t int64) {
 		c := n.charges[no]
 		if c.to > t {
 			kept := n.ran(c, max(t, c.from))
-			n.giveBackCharge(c, max(0, c.left()-kept))
+			n.giveBackCharge(c, max(0, c.left()-kept), "")
 		}
 	}
 }
@@ -510,13 +579,18 @@ func (n *naive) back(f *naiveFlow, l *wallet.Line, lot string, a credit.Amount, 
 	n.given = append(n.given, &piece{flow: f, line: l, from: max(from, to-1), to: to, amount: -a})
 }
 
-// giveBackCharge returns a part of a charge to its slices in reverse order.
-func (n *naive) giveBackCharge(c *naiveCharge, a credit.Amount) {
+// giveBackCharge returns a part of a charge to its slices in reverse order, or
+// what came from ordinary lots to the lot to.
+func (n *naive) giveBackCharge(c *naiveCharge, a credit.Amount, to string) {
 	for i := len(c.slices) - 1; i >= 0; i-- {
 		x := min(a, c.slices[i].Amount)
 		c.slices[i].Amount -= x
 		a -= x
-		n.back(c.flow, c.line, c.slices[i].Lot, x, c.from, c.to)
+		lot := c.slices[i].Lot
+		if l := n.lot(lot); to != "" && l != nil && l != &n.lent && l != &n.owed {
+			lot = to
+		}
+		n.back(c.flow, c.line, lot, x, c.from, c.to)
 	}
 }
 
@@ -634,7 +708,21 @@ func (n *naive) refund(c wallet.Refund) refused {
 	if a < 0 || a > charge.left() {
 		return invalid
 	}
-	n.giveBackCharge(charge, a)
+	if c.To != nil {
+		l := *c.To
+		l.Amount = a
+		if r := n.mayAdd(&l); r != accepted {
+			return r
+		}
+		l.Amount = 0
+		n.add(l)
+		n.giveBackCharge(charge, a, l.ID)
+		if m := n.lot(l.ID); m.Live {
+			n.effective(m)
+		}
+		return accepted
+	}
+	n.giveBackCharge(charge, a, "")
 	return accepted
 }
 
@@ -677,7 +765,8 @@ func (n *naive) reprice(c wallet.Reprice) {
 func (n *naive) posted(c *wallet.Charge) (slices []wallet.Slice, waived credit.Amount) {
 	f := n.flow(c.Flow)
 	for _, p := range n.pieces {
-		if p.flow != f || p.item != c.Item {
+		lost := f.Status.Ended() && c.From >= f.EndedAt
+		if p.flow != f || p.item != c.Item || p.lost != lost {
 			continue
 		}
 		if p.lot == "" && p.to > c.From && p.to <= c.To {

@@ -95,6 +95,7 @@ type piece struct {
 	amount   credit.Amount
 	waived   credit.Amount
 	shared   bool // its time was paid by other lots, too, or not in full
+	lost     bool // an overrun, which no budget counts
 }
 
 // in is the part of the piece that lies in (a, b].

@@ -28,9 +28,9 @@ func (n *naive) advance(t int64) {
 			n.settle(to)
 			n.at = to
 		}
-		n.stopUncovered()
+		n.stopUncovered(n.at - 1)
 		n.events()
-		n.stopUncovered()
+		n.stopUncovered(n.at)
 		n.retain()
 	}
 }
@@ -295,15 +295,15 @@ func (n *naive) release(f *naiveFlow) {
 }
 
 // stopUncovered stops every flow that can go no further: an item that nothing
-// pays for, or a budget that is reached.
-func (n *naive) stopUncovered() {
+// pays for, or a budget that is reached in the window of t.
+func (n *naive) stopUncovered(t int64) {
 	var stop []*naiveFlow
 	why := map[*naiveFlow]string{}
 	for _, f := range n.running() {
 		covered := n.covered(f)
 		switch {
 		case f.Storage:
-		case n.overBudget(&f.Flow):
+		case n.overBudget(&f.Flow, t):
 			why[f] = "budget"
 		case !covered && f.payedBy != nil:
 			why[f] = "max_cost"
@@ -406,9 +406,9 @@ func (b *naiveBudget) counts(project, user, job, key string) bool {
 	return true
 }
 
-func (n *naive) overBudget(f *wallet.Flow) bool {
+func (n *naive) overBudget(f *wallet.Flow, t int64) bool {
 	for _, b := range n.budgets {
-		if b.Hard && b.counts(f.Project, f.User, f.Job, f.Key) && n.spent(b, n.at) >= b.Amount {
+		if b.Hard && b.counts(f.Project, f.User, f.Job, f.Key) && n.spent(b, t) >= b.Amount {
 			return true
 		}
 	}
@@ -424,7 +424,7 @@ func (n *naive) spent(b *naiveBudget, t int64) credit.Amount {
 func (n *naive) spentIn(b *naiveBudget, from, to int64) (sum credit.Amount) {
 	for _, all := range [][]*piece{n.pieces, n.given} {
 		for _, p := range all {
-			if p.flow != nil && b.covers(p.flow) {
+			if p.flow != nil && b.covers(p.flow) && !p.lost {
 				sum += p.in(from, to)
 			}
 			if l := p.line; l != nil && l.At >= from && l.At < to && b.counts(l.Project, l.User, l.Job, l.Key) {

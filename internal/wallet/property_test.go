@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -116,13 +117,14 @@ type play struct {
 	charges  []wallet.Charge
 	postings []wallet.Posting
 	ended    map[string]*wallet.Flow
+	lost     map[string]bool // overruns that were reported
 	last     refused
 	book     map[string]credit.Amount // what the postings left in each lot
 }
 
 func newPlay(policy wallet.Policy, at int64) *play {
 	return &play{naive: newNaive(at, policy), w: wallet.New("ws_test", at, policy),
-		ended: map[string]*wallet.Flow{}, book: map[string]credit.Amount{}}
+		ended: map[string]*wallet.Flow{}, lost: map[string]bool{}, book: map[string]credit.Amount{}}
 }
 
 func (p *play) safely(f func() error) (err error) {
@@ -142,7 +144,7 @@ func (p *play) step(s step) error {
 		return p.reload()
 	}
 	at := max(s.at, p.naive.at)
-	if due := p.w.DueAt(); due != 0 && due <= at { // as the ledger does it
+	if due := p.w.DueAt(); due != 0 && due <= at || at%3 == 0 { // as the ledger does it
 		if err := p.both(at, wallet.Tick{}); err != nil {
 			return err
 		}
@@ -162,9 +164,13 @@ func (p *play) step(s step) error {
 func (p *play) both(at int64, c wallet.Command) error {
 	p.facts = nil
 	want := p.apply(at, c)
+	before, due := p.w.State(), p.w.DueAt()
 	fx, err := p.w.Apply(at, c)
 	if got := refusal(err); got != want {
 		return fmt.Errorf("engine says %v (%v), model says %v", got, err, want)
+	}
+	if err != nil && before.At == at && (due == 0 || due > at) && (!reflect.DeepEqual(before, p.w.State()) || !reflect.DeepEqual(fx, wallet.Effects{})) {
+		return fmt.Errorf("a refused command has changed %+v to %+v with %+v", before, p.w.State(), fx)
 	}
 	p.last = want
 	return p.read(fx)
@@ -202,6 +208,14 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 			return nil, false
 		}
 		c.Charge = p.charges[s.pick%len(p.charges)]
+		return c, true
+	case wallet.Overrun:
+		f := p.ended[c.Flow.ID]
+		if f == nil || p.lost[f.ID] {
+			return nil, false // whoever reports an overrun does it once
+		}
+		p.lost[f.ID] = true
+		c.Flow, c.Until = *f, f.EndedAt+c.Until
 		return c, true
 	case wallet.Capture:
 		if h := p.hold(c.Hold); h != nil && h.Status != wallet.Held {
@@ -246,6 +260,9 @@ func (p *play) read(fx wallet.Effects) error {
 			return fmt.Errorf("%w: %+v", err, c)
 		}
 		p.charges = append(p.charges, c)
+		if f := p.ended[c.Flow]; f != nil && c.From >= f.EndedAt {
+			f.Charged += c.Amount // an overrun of a flow that the engine has forgotten
+		}
 	}
 	for _, r := range fx.Refunds {
 		for i := range p.charges {
@@ -495,6 +512,9 @@ func (p *play) checkCharges() error {
 		}
 		cost[c.Flow] += c.Amount - c.Refunded
 		k := item{c.Flow, c.Item}
+		if f := p.ended[c.Flow]; f != nil && c.From >= f.EndedAt {
+			continue // given back, or an overrun
+		}
 		if reached[k] > c.From {
 			return fmt.Errorf("charge %d overlaps with the one before it", c.No)
 		}
