@@ -1,0 +1,175 @@
+package server_test
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/purserhq/purser/api"
+)
+
+// The same key and body: the first answer again, and nothing twice. The same key
+// and another body: refused.
+func TestAKeyCountsOnce(t *testing.T) {
+	s := newStage(t)
+	const body = `{"amount":"10","kind":"plan"}`
+	first := s.send("POST", ws+"/grants", body, "Idempotency-Key", "k1")
+	if first.status != 201 || first.header.Get("Idempotent-Replayed") != "" {
+		t.Fatalf("first: %d %v", first.status, first.header)
+	}
+	s.advance("5")
+	for _, again := range []string{body, `{ "kind":"plan", "amount":"10" }`} {
+		second := s.send("POST", ws+"/grants", again, "Idempotency-Key", "k1")
+		if second.status != 201 || second.header.Get("Idempotent-Replayed") != "true" || string(second.body) != string(first.body) {
+			t.Errorf("again: %d %v %s", second.status, second.header, second.body)
+		}
+	}
+	p := s.problem(s.send("POST", ws+"/grants", `{"amount":"11","kind":"plan"}`, "Idempotency-Key", "k1"))
+	if p.Status != 422 || p.Code != "idempotency_mismatch" {
+		t.Errorf("another body: %+v", p)
+	}
+	if b := s.balance("default"); b.Balance != "10" {
+		t.Errorf("balance %s", b.Balance)
+	}
+	s.verified()
+}
+
+// A key counts within its wallet and route, and the ids in the route count too.
+func TestAKeyIsScopedToWalletAndRoute(t *testing.T) {
+	s := newStage(t)
+	must(s.CreateOrganization(t.Context(), api.NewOrganization{Slug: "other"}))(t)
+	must(s.CreateWorkspace(t.Context(), "other", api.NewWorkspace{Slug: "second"}))(t)
+	for _, workspace := range []string{"default", "other", "other.second"} {
+		a := s.send("POST", "/v1/workspaces/"+workspace+"/grants", `{"amount":"100","kind":"plan"}`, "Idempotency-Key", "k")
+		if a.status != 201 || a.header.Get("Idempotent-Replayed") != "" {
+			t.Errorf("%s: %d %s", workspace, a.status, a.body)
+		}
+	}
+	one := must(s.CreateHold(t.Context(), "default", api.NewHold{Amount: "1", TTLSeconds: 60}))(t)
+	two := must(s.CreateHold(t.Context(), "default", api.NewHold{Amount: "1", TTLSeconds: 60}))(t)
+	for _, hold := range []string{one.ID, two.ID} {
+		a := s.send("POST", ws+"/holds/"+hold+"/release", "", "Idempotency-Key", "k")
+		if a.status != 200 || a.header.Get("Idempotent-Replayed") != "" {
+			t.Errorf("release %s: %d %s", hold, a.status, a.body)
+		}
+	}
+	if a := s.send("POST", "/v1/workspaces/"+s.balance("default").Workspace+"/grants", `{"amount":"100","kind":"plan"}`, "Idempotency-Key", "k"); a.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("the same wallet under its id: %d %v", a.status, a.header)
+	}
+}
+
+// Only successes are kept: the key of a refusal may be used again.
+func TestTheKeyOfARefusalMayBeUsedAgain(t *testing.T) {
+	s := newStage(t)
+	const body = `{"amount":"5","ttl_seconds":60}`
+	if a := s.send("POST", ws+"/holds", body, "Idempotency-Key", "k"); a.status != 402 {
+		t.Fatalf("without credits: %d", a.status)
+	}
+	s.grant("default", "5")
+	for i, replayed := range []string{"", "true"} {
+		a := s.send("POST", ws+"/holds", body, "Idempotency-Key", "k")
+		if a.status != 201 || a.header.Get("Idempotent-Replayed") != replayed {
+			t.Errorf("time %d: %d %v", i, a.status, a.header)
+		}
+	}
+}
+
+// Twins that come at the same time: one is carried out, the others get its answer.
+func TestTwinsAreCarriedOutOnce(t *testing.T) {
+	s := newStage(t)
+	const twins = 40
+	answers := make([]raw, twins)
+	var all sync.WaitGroup
+	for i := range twins {
+		all.Go(func() {
+			answers[i] = s.send("POST", ws+"/grants", `{"amount":"1","kind":"plan"}`, "Idempotency-Key", "twin")
+		})
+	}
+	all.Wait()
+	fresh := 0
+	for _, a := range answers {
+		if a.status != 201 || string(a.body) != string(answers[0].body) {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		if a.header.Get("Idempotent-Replayed") == "" {
+			fresh++
+		}
+	}
+	if b := s.balance("default"); fresh != 1 || b.Balance != "1" {
+		t.Errorf("%d were carried out, the balance is %s", fresh, b.Balance)
+	}
+}
+
+// A repeated advance of the clock does not advance it twice.
+func TestARepeatedAdvanceArrivesOnce(t *testing.T) {
+	s := newStage(t)
+	for range 3 {
+		a := s.send("POST", "/v1/test-clock/advance", `{"by_seconds":"3600.000000001"}`, "Idempotency-Key", "hour")
+		if a.status != 200 || string(a.body) != `{"now":"2027-01-01T10:00:00.000000001Z"}`+"\n" {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	if now := must(s.TestClock(t.Context()))(t).Now; now != "2027-01-01T10:00:00.000000001Z" {
+		t.Errorf("now %s", now)
+	}
+}
+
+// 100 parallel spends against credits for 10 admit exactly 10.
+func TestParallelSpendsAdmitExactlyWhatIsThere(t *testing.T) {
+	rounds := 5
+	if os.Getenv("PURSER_SOAK") != "" {
+		rounds = 50
+	}
+	s := newStage(t)
+	for round := range rounds {
+		slug := fmt.Sprintf("round-%d", round)
+		must(s.CreateOrganization(t.Context(), api.NewOrganization{Slug: slug}))(t)
+		s.grant(slug, "10")
+		admitted, refused := s.rush(100, func(int) (string, string) {
+			return "/v1/workspaces/" + slug + "/holds", `{"amount":"1","ttl_seconds":600}`
+		})
+		if b := s.balance(slug); admitted != 10 || refused != 90 || b.Available != "0" || b.Held != "10" {
+			t.Fatalf("round %d: %d admitted, %d refused, balance %+v", round, admitted, refused, b)
+		}
+		s.spend(round)
+	}
+	s.verified()
+}
+
+// spend is the same with jobs that hold their largest cost, from another wallet.
+func (s *stage) spend(round int) {
+	s.Helper()
+	slug := fmt.Sprintf("flows-%d", round)
+	must(s.CreateOrganization(s.Context(), api.NewOrganization{Slug: slug}))(s)
+	s.grant(slug, "10")
+	admitted, _ := s.rush(100, func(int) (string, string) {
+		return "/v1/workspaces/" + slug + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1}],"max_cost":"1"}`
+	})
+	if b := s.balance(slug); admitted != 10 || b.Available != "0" {
+		s.Fatalf("round %d: %d flows admitted, balance %+v", round, admitted, b)
+	}
+}
+
+// rush sends n requests at once and counts how they were answered.
+func (s *stage) rush(n int, request func(i int) (path, body string)) (admitted, refused int) {
+	s.Helper()
+	answers := make([]int, n)
+	var all sync.WaitGroup
+	for i := range n {
+		path, body := request(i)
+		all.Go(func() { answers[i] = s.send("POST", path, body).status })
+	}
+	all.Wait()
+	for _, status := range answers {
+		switch status {
+		case 201:
+			admitted++
+		case 402:
+			refused++
+		default:
+			s.Fatalf("status %d", status)
+		}
+	}
+	return admitted, refused
+}
