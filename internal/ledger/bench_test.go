@@ -1,0 +1,196 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// callers is how many wait for answers at the same time.
+const callers = 512
+
+// concurrently runs b.N units from many callers.
+func concurrently(b *testing.B, unit func(n int64) error) {
+	var (
+		wg   sync.WaitGroup
+		next atomic.Int64
+	)
+	b.ResetTimer()
+	for range callers {
+		wg.Go(func() {
+			for {
+				n := next.Add(1)
+				if n > int64(b.N) {
+					return
+				}
+				if err := unit(n); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "units/s")
+}
+
+// BenchmarkCaptures is the gateway's work: a hold, and then its capture with the
+// usage, each with an idempotency key.
+func BenchmarkCaptures(b *testing.B) {
+	for _, wallets := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("wallets=%d", wallets), func(b *testing.B) { benchCaptures(b, wallets) })
+	}
+}
+
+func benchCaptures(b *testing.B, wallets int) {
+	h := open(b)
+	ids := h.manyWallets(wallets)
+	concurrently(b, func(n int64) error {
+		id := ids[n%int64(len(ids))]
+		hold := fmt.Sprintf("hold_%d", n)
+		if err := h.keyed(id, "POST /holds", hold, wallet.Reserve{ID: hold, Amount: 1000, TTL: hour}); err != nil {
+			return err
+		}
+		return h.keyed(id, "POST /capture", hold, wallet.Capture{Hold: hold, Lines: []wallet.Line{{SKU: "llm.tiny.output", Project: "p", User: "ann",
+			Event: hold, Unit: "million", Quantity: credit.Units, Price: 500 * 1_000_000, Card: "default", Version: 1, Amount: 500, At: noon}}})
+	})
+	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "commands/s")
+}
+
+func (h *house) manyWallets(n int) (ids []ID) {
+	for i := range n {
+		id := ID{fmt.Sprintf("org_%d", i/4), fmt.Sprintf("ws_%d", i)}
+		h.create(id)
+		h.apply(id, h.grant(id, "lot_1", "1000000"))
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (h *house) keyed(id ID, route, key string, command wallet.Command) error {
+	return h.update(func(tx *db.Tx) error {
+		_, err := h.Once(tx, Request{id.Organization, id.Workspace, route, key, []byte(`{"amount":"0.000001"}`)}, func() (int, any, error) {
+			_, err := h.Apply(tx, id, command)
+			return 200, map[string]string{"id": key}, err
+		})
+		return err
+	})
+}
+
+// BenchmarkUse is usage with a key, one event a unit.
+func BenchmarkUse(b *testing.B) {
+	h := open(b)
+	ids := h.manyWallets(1)
+	concurrently(b, func(n int64) error {
+		key := fmt.Sprint(n)
+		return h.keyed(ids[0], "POST /usage", key, wallet.Use{Lines: []wallet.Line{{SKU: "llm.tiny.output", Project: "p", User: "ann",
+			Event: key, Unit: "million", Quantity: credit.Units, Price: 500 * 1_000_000, Card: "default", Version: 1, Amount: 500, At: noon}}})
+	})
+}
+
+// BenchmarkRawInsert is the limit of the machine: the rows that BenchmarkUse
+// writes, without a thought, in the batches that it writes them in.
+func BenchmarkRawInsert(b *testing.B) {
+	h := open(b)
+	now := noon
+	text := map[*table][]any{}
+	for _, t := range []*table{entryRows, postingRows, chargeRows} {
+		for _, column := range t.columns[3:] {
+			text[t] = append(text[t], rawValue(column))
+		}
+	}
+	var no atomic.Int64
+	b.ResetTimer()
+	for done := 0; done < b.N; done += callers {
+		h.must(h.update(func(tx *db.Tx) error {
+			for t, values := range text {
+				var args []any
+				for i := range min(callers, b.N-done) {
+					args = append(append(args, "org_0", "ws_0", no.Load()+int64(i)), values...)
+					if t == entryRows {
+						args[len(args)-5] = fmt.Sprint(no.Load() + int64(i)) // the key
+					}
+				}
+				if err := t.write(tx, args); err != nil {
+					return err
+				}
+			}
+			no.Add(callers)
+			return nil
+		}))
+	}
+	b.StopTimer()
+	_ = now
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "units/s")
+}
+
+// rawValue is of the size that a column has.
+func rawValue(column string) any {
+	switch column {
+	case "hash", "prev_hash", "digest":
+		return "4cac312309353b2bdf959e60643c4fc10f6b6d8cb54cdec9d148f87e6bb11d2b"
+	case "kind", "sku", "unit", "card", "project", "user_id", "debit", "credit", "event", "tier", "route", "key":
+		return "house/revenue/llm"[:9]
+	case "command":
+		return `{"Lines":[{"SKU":"llm.tiny.output","Project":"p","User":"ann","Event":"1","Unit":"million","Quantity":1000000,"Price":500000000,"Card":"default","Version":1,"Amount":500,"At":1780000000000000000}]}`
+	case "slices", "answer":
+		return `[{"Lot":"lot_1","Amount":500}]`
+	case "flow", "hold", "region", "job", "key_id", "transfer", "rem":
+		return ""
+	}
+	return noon
+}
+
+// BenchmarkBigWallet starts, captures and stops in a wallet of 10,000 flows and
+// 50 lots, one after the other.
+var bigFlows = 1_000
+
+func BenchmarkBigWallet(b *testing.B) {
+	h := open(b)
+	h.create(acme)
+	h.must(h.update(func(tx *db.Tx) error {
+		for i := range 50 {
+			if _, err := h.Apply(tx, acme, h.grant(acme, fmt.Sprintf("lot_%02d", i), "1000000")); err != nil {
+				return err
+			}
+		}
+		for i := range bigFlows {
+			start := wallet.Start{ID: fmt.Sprintf("flow_%05d", i), Items: gpus(1 + i%8), Project: fmt.Sprint(i % 5)}
+			if _, err := h.Apply(tx, acme, start); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	rows := h.count(`SELECT COUNT(*) FROM lots`)
+	_ = rows
+	b.Run("start+stop", func(b *testing.B) {
+		for n := range b.N {
+			h.must(h.clock.Advance(context.Background(), int64(time.Millisecond)))
+			id := fmt.Sprintf("flow_b%d_%d", b.N, n)
+			h.apply(acme, wallet.Start{ID: id, Items: gpus(1), Project: "1"})
+			h.apply(acme, wallet.Stop{Flow: id})
+		}
+	})
+	b.Run("hold+capture", func(b *testing.B) {
+		for n := range b.N {
+			h.must(h.clock.Advance(context.Background(), int64(time.Millisecond)))
+			id := fmt.Sprintf("hold_b%d_%d", b.N, n)
+			h.apply(acme, wallet.Reserve{ID: id, Amount: 10, TTL: hour})
+			h.apply(acme, wallet.Capture{Hold: id, Amount: 5})
+		}
+	})
+	b.Run("balance", func(b *testing.B) {
+		for range b.N {
+			h.balance(acme)
+		}
+	})
+}
