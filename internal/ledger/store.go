@@ -17,7 +17,7 @@ var (
 	flowRows = newTable("flows", `*organization *workspace *id +version project user_id job key_id +label +status +reason +ended
 		+items started_at +ended_at +since +changed_at +settled_at +charged +hold +grace +lease +holder +until_at +signaled +storage
 		+retained_at +owed +reminded`)
-	holdRows = newTable("holds", `*organization *workspace *id +version +status +amount original +captured +slices skus tier
+	holdRows = newTable("holds", `*organization *workspace *id +version +status +amount +original +captured +slices skus tier
 		region project user_id key_id +flow created_at +expires_at`)
 	budgetRows = newTable("budgets", `*organization *workspace *id +version +key_kind +key_value +amount +span +hours +hard
 		+window_from +spent +past +fired`)
