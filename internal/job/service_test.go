@@ -52,8 +52,18 @@ func newWorld(t *testing.T, capacity string) *world {
 		policy := wallet.DefaultPolicy()
 		return w.books.Create(tx, w.id, policy)
 	})
-	t.Cleanup(func() { w.stop() })
+	t.Cleanup(func() { w.verify(); w.stop() })
 	return w
+}
+
+// verify replays the books: every story ends with it.
+func (w *world) verify() {
+	w.t.Helper()
+	report, err := w.books.Verify(w.ctx, ledger.Options{})
+	w.check(err)
+	if !report.IsClean() {
+		w.t.Errorf("the books do not verify: %+v", report.First)
+	}
 }
 
 // open starts the server, again or for the first time.

@@ -1,0 +1,388 @@
+package job_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/job"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// hand is an executor that does nothing by itself: a test says what runs say,
+// in whatever order and however often.
+type hand struct {
+	launched map[string]int
+	states   map[string]job.State
+	cleared  int
+	refuse   error
+}
+
+func (h *hand) Launch(_ context.Context, spec job.Spec) error {
+	h.launched[spec.Job]++
+	return h.refuse
+}
+func (h *hand) Wake(string)                                  {}
+func (h *hand) Inspect(id string) (job.State, error)         { return h.states[id], nil }
+func (h *hand) Clear(string) error                           { h.cleared++; return nil }
+func (h *hand) Run(ctx context.Context, _ job.Handler) error { <-ctx.Done(); return nil }
+
+// byHand is a world whose executor is a hand.
+func byHand(t *testing.T) (*world, *hand) {
+	t.Helper()
+	w := &world{t: t, ctx: context.Background(), dir: t.TempDir(), id: ledger.ID{Organization: "org_1", Workspace: "ws_1"}}
+	h := &hand{launched: map[string]int{}, states: map[string]job.State{}}
+	w.clock = db.NewTestClock(start)
+	database, err := db.Open(w.ctx, db.Config{URL: "sqlite:" + filepath.Join(w.dir, "purser.db"), Clock: w.clock})
+	w.check(err)
+	t.Cleanup(func() { w.verify(); database.Close() })
+	w.db, w.books = database, ledger.New(database, nil)
+	prices := price.NewBook(w.books)
+	w.update(prices.Open)
+	w.jobs = job.New(job.Config{DB: database, Books: w.books, Prices: prices, Executor: h})
+	w.update(func(tx *db.Tx) error { return w.books.Create(tx, w.id, wallet.DefaultPolicy()) })
+	w.grant("19.12") // an hour of eight
+	return w, h
+}
+
+// say reports and wants an answer.
+func (w *world) say(r job.Report) job.Orders {
+	w.t.Helper()
+	o, err := w.jobs.Report(w.ctx, r)
+	w.check(err)
+	return o
+}
+
+func (w *world) ready(id string) job.Orders { return w.say(job.Report{Job: id, Phase: job.Ready}) }
+
+func (w *world) running(id string) job.Orders {
+	now := w.clock.Now()
+	return w.say(job.Report{Job: id, Phase: job.Running, Proof: now, StartedAt: now})
+}
+
+// ended is the report of a run that exited 0 now.
+func (w *world) ended(id string, change func(*job.Report)) job.Orders {
+	w.t.Helper()
+	r := job.Report{Job: id, Phase: job.Ended, StartedAt: 1, EndedAt: w.clock.Now()}
+	if change != nil {
+		change(&r)
+	}
+	return w.say(r)
+}
+
+// pass lets time pass without the executor.
+func (w *world) pass(by int64) {
+	w.t.Helper()
+	for to := w.clock.Now() + by; ; {
+		w.check(w.books.RunDue(w.ctx))
+		next, err := w.books.NextAt(w.ctx)
+		w.check(err)
+		if next == 0 || next > to {
+			next = to
+		}
+		w.check(w.clock.Set(w.ctx, max(next, w.clock.Now())))
+		if next == to {
+			w.check(w.books.RunDue(w.ctx))
+			return
+		}
+	}
+}
+
+// live lets time pass for a run that reports every minute.
+func (w *world) live(id string, by int64) {
+	w.t.Helper()
+	for ; by > minute; by -= minute {
+		w.pass(minute)
+		w.running(id)
+	}
+	w.pass(by)
+	w.running(id)
+}
+
+func TestReadyToldAgainStartsOneFlow(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	if o := w.ready(id); !o.Go {
+		t.Fatalf("%+v", o)
+	}
+	first := w.show(id).Flow.ID
+	w.pass(second / 2)
+	if o := w.ready(id); !o.Go || w.show(id).Flow.ID != first {
+		t.Errorf("half a second later: %+v, flow %s", o, w.show(id).Flow.ID)
+	}
+	// The server was away for a minute: nothing ran, nothing is paid.
+	w.pass(minute)
+	if o := w.ready(id); !o.Go || w.show(id).Flow.ID == first {
+		t.Errorf("a minute later: %+v", o)
+	}
+	w.expect(id, job.StatusRunning, "", "0")
+	w.expectBalance("19.12")
+	w.pass(minute)
+	w.ended(id, nil)
+	s := w.expect(id, job.StatusSucceeded, "", "0.318666666")
+	if len(s.Runs) != 1 || s.StartedAt != start+minute+second/2 {
+		t.Errorf("%d runs, started %s late", len(s.Runs), time.Duration(s.StartedAt-start))
+	}
+}
+
+func TestEndToldAgainCountsOnce(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 10*minute)
+	for range 3 {
+		if o := w.ended(id, func(r *job.Report) { r.EndedAt = start + 5*minute }); !o.Ack {
+			t.Fatal("not acknowledged")
+		}
+	}
+	w.expect(id, job.StatusSucceeded, "", "1.593333333")
+	w.expectBalance("17.526666667")
+	if _, err := w.jobs.Report(w.ctx, job.Report{Job: "job_unknown", Phase: job.Ended}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an unknown job: %v", err)
+	}
+}
+
+// The end of the first run comes again after the job was resumed: it is not the
+// end of the second.
+func TestEndOfAnEarlierRunIsOnlyAcknowledged(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 59*minute)
+	landed := func(r *job.Report) { r.Landed, r.Checkpoint, r.EndedAt = "credits", true, start+59*minute }
+	w.ended(id, landed)
+	w.grant("100")
+	w.pass(minute)
+	w.update(func(tx *db.Tx) error { _, err := w.jobs.Resume(tx, w.id, id, 0, 0); return err })
+	if o := w.ended(id, landed); !o.Ack || w.show(id).Status != job.StatusQueued {
+		t.Errorf("while queued: %+v", o)
+	}
+	w.settle()
+	w.ready(id)
+	if o := w.ended(id, landed); !o.Ack || w.show(id).Status != job.StatusRunning {
+		t.Errorf("while running: %+v, %s", o, w.show(id).Status)
+	}
+	w.live(id, hour)
+	w.ended(id, nil)
+	w.expect(id, job.StatusSucceeded, "", "37.921333333")
+}
+
+// The engine has closed the flow at the computed instant. The process ended a
+// little after it (overrun, the operator's), or well before (given back).
+func TestTrueEndCorrectsTheComputedOne(t *testing.T) {
+	for _, x := range []struct {
+		after         int64
+		landed        string
+		status        job.Status
+		charged, left string
+		loss          string
+	}{
+		{3 * int64(time.Millisecond), "credits", job.StatusExhausted, "19.12", "0", "0.000015933"},
+		{-90 * second, "credits", job.StatusExhausted, "18.642", "0.478", "0"},
+		{-30 * minute, "", job.StatusSucceeded, "9.56", "9.56", "0"},
+		{0, "credits", job.StatusExhausted, "19.12", "0", "0"},
+	} {
+		w, _ := byHand(t)
+		id := w.create(h100(8, "train"))
+		w.ready(id)
+		w.live(id, 2*hour)
+		w.ended(id, func(r *job.Report) { r.EndedAt, r.Landed = start+hour+x.after, x.landed })
+		s := w.expect(id, x.status, x.landed, x.charged)
+		w.expectBalance(x.left)
+		if s.Flow.EndedAt != start+hour || s.EndedAt != start+hour+x.after {
+			t.Errorf("flow ended at %d, job at %d", s.Flow.EndedAt-start, s.EndedAt-start)
+		}
+		var accounts map[string]string
+		w.check(w.db.View(w.ctx, func(tx *db.Tx) error {
+			sums, err := w.books.Accounts(tx, w.id)
+			accounts = map[string]string{}
+			for name, sum := range sums {
+				accounts[name] = sum.String()
+			}
+			return err
+		}))
+		if got := accounts["house/overrun"]; got != x.loss && got != "-"+x.loss && !(got == "" && x.loss == "0") {
+			t.Errorf("overrun %q, want %s: %v", got, x.loss, accounts)
+		}
+	}
+}
+
+// A grant that arrives after the process ended in its landing does not make it a
+// success.
+func TestGrantAfterTheExitChangesNothing(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 58*minute+second)
+	at := w.clock.Now()
+	w.pass(second)
+	w.grant("100")
+	w.ended(id, func(r *job.Report) { r.EndedAt, r.Landed, r.Checkpoint = at, "credits", true })
+	if s := w.show(id); s.Status != job.StatusExhausted || s.ResumableUntil == 0 {
+		t.Errorf("%s %s", s.Status, s.Reason)
+	}
+}
+
+// A job ends by itself just before it is asked to stop: it has succeeded. Asked
+// before its end, it was stopped.
+func TestStopAgainstTheEnd(t *testing.T) {
+	for _, x := range []struct {
+		ended  int64
+		status job.Status
+	}{{-second, job.StatusSucceeded}, {second, job.StatusStopped}} {
+		w, _ := byHand(t)
+		id := w.create(h100(8, "train"))
+		w.ready(id)
+		w.live(id, 10*minute)
+		w.stopJob(id, nil)
+		if o := w.running(id); !o.Stop || o.Reason != job.ReasonStop {
+			t.Errorf("%+v", o)
+		}
+		at := w.clock.Now() + x.ended
+		w.pass(2 * second)
+		w.ended(id, func(r *job.Report) { r.EndedAt = at })
+		if s := w.show(id); s.Status != x.status {
+			t.Errorf("ended %d s after the request: %s", x.ended/second, s.Status)
+		}
+	}
+}
+
+func TestStopWhileStartingNeverRuns(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.stopJob(id, nil)
+	if _, err := w.jobs.Report(w.ctx, job.Report{Job: id, Phase: job.Ready}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("ready was answered %v", err)
+	}
+	w.expect(id, job.StatusStopped, "request", "0")
+	if b := w.balance(); b.Held != 0 {
+		t.Errorf("held %s", b.Held)
+	}
+}
+
+// A supervisor that never comes up is tried again, and then the job fails.
+func TestSupervisorThatDiesBeforeTheStart(t *testing.T) {
+	w, h := byHand(t)
+	id := w.create(h100(8, "train"))
+	for n := range 3 {
+		if h.launched[id] != n+1 {
+			t.Fatalf("launched %d times, not %d", h.launched[id], n+1)
+		}
+		w.check(w.jobs.Gone(w.ctx, id))
+		w.settle()
+	}
+	s := w.expect(id, job.StatusFailed, "executor", "0")
+	if s.Detail == "" || w.balance().Held != 0 {
+		t.Errorf("%q, held %s", s.Detail, w.balance().Held)
+	}
+}
+
+func TestCommandThatCannotBeExecuted(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "no-such-program"))
+	w.ready(id)
+	w.pass(second)
+	w.ended(id, func(r *job.Report) { r.StartedAt, r.Error = 0, "the command was not found" })
+	s := w.expect(id, job.StatusFailed, "executor", "0")
+	if s.Detail != "the command was not found" || s.ExitCode() != -1 {
+		t.Errorf("%q, %d", s.Detail, s.ExitCode())
+	}
+	w.expectBalance("19.12")
+}
+
+// A run that died is charged to its last proof of life.
+func TestRunThatDiedIsChargedToItsProof(t *testing.T) {
+	w, h := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 10*minute)
+	h.states[id] = job.State{Launched: true, Proof: start + 9*minute, Checkpoint: true}
+	w.check(w.jobs.Gone(w.ctx, id))
+	w.check(w.jobs.Gone(w.ctx, id))
+	s := w.expect(id, job.StatusFailed, "lost", "2.868")
+	if s.Flow.Status != wallet.Lost || s.ResumableUntil == 0 {
+		t.Errorf("%s, resumable until %d", s.Flow.Status, s.ResumableUntil)
+	}
+	w.expectBalance("16.252")
+}
+
+// Nobody renews the lease: the flow is closed as lost at its start, which is the
+// last proof there is. Then the executor comes back and says when the job truly
+// ended: that is a late fact.
+func TestHolderThatComesBack(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.pass(30 * minute)
+	if s := w.show(id); s.Flow.Status != wallet.Lost || s.Flow.Charged != 0 {
+		t.Fatalf("%s, charged %s", s.Flow.Status, s.Flow.Charged)
+	}
+	if o := w.running(id); o.Kill == 0 || o.Kill > w.clock.Now() {
+		t.Errorf("it is not told to end: %+v", o)
+	}
+	w.ended(id, func(r *job.Report) { r.EndedAt, r.Landed = start+10*minute, job.ReasonLease })
+	w.expect(id, job.StatusStopped, "lease", "3.18666587") // 1.333333 GPU-hours, to the sixth place
+	w.expectBalance("15.93333413")
+}
+
+// The orders follow from the wallet, and the lease never passes the landing.
+func TestOrdersFollowTheWallet(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	o := w.ready(id)
+	stop := start + hour
+	if o.Land != stop-2*minute || o.Kill != stop || o.Reason != "credits" || o.Grace != 2*minute || o.LeaseUntil != start+4*minute {
+		t.Errorf("%+v, lease %s", o, time.Duration(o.LeaseUntil-start))
+	}
+	for w.clock.Now() < stop-3*minute {
+		w.pass(minute)
+		if o = w.running(id); o.LeaseUntil > o.Land || o.LeaseUntil <= w.clock.Now() {
+			t.Fatalf("at %s: lease until %s", time.Duration(w.clock.Now()-start), time.Duration(o.LeaseUntil-start))
+		}
+	}
+	w.pass(2 * minute)
+	if o = w.running(id); o.LeaseUntil != stop || o.Land >= w.clock.Now() {
+		t.Errorf("landing: %+v", o)
+	}
+	version := o.Version
+	w.grant("19.12")
+	if o = w.running(id); o.Version == version || o.Kill != stop+hour || o.Land != stop+hour-2*minute || o.LeaseUntil <= stop-minute {
+		t.Errorf("after the grant: %+v", o)
+	}
+	w.pass(2 * hour)
+	if o = w.running(id); o.Kill != o.Land || o.Kill > w.clock.Now() {
+		t.Errorf("over the line: %+v", o)
+	}
+}
+
+// The server dies after the row and before, or after, the launch.
+func TestReconcileAtTheStart(t *testing.T) {
+	w, h := byHand(t)
+	id := w.create(h100(8, "train"))
+	again := func() {
+		jobs := w.jobs.Config
+		w.jobs = job.New(jobs)
+		w.check(w.jobs.Open(w.ctx))
+		w.settle()
+	}
+	again()
+	if h.launched[id] != 2 || h.cleared == 0 {
+		t.Errorf("launched %d times", h.launched[id])
+	}
+	h.states[id] = job.State{Launched: true, Alive: true}
+	again()
+	if h.launched[id] != 2 {
+		t.Errorf("launched %d times though it lives", h.launched[id])
+	}
+	w.ready(id)
+	w.pass(minute)
+	end := job.Report{Job: id, Phase: job.Ended, StartedAt: start, EndedAt: start + minute/2}
+	h.states[id] = job.State{Launched: true, End: &end}
+	again()
+	w.expect(id, job.StatusSucceeded, "", "0.159333333")
+}
