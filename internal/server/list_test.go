@@ -1,0 +1,105 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/purserhq/purser/api"
+)
+
+// Every list turns its pages: all items, each once, in the order of one large
+// page, also while new ones come.
+func TestPagesNeitherSkipNorRepeat(t *testing.T) {
+	s := newStage(t)
+	s.fill(7)
+	for _, path := range []string{
+		"/v1/organizations", "/v1/organizations/default/workspaces", ws + "/lots", ws + "/flows", ws + "/flows?status=stopped",
+		ws + "/holds", ws + "/charges", ws + "/postings", ws + "/events", ws + "/events?kind=hold.*", ws + "/jobs",
+		ws + "/activities", ws + "/usage?group_by=sku,project&bucket=hour", "/v1/rate-cards/default/versions",
+	} {
+		whole := s.turn(path, 200)
+		if len(whole) < 3 {
+			t.Errorf("%s: only %d items", path, len(whole))
+		}
+		for _, limit := range []int{1, 2, 3} {
+			if paged := s.turn(path, limit); !slices.Equal(paged, whole) {
+				t.Errorf("%s by %d:\n%v\nin one:\n%v", path, limit, paged, whole)
+			}
+		}
+	}
+}
+
+// fill makes n of everything.
+func (s *stage) fill(n int) {
+	s.Helper()
+	ctx := s.Context()
+	for i := range n {
+		s.grant("default", "1000")
+		must(s.CreateOrganization(ctx, api.NewOrganization{Slug: fmt.Sprintf("org-%d", i)}))(s)
+		must(s.CreateWorkspace(ctx, "default", api.NewWorkspace{Slug: fmt.Sprintf("ws-%d", i)}))(s)
+		must(s.CreateHold(ctx, "default", api.NewHold{Amount: "1", TTLSeconds: 86400}))(s)
+		must(s.PutRateCard(ctx, "default", api.NewRateCard{SKUs: []api.Price{
+			{SKU: "gpu.h100", Unit: "hour", Prices: map[string]api.Amount{"on-demand": api.NanoCredits(int64(1e9 + i))}},
+			{SKU: "cpu.vcpu", Unit: "hour", Prices: map[string]api.Amount{"on-demand": "0.02"}},
+		}}))(s)
+		flow := must(s.StartFlow(ctx, "default", api.NewFlow{
+			Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}, Project: fmt.Sprintf("p%d", i),
+		}))(s)
+		must(s.CreateJob(ctx, "default", api.NewJob{Command: []string{"sleep", "60"}}))(s)
+		s.advance("4000")
+		must(s.StopFlow(ctx, "default", flow.ID, api.FlowStop{}))(s)
+	}
+}
+
+// turn reads a list page by page. What changes with time is left out: the test
+// clock stands still meanwhile.
+func (s *stage) turn(path string, limit int) (items []string) {
+	s.Helper()
+	separator := "?"
+	if slices.Contains([]byte(path), '?') {
+		separator = "&"
+	}
+	cursor := ""
+	for range 500 {
+		next := path + separator + fmt.Sprintf("limit=%d", limit)
+		if cursor != "" {
+			next += "&cursor=" + cursor
+		}
+		answer := s.send("GET", next, "")
+		var page struct {
+			Items  []json.RawMessage `json:"items"`
+			Cursor *string           `json:"next_cursor"`
+		}
+		if err := json.Unmarshal(answer.body, &page); err != nil || answer.status != 200 || page.Items == nil || len(page.Items) > limit {
+			s.Fatalf("%s: %d %s", next, answer.status, answer.body)
+		}
+		for _, item := range page.Items {
+			items = append(items, string(item))
+		}
+		if page.Cursor == nil {
+			return items
+		}
+		cursor = *page.Cursor
+	}
+	s.Fatalf("%s does not come to an end", path)
+	return nil
+}
+
+func TestEventsCanBeFollowedByNumber(t *testing.T) {
+	s := newStage(t)
+	s.fill(2)
+	all := must(s.Events(t.Context(), "default", api.EventQuery{}))(t).Items
+	for i, e := range all {
+		if e.No != int64(i+1) {
+			t.Errorf("event %d has number %d", i, e.No)
+		}
+	}
+	if tail := must(s.Events(t.Context(), "default", api.EventQuery{After: all[2].No}))(t).Items; len(tail) != len(all)-3 || tail[0].No != 4 {
+		t.Errorf("after 3: %+v", tail)
+	}
+	if last := must(s.Events(t.Context(), "default", api.EventQuery{Last: 2}))(t).Items; len(last) != 2 || last[1].No != all[len(all)-1].No {
+		t.Errorf("the last two: %+v", last)
+	}
+}
