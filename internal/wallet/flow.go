@@ -11,7 +11,7 @@ import (
 
 // Limits of a flow.
 const (
-	MaxItems    = 64
+	MaxItems    = 100
 	MaxLateFlow = 35 * day // how far back a start may be reported
 )
 
