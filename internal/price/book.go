@@ -3,6 +3,7 @@ package price
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -84,6 +85,9 @@ func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card
 		return nil, err
 	}
 	skus = slices.SortedFunc(slices.Values(skus), func(a, b SKU) int { return strings.Compare(a.Name, b.Name) })
+	for i := range skus {
+		skus[i].Prices = maps.Clone(skus[i].Prices) // the card is kept; the caller's map may change
+	}
 	card := (&Card{
 		Name: name, Version: len(h.versions) + 1, EffectiveAt: effectiveAt, CreatedAt: tx.Now(), SKUs: skus,
 	}).buildIndex()
