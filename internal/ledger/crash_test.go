@@ -67,10 +67,7 @@ func spend(l *Ledger, key string) error {
 
 // # Killed at any instant, nothing acknowledged is lost or doubled.
 func TestKilled(t *testing.T) {
-	rounds := 20
-	if testing.Short() {
-		rounds = 5
-	}
+	rounds := form(4, 20)
 	path := filepath.Join(t.TempDir(), "purser.db")
 	acknowledged := map[string]bool{}
 	for round := range rounds {

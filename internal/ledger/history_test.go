@@ -224,10 +224,10 @@ func testSeed(t testing.TB) uint64 {
 // # Whatever happens, the books verify.
 func TestRandomHistories(t *testing.T) {
 	seed := testSeed(t)
-	for run := range uint64(8) {
+	for run := range uint64(form(4, 200)) {
 		t.Run(fmt.Sprint(run), func(t *testing.T) {
 			h := newHistory(t, seed+run, 3)
-			for range 250 {
+			for range form(200, 400) {
 				h.step()
 			}
 			h.must(h.Seal(context.Background()))

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -18,6 +19,17 @@ const (
 	hour   = 60 * minute
 	noon   = int64(1_780_000_000_000_000_000) - 1_780_000_000_000_000_000%(24*hour) + 12*hour
 )
+
+// isSoak asks for the long forms of tests (make soak).
+var isSoak = os.Getenv("PURSER_SOAK") != ""
+
+// form chooses between the short form of a test and the long one.
+func form(short, long int) int {
+	if isSoak {
+		return long
+	}
+	return short
+}
 
 // house is a ledger on a real database with a test clock.
 type house struct {

@@ -168,7 +168,7 @@ func TestSpoilt(t *testing.T) {
 
 // # A hundred at once want what is enough for ten: ten get it.
 func TestHundredHolds(t *testing.T) {
-	for range 5 {
+	for range form(3, 50) {
 		h := open(t)
 		h.create(acme)
 		h.apply(acme, h.grant(acme, "lot_1", "10"))
