@@ -42,6 +42,7 @@ type story struct {
 	job    api.Job
 	began  time.Time
 
+	full  int64 // nano-credits that the gauge shows as all
 	shown int64 // bytes of the job's output
 	event int64 // number of the last event that was told
 }

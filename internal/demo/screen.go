@@ -21,6 +21,7 @@ const (
 	bold   = "\x1b[1m"
 	dim    = "\x1b[2m"
 	green  = "\x1b[32m"
+	red    = "\x1b[31m"
 	yellow = "\x1b[33m"
 	cyan   = "\x1b[36m"
 	reset  = "\x1b[0m"
@@ -62,7 +63,7 @@ func (s *screen) print(style, text string) {
 func (s *screen) draw(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.below = bold + line + reset
+	s.below = line
 	fmt.Fprint(s.out, erase, s.below)
 }
 

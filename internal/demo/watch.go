@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ const (
 // and the balance, live. It returns the instant of the stop as it was foretold
 // when the run began.
 func (s *story) watch(ctx context.Context) (foretold api.Instant, err error) {
+	s.full = 0
 	logged := make(chan error, 1)
 	output := &lines{say: s.screen.output}
 	offset := s.shown
@@ -45,7 +47,7 @@ func (s *story) watch(ctx context.Context) (foretold api.Instant, err error) {
 			return "", err
 		}
 		if s.Live {
-			s.screen.draw(s.line(balance))
+			s.screen.draw(s.gauge(balance) + bold + s.line(balance) + reset)
 		} else if time.Since(said) >= sayEvery {
 			said = time.Now()
 			s.screen.say("%s", s.line(balance))
@@ -64,14 +66,34 @@ func (s *story) watch(ctx context.Context) (foretold api.Instant, err error) {
 
 // line is the state of the job in one line.
 func (s *story) line(b api.Balance) string {
-	parts := []string{s.job.Status, "charged " + padded(s.job.Charged), "balance " + padded(b.Balance)}
+	parts := []string{fmt.Sprintf("%-8s", s.job.Status), "charged " + padded(s.job.Charged), "balance " + padded(b.Balance)}
 	if s.job.StopAt != nil {
 		stop, _ := s.job.StopAt.UnixNano()
 		now, _ := s.job.AsOf.UnixNano()
-		left := time.Duration(max(0, stop-now)).Round(100 * time.Millisecond)
-		parts = append(parts, "runway "+left.String())
+		tenths := max(0, stop-now) / int64(100*time.Millisecond)
+		parts = append(parts, fmt.Sprintf("runway %d.%d s", tenths/10, tenths%10))
 	}
 	return strings.Join(parts, "   ")
+}
+
+// gauge shows how much of the credits is left, green, yellow from a quarter of
+// them on, and red while landing.
+func (s *story) gauge(b api.Balance) string {
+	const width = 24
+	left, err := b.Balance.Nano()
+	if err != nil {
+		return ""
+	}
+	s.full = max(s.full, left, 1)
+	cells := int(left * width / s.full)
+	style := green
+	switch {
+	case s.job.Status == "landing":
+		style = red
+	case left*4 < s.full:
+		style = yellow
+	}
+	return style + strings.Repeat("█", cells) + dim + strings.Repeat("░", width-cells) + reset + "  "
 }
 
 // padded writes an amount with all nine places, so that it ticks in its place.
