@@ -347,6 +347,12 @@ func (w *Wallet) overrun(c Overrun) error {
 	if w.flows[f.ID] != nil || f.EndedAt == 0 {
 		return fault.New(fault.Conflict, "flow %s has not ended", f.ID)
 	}
+	if f.EndedAt < f.Since { // it ended under an older price, which it no longer has
+		f.Since, f.Items = f.EndedAt, slices.Clone(f.Items)
+		for i := range f.Items {
+			f.Items[i].Rem = credit.Wide{}
+		}
+	}
 	var lost credit.Amount
 	for s := f.EndedAt; s < min(c.Until, w.root.At); {
 		t := min(c.Until, w.root.At, s-s%hour+hour)

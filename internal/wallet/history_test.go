@@ -59,7 +59,10 @@ var starts = []int64{
 }
 
 func newWriter(seed uint64) *writer {
-	r := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
+	return writeWith(rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)))
+}
+
+func writeWith(r *rand.Rand) *writer {
 	w := &writer{Rand: r, gate: r.IntN(4) == 0, plain: r.IntN(3) == 0}
 	w.scale = []int64{7, 50, 1000, second, minute, hour, day, 20 * day}[r.IntN(8)]
 	p := wallet.DefaultPolicy()

@@ -152,7 +152,11 @@ func (n *naive) overrun(c wallet.Overrun) refused {
 	for from := f.EndedAt; from < min(c.Until, n.at); {
 		to := min(c.Until, n.at, from-from%hour+hour)
 		for _, it := range f.items {
-			if a := it.total(to) - it.total(from); a > 0 {
+			e := it.epoch
+			if f.EndedAt < e.since { // an older price, which the flow no longer has
+				e = &epoch{e.rate, e.period, f.EndedAt, credit.Wide{}}
+			}
+			if a := e.total(to) - e.total(from); a > 0 {
 				n.pieces = append(n.pieces, &piece{flow: f, item: it.index, from: from, to: to, lot: wallet.OverrunLot, amount: a, shared: true, lost: true})
 				f.cost += a
 			}
@@ -289,7 +293,7 @@ func belong(items []wallet.Item) bool {
 func (n *naive) start(c wallet.Start) refused {
 	f := &naiveFlow{Flow: wallet.Flow{ID: c.ID, Project: c.Project, User: c.User, Job: c.Job, Key: c.Key,
 		Status: wallet.Running, Items: c.Items, StartedAt: n.at, Since: n.at, Until: c.Until,
-		Grace: c.Grace, Lease: c.Lease, Holder: c.Holder}}
+		Grace: c.Grace, Lease: c.Lease, Holder: c.Holder}, posted: map[int]int64{}}
 	if c.At != 0 {
 		f.StartedAt, f.Since = c.At, c.At
 	}
@@ -522,18 +526,16 @@ func (n *naive) stop(c wallet.Stop) refused {
 // charges give back the last of their slices, what was not charged yet simply
 // goes back.
 func (n *naive) giveBackAfter(f *naiveFlow, t int64) {
-	charged := map[int]int64{}
 	var numbers []int64
 	for no, c := range n.charges {
 		if c.flow == f {
-			charged[c.item] = max(charged[c.item], c.to)
 			numbers = append(numbers, no)
 		}
 	}
 	for i := len(n.pieces) - 1; i >= 0; i-- {
 		p := n.pieces[i]
-		if p.flow == f && p.lot != "" && p.to > max(t, charged[p.item]) {
-			from := max(t, charged[p.item], p.from)
+		if p.flow == f && p.lot != "" && p.to > max(t, f.posted[p.item]) {
+			from := max(t, f.posted[p.item], p.from)
 			n.back(f, nil, p.lot, p.in(from, p.to), from, p.to)
 		}
 	}
@@ -775,6 +777,7 @@ func (n *naive) posted(c *wallet.Charge) (slices []wallet.Slice, waived credit.A
 			slices = join(slices, p.lot, a)
 		}
 	}
+	f.posted[c.Item] = max(f.posted[c.Item], c.To)
 	n.charges[c.No] = &naiveCharge{flow: f, item: c.Item, from: c.From, to: c.To, slices: append([]wallet.Slice(nil), slices...)}
 	return slices, waived
 }

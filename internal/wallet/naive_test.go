@@ -46,6 +46,7 @@ type naiveFlow struct {
 	cost    credit.Amount // all it took, given back taken off
 
 	changedAt int64
+	posted    map[int]int64 // by item: charges reach up to here
 }
 
 type naiveItem struct {

@@ -230,14 +230,17 @@ func (n *naive) events() {
 		}
 	}
 	for _, f := range n.running() {
+		if f.Until == n.at {
+			n.end(f, n.at, wallet.Stopped, "until")
+		}
+	}
+	for _, f := range n.running() {
 		for _, it := range f.items {
 			n.step(f, it)
 		}
 	}
 	for _, f := range n.running() {
-		if f.Until == n.at {
-			n.end(f, n.at, wallet.Stopped, "until")
-		} else if f.RetainedAt != 0 && f.RetainedAt+int64(n.policy.RetentionDays)*day <= n.at {
+		if f.RetainedAt != 0 && f.RetainedAt+int64(n.policy.RetentionDays)*day <= n.at {
 			n.release(f)
 		}
 	}

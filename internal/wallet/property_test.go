@@ -57,8 +57,9 @@ func origin(seed uint64) (wallet.Policy, int64) {
 }
 
 // tryHistory writes a history and plays it at once.
-func tryHistory(seed uint64) (steps []step, err error) {
-	w := newWriter(seed)
+func tryHistory(seed uint64) ([]step, error) { return playOn(newWriter(seed)) }
+
+func playOn(w *writer) (steps []step, err error) {
 	p := newPlay(w.n.policy, w.n.at)
 	w.n = p.naive
 	for k := range 8 + w.IntN(32) {
@@ -367,23 +368,11 @@ func (p *play) unposted(lot string) (sum credit.Amount) {
 		}
 	}
 	for _, x := range p.pieces {
-		if x.flow != nil && x.lot == lot {
-			sum += x.in(max(x.from, p.postedTo(x.flow, x.item)), x.to)
+		if x.lot == lot && x.flow != nil && !x.flow.Status.Ended() {
+			sum += x.in(max(x.from, x.flow.posted[x.item]), x.to)
 		}
 	}
 	return sum
-}
-
-func (p *play) postedTo(f *naiveFlow, item int) (to int64) {
-	if f.Status.Ended() {
-		return 1 << 62
-	}
-	for _, c := range p.naive.charges {
-		if c.flow == f && c.item == item {
-			to = max(to, c.to)
-		}
-	}
-	return to
 }
 
 func (p *play) compareFlows(v *wallet.View) error {
