@@ -106,15 +106,16 @@ type Job struct {
 	Hold    string // for its start, while it waits
 	Runs    []Run  // the last is the present one, once it has started
 
-	CreatedAt int64
-	QueuedAt  int64 // when it joined the queue, for this run
-	HeldUntil int64
-	Stopped   *Stop // a stop that was asked for, for this run
-	Tries     int   // how often this run was launched
-	Resumed   bool  // the coming or present run continues from a checkpoint
-	StartedAt int64 // of the first run
-	EndedAt   int64 // of the last
-	Reason    string
+	CreatedAt  int64
+	QueuedAt   int64 // when it joined the queue, for this run
+	HeldUntil  int64
+	Stopped    *Stop // a stop that was asked for, for this run
+	LaunchedAt int64 // when this run was handed to the executor last
+	Tries      int   // how often this run was launched
+	Resumed    bool  // the coming or present run continues from a checkpoint
+	StartedAt  int64 // of the first run
+	EndedAt    int64 // of the last
+	Reason     string
 }
 
 // run is the present run, or nil before the flow has started.

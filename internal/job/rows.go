@@ -15,14 +15,15 @@ const columns = `organization, workspace, id, status, spec, state, hold, created
 
 // state is what of a job has no column of its own.
 type state struct {
-	Runs      []Run  `json:",omitempty"`
-	QueuedAt  int64  `json:",omitempty"`
-	Tries     int    `json:",omitempty"`
-	HeldUntil int64  `json:",omitempty"`
-	Stopped   *Stop  `json:",omitempty"`
-	Resumed   bool   `json:",omitempty"`
-	Reason    string `json:",omitempty"`
-	Detail    string `json:",omitempty"`
+	Runs       []Run  `json:",omitempty"`
+	QueuedAt   int64  `json:",omitempty"`
+	LaunchedAt int64  `json:",omitempty"`
+	Tries      int    `json:",omitempty"`
+	HeldUntil  int64  `json:",omitempty"`
+	Stopped    *Stop  `json:",omitempty"`
+	Resumed    bool   `json:",omitempty"`
+	Reason     string `json:",omitempty"`
+	Detail     string `json:",omitempty"`
 }
 
 // save writes the whole row.
@@ -31,7 +32,10 @@ func (j *Job) save(tx *db.Tx) error {
 	if err != nil {
 		return fmt.Errorf("job %s: write its request: %w", j.ID, err)
 	}
-	rest, err := json.Marshal(state{j.Runs, j.QueuedAt, j.Tries, j.HeldUntil, j.Stopped, j.Resumed, j.Reason, j.Detail})
+	rest, err := json.Marshal(state{
+		Runs: j.Runs, QueuedAt: j.QueuedAt, LaunchedAt: j.LaunchedAt, Tries: j.Tries, HeldUntil: j.HeldUntil,
+		Stopped: j.Stopped, Resumed: j.Resumed, Reason: j.Reason, Detail: j.Detail,
+	})
 	if err != nil {
 		return fmt.Errorf("job %s: write its state: %w", j.ID, err)
 	}
@@ -71,7 +75,8 @@ func scan(row scanner) (*Job, error) {
 	if err := errors.Join(json.Unmarshal([]byte(spec), &j.Request), json.Unmarshal([]byte(text), &rest)); err != nil {
 		return nil, fmt.Errorf("job %s: read its row: %w", j.ID, err)
 	}
-	j.Runs, j.QueuedAt, j.Tries, j.HeldUntil, j.Stopped = rest.Runs, rest.QueuedAt, rest.Tries, rest.HeldUntil, rest.Stopped
+	j.Runs, j.QueuedAt, j.LaunchedAt, j.Tries = rest.Runs, rest.QueuedAt, rest.LaunchedAt, rest.Tries
+	j.HeldUntil, j.Stopped = rest.HeldUntil, rest.Stopped
 	j.Resumed, j.Reason, j.Detail = rest.Resumed, rest.Reason, rest.Detail
 	return &j, nil
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// seen is a flow as of a version of its wallet: while that has not moved, the
-// flow has not changed.
+// seen is a flow as of a version of its wallet.
 type seen struct {
 	version int64
 	flow    *wallet.Flow
@@ -39,7 +38,7 @@ func (s *Service) proceed(ctx context.Context, r Report) (Orders, error) {
 		return s.strayed(ctx, r)
 	}
 	now := s.DB.Clock().Now()
-	st, flow, err := s.stand(ctx, e, now)
+	st, flow, err := s.stand(ctx, e)
 	if err != nil {
 		return Orders{}, err
 	}
@@ -83,29 +82,32 @@ func (s *Service) entry(id string) *entry {
 	return nil
 }
 
-// stand finds out how the present run of a job stands with its wallet.
-func (s *Service) stand(ctx context.Context, e *entry, now int64) (stand, *wallet.Flow, error) {
-	j, run := e.job, e.job.run()
+// stand finds out how the present run of a job stands with its wallet. The flow
+// is read again only if it cannot be the one that was seen: when the view, which
+// knows running flows by their terms, does not know it.
+func (s *Service) stand(ctx context.Context, e *entry) (stand, *wallet.Flow, error) {
+	j, run, flow := e.job, e.job.run(), e.flow.flow
 	snapshot, err := s.Books.Snapshot(ctx, j.Wallet)
 	if err != nil {
 		return stand{}, nil, err
 	}
-	flow := e.flow.flow
-	if flow == nil || e.flow.version != snapshot.Version {
+	st := stand{run: *run, stopped: j.Stopped, lease: e.lease}
+	if flow != nil && !flow.Status.Ended() {
+		st.stopAt, st.reason = snapshot.View.StopAt(flow)
+	}
+	if flow == nil || st.stopAt == 0 && e.flow.version != snapshot.Version {
 		if flow, err = s.flow(ctx, j.Wallet, run.Flow); err != nil {
 			return stand{}, nil, err
 		}
+		st.stopAt, st.reason = snapshot.View.StopAt(flow)
 		s.mu.Lock()
 		if live := s.active[j.ID]; live != nil {
 			live.flow = seen{snapshot.Version, flow}
 		}
 		s.mu.Unlock()
 	}
-	st := stand{run: *run, stopped: j.Stopped, lease: e.lease}
 	if flow.Status.Ended() {
-		st.ended, st.reason = flow.EndedAt, flow.Reason
-	} else {
-		st.stopAt, st.reason = snapshot.View.StopAt(flow)
+		st.ended, st.stopAt, st.reason = flow.EndedAt, 0, flow.Reason
 	}
 	return st, flow, nil
 }
@@ -149,7 +151,19 @@ func (s *Service) renew(ctx context.Context, e *entry, st stand, flow *wallet.Fl
 	if fault.Is(err, fault.NotFound) {
 		return e.lease, nil // it has lapsed: the flow is closed, and the next orders say so
 	}
+	if wanted != flow.Lease {
+		s.forget(e.job.ID)
+	}
 	return until, err
+}
+
+// forget has the flow of a job read again.
+func (s *Service) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.active[id]; e != nil {
+		e.flow = seen{}
+	}
 }
 
 // watch follows a wallet with running jobs, until the last of them has ended.
@@ -173,15 +187,15 @@ func (s *Service) watch(w ledger.ID) {
 func (s *Service) watcher(ctx context.Context, w ledger.ID) {
 	changes, cancel := s.Books.Watch(w)
 	defer cancel()
-	for {
+	for { // first what changed before we watched
+		now := s.DB.Clock().Now()
+		for _, id := range s.runningIn(w) {
+			s.tell(ctx, id, now)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-changes:
-		}
-		now := s.DB.Clock().Now()
-		for _, id := range s.runningIn(w) {
-			s.tell(ctx, id, now)
 		}
 	}
 }
@@ -198,7 +212,7 @@ func (s *Service) tell(ctx context.Context, id string, now int64) {
 	if e == nil || e.job.run() == nil {
 		return
 	}
-	st, _, err := s.stand(ctx, e, now)
+	st, _, err := s.stand(ctx, e)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.Log.Error("the orders of a job cannot be told", "job", id, "error", err)

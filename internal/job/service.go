@@ -82,11 +82,12 @@ func (s *Service) Open(ctx context.Context) error {
 		s.remember(j)
 	}
 	for _, j := range jobs {
-		if err := s.reconcile(ctx, j); err != nil {
-			return fmt.Errorf("find out about job %s: %w", j.ID, err)
+		if err := s.reconcile(ctx, j); err != nil && ctx.Err() == nil {
+			// The others must not suffer: its lease ends its charge, and sweep tries again.
+			s.Log.Error("what became of a job is not known", "job", j.ID, "error", err)
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // reconcile compares a job with what its executor knows of it.
@@ -117,7 +118,7 @@ func (s *Service) Run(ctx context.Context) error {
 	reports := make(chan error, 1)
 	go func() { reports <- s.Executor.Run(ctx, s) }()
 	for {
-		wait := 10 * time.Second
+		wait := sweepEvery
 		if err := s.dispatch(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("jobs cannot be started", "error", err)
 			wait = time.Second
@@ -132,8 +133,36 @@ func (s *Service) Run(ctx context.Context) error {
 			return fmt.Errorf("the executor ended: %w", err)
 		case <-s.kick:
 		case <-timer.C:
+			s.sweep(ctx)
 		}
 		timer.Stop()
+	}
+}
+
+// How often, and after how long a silence, the executor is asked what became of
+// a job that should have said so by itself.
+const (
+	sweepEvery   = 10 * time.Second
+	sweepOverdue = 60 * second
+	sweepUnready = 900 * second
+)
+
+// sweep asks after jobs whose flow has ended and that do not, and after those
+// that do not come to their start.
+func (s *Service) sweep(ctx context.Context) {
+	now := s.DB.Clock().Now()
+	for _, j := range s.jobs(occupies) {
+		overdue := j.Status == StatusStarting && now-j.LaunchedAt > sweepUnready
+		if e := s.entry(j.ID); e != nil && e.job.run() != nil {
+			st, _, err := s.stand(ctx, e)
+			overdue = err == nil && st.ended > 0 && now-st.ended > sweepOverdue
+		}
+		if !overdue {
+			continue
+		}
+		if err := s.reconcile(ctx, j); err != nil && ctx.Err() == nil {
+			s.Log.Error("what became of a job is not known", "job", j.ID, "error", err)
+		}
 	}
 }
 
@@ -268,7 +297,7 @@ func (s *Service) launch(ctx context.Context, id string) error {
 			j = nil
 			return err
 		}
-		j.Status = StatusStarting
+		j.Status, j.LaunchedAt = StatusStarting, tx.Now()
 		j.Tries++
 		return s.keep(tx, j)
 	})

@@ -137,16 +137,6 @@ func (w *world) grant(amount string) {
 	})
 }
 
-func (w *world) policy(change func(*wallet.Policy)) {
-	w.t.Helper()
-	w.update(func(tx *db.Tx) error {
-		p := wallet.DefaultPolicy()
-		change(&p)
-		_, err := w.books.Apply(tx, w.id, wallet.SetPolicy{Policy: p})
-		return err
-	})
-}
-
 // h100 asks for GPUs at 2.39 an hour each.
 func h100(n int64, command ...string) job.Request {
 	return job.Request{Command: command, Resources: job.Resources{GPU: "h100", GPUCount: n}}

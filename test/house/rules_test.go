@@ -92,7 +92,7 @@ var clocks = map[string]string{
 	"internal/server/request.go": "how long a request took is real time",
 	"internal/server/stream.go":  "how long a slow reader may keep a connection is real time",
 	"internal/ledger/verify.go":  "how long a replay took is real time",
-	"internal/demo/train.go":     "the program that the demo runs works in real time",
+	"internal/demo":              "the demo, and the program that it runs, work in real time",
 	"api/client.go":              "patience and pauses between attempts are real time",
 }
 
