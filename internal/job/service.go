@@ -10,9 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
-	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 )
@@ -90,25 +88,6 @@ func (s *Service) Open(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// reconcile compares a job with what its executor knows of it.
-func (s *Service) reconcile(ctx context.Context, j *Job) error {
-	if j.Status == StatusQueued {
-		return nil
-	}
-	state, err := s.Executor.Inspect(j.ID)
-	if err != nil || state.Alive {
-		return err
-	}
-	if state.End != nil && !j.stale(*state.End) {
-		_, err := s.end(ctx, *state.End, false)
-		return err
-	}
-	if err := s.Executor.Clear(j.ID); err != nil {
-		return err
-	}
-	return s.Gone(ctx, j.ID)
-}
-
 // Run starts what waits, follows what runs, and carries reports, until ctx
 // ends. Jobs run on after it.
 func (s *Service) Run(ctx context.Context) error {
@@ -136,33 +115,6 @@ func (s *Service) Run(ctx context.Context) error {
 			s.sweep(ctx)
 		}
 		timer.Stop()
-	}
-}
-
-// How often, and after how long a silence, the executor is asked what became of
-// a job that should have said so by itself.
-const (
-	sweepEvery   = 10 * time.Second
-	sweepOverdue = 60 * second
-	sweepUnready = 900 * second
-)
-
-// sweep asks after jobs whose flow has ended and that do not, and after those
-// that do not come to their start.
-func (s *Service) sweep(ctx context.Context) {
-	now := s.DB.Clock().Now()
-	for _, j := range s.jobs(occupies) {
-		overdue := j.Status == StatusStarting && now-j.LaunchedAt > sweepUnready
-		if e := s.entry(j.ID); e != nil && e.job.run() != nil {
-			st, _, err := s.stand(ctx, e)
-			overdue = err == nil && st.ended > 0 && now-st.ended > sweepOverdue
-		}
-		if !overdue {
-			continue
-		}
-		if err := s.reconcile(ctx, j); err != nil && ctx.Err() == nil {
-			s.Log.Error("what became of a job is not known", "job", j.ID, "error", err)
-		}
 	}
 }
 
@@ -233,102 +185,4 @@ func (s *Service) jobs(want func(*Job) bool) []*Job {
 	}
 	slices.SortFunc(all, func(a, b *Job) int { return cmp.Or(cmp.Compare(a.QueuedAt, b.QueuedAt), cmp.Compare(a.ID, b.ID)) })
 	return all
-}
-
-func isQueued(j *Job) bool { return j.Status == StatusQueued }
-func occupies(j *Job) bool { return !isQueued(j) }
-
-// dispatch renews the holds of those that wait long, and starts what fits.
-func (s *Service) dispatch(ctx context.Context) error {
-	s.turn.Lock()
-	defer s.turn.Unlock()
-	queue := s.jobs(isQueued)
-	for _, j := range queue {
-		if j.HeldUntil-renewBefore <= s.DB.Clock().Now() {
-			if err := s.renewHold(ctx, j); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range s.place() {
-		if p.position > 0 {
-			continue
-		}
-		if err := s.launch(ctx, p.id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// place finds every waiting job its place.
-func (s *Service) place() []place {
-	used := map[string]credit.Quantity{}
-	for _, j := range s.jobs(occupies) {
-		for _, n := range j.Request.needs() {
-			used[n.sku] += n.quantity
-		}
-	}
-	var queue []waiting
-	for _, j := range s.jobs(isQueued) {
-		queue = append(queue, waiting{j.ID, j.Request.needs()})
-	}
-	places := s.Capacity.schedule(used, queue)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.places)
-	for _, p := range places {
-		s.places[p.id] = p
-	}
-	return places
-}
-
-// launch hands a job to the executor. If we die between the row and the
-// launch, reconcile finds a starting job that nothing runs, and it is launched
-// again.
-func (s *Service) launch(ctx context.Context, id string) error {
-	if state, err := s.Executor.Inspect(id); err != nil || state.Alive { // the last run is still leaving
-		time.AfterFunc(50*time.Millisecond, s.nudge)
-		return err
-	}
-	var j *Job
-	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		if j, err = find(tx, id); err != nil || j.Status != StatusQueued {
-			j = nil
-			return err
-		}
-		j.Status, j.LaunchedAt = StatusStarting, tx.Now()
-		j.Tries++
-		return s.keep(tx, j)
-	})
-	if err != nil || j == nil {
-		return err
-	}
-	err = s.Executor.Launch(ctx, Spec{
-		Job: j.ID, Workspace: j.Wallet.Workspace, Command: j.Request.Command, Env: j.Request.Env,
-		WorkingDir: j.Request.WorkingDir, Resumed: j.Resumed,
-	})
-	switch {
-	case err == nil:
-		return nil
-	case fault.Is(err, fault.Conflict):
-		return s.requeue(ctx, id)
-	case ctx.Err() != nil:
-		return ctx.Err()
-	}
-	s.Log.Error("a job could not be launched", "job", id, "error", err)
-	_, err = s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: s.DB.Clock().Now(), Error: "it could not be launched: " + err.Error()}, false)
-	return err
-}
-
-// requeue puts a job that was to start back to its place.
-func (s *Service) requeue(ctx context.Context, id string) error {
-	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		j, err := find(tx, id)
-		if err != nil || j.Status != StatusStarting {
-			return err
-		}
-		j.Status = StatusQueued
-		return s.keep(tx, j)
-	})
 }
