@@ -64,34 +64,11 @@ func pick[T any](h *history, from []T) (one T) {
 // command invents a command for a wallet; most are sensible.
 func (h *history) command(id ID) wallet.Command {
 	now := h.clock.Now()
-	skus := []string{"gpu.h100", "cpu.vcpu", "llm.tiny.input"}
 	switch n := h.IntN(100); {
 	case n < 15:
-		lot := wallet.Lot{ID: h.id("lot"), Kind: pick(h, []wallet.LotKind{wallet.Purchased, wallet.Promotional, wallet.Financed, wallet.Commitment}),
-			Amount: h.credits(40), Priority: h.IntN(60)}
-		if h.IntN(3) == 0 {
-			lot.ExpiresAt = now + 1 + h.Int64N(10*hour)
-		}
-		if h.IntN(4) == 0 {
-			lot.Scope.SKUs = []string{"gpu.*"}
-		}
-		h.lots[id] = append(h.lots[id], lot.ID)
-		return wallet.Grant{Lot: lot}
+		return h.newLot(id, now)
 	case n < 35:
-		start := wallet.Start{ID: h.id("flow"), Project: pick(h, []string{"", "p", "q"}), User: pick(h, []string{"ann", "bob"}),
-			Items: []wallet.Item{h.item(pick(h, skus))}, Grace: h.Int64N(2 * minute)}
-		switch h.IntN(5) {
-		case 0:
-			start.MaxCost = h.credits(5)
-		case 1:
-			start.Lease, start.Holder = second+h.Int64N(hour), pick(h, []string{"", "slurm"})
-		case 2:
-			start.At = now - h.Int64N(3*hour)
-		case 3:
-			start.Items = []wallet.Item{h.item("storage.cluster")}
-		}
-		h.flows[id] = append(h.flows[id], start.ID)
-		return start
+		return h.newFlow(id, now)
 	case n < 45:
 		stop := wallet.Stop{Flow: pick(h, h.flows[id])}
 		if h.IntN(2) == 0 {
@@ -99,7 +76,7 @@ func (h *history) command(id ID) wallet.Command {
 		}
 		return stop
 	case n < 50:
-		return wallet.Change{Flow: pick(h, h.flows[id]), Items: []wallet.Item{h.item(pick(h, skus)), h.item("memory.gib")}}
+		return wallet.Change{Flow: pick(h, h.flows[id]), Items: []wallet.Item{h.item(pick(h, historySKUs)), h.item("memory.gib")}}
 	case n < 60:
 		hold := h.id("hold")
 		h.holds[id] = append(h.holds[id], hold)
@@ -132,6 +109,38 @@ func (h *history) command(id ID) wallet.Command {
 		return wallet.Limit{Flow: pick(h, h.flows[id]), Until: &until}
 	}
 	return wallet.Release{Hold: "hold_unknown"}
+}
+
+var historySKUs = []string{"gpu.h100", "cpu.vcpu", "llm.tiny.input"}
+
+func (h *history) newLot(id ID, now int64) wallet.Command {
+	lot := wallet.Lot{ID: h.id("lot"), Kind: pick(h, []wallet.LotKind{wallet.Purchased, wallet.Promotional, wallet.Financed, wallet.Commitment}),
+		Amount: h.credits(40), Priority: h.IntN(60)}
+	if h.IntN(3) == 0 {
+		lot.ExpiresAt = now + 1 + h.Int64N(10*hour)
+	}
+	if h.IntN(4) == 0 {
+		lot.Scope.SKUs = []string{"gpu.*"}
+	}
+	h.lots[id] = append(h.lots[id], lot.ID)
+	return wallet.Grant{Lot: lot}
+}
+
+func (h *history) newFlow(id ID, now int64) wallet.Command {
+	start := wallet.Start{ID: h.id("flow"), Project: pick(h, []string{"", "p", "q"}), User: pick(h, []string{"ann", "bob"}),
+		Items: []wallet.Item{h.item(pick(h, historySKUs))}, Grace: h.Int64N(2 * minute)}
+	switch h.IntN(5) {
+	case 0:
+		start.MaxCost = h.credits(5)
+	case 1:
+		start.Lease, start.Holder = second+h.Int64N(hour), pick(h, []string{"", "slurm"})
+	case 2:
+		start.At = now - h.Int64N(3*hour)
+	case 3:
+		start.Items = []wallet.Item{h.item("storage.cluster")}
+	}
+	h.flows[id] = append(h.flows[id], start.ID)
+	return start
 }
 
 func (h *history) lines() (lines []wallet.Line) {

@@ -128,7 +128,10 @@ func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (walle
 		return wallet.Effects{}, fmt.Errorf("%T in %s: %w", command, b.ID, err)
 	}
 	switch c := command.(type) {
+	case wallet.Grant, wallet.Reserve:
+		s.ledger.shelf.grew(b, 1)
 	case wallet.Start:
+		s.ledger.shelf.grew(b, 1)
 		s.begin(b, c.ID, at)
 	case wallet.Limit:
 		s.begin(b, c.Flow, at)

@@ -30,8 +30,6 @@ type sealer struct {
 	buffer []byte
 }
 
-func newSealer() *sealer { return &sealer{} }
-
 func (s *sealer) begin(word string, prev digest) {
 	s.buffer = append(s.buffer[:0], prev[:]...)
 	s.text(word)

@@ -11,6 +11,7 @@ import (
 // for yet. For a rolling window past is the part of each hour before the running
 // one. There are no totals by token: such a budget starts at 0.
 func (l *Ledger) Spent(tx *db.Tx, id ID, w *wallet.Wallet, b wallet.Budget) (sum credit.Amount, past map[int64]credit.Amount, err error) {
+	value := b.Value
 	column, counts := spentBy(b)
 	if column == "" {
 		return 0, nil, nil
@@ -21,9 +22,12 @@ func (l *Ledger) Spent(tx *db.Tx, id ID, w *wallet.Wallet, b wallet.Budget) (sum
 	if b.Window == wallet.Rolling {
 		from -= int64(b.Hours-1) * int64(credit.Hour)
 	}
-	byHour, err := spentByHour(tx, id, column, b.Value, from)
+	byHour, err := spentByHour(tx, id, column, value, from)
 	if err != nil {
 		return 0, nil, err
+	}
+	if b := l.pending(tx, id); b != nil {
+		b.addSpent(byHour, column, value, from)
 	}
 	view := w.View()
 	for _, f := range w.Flows() {
@@ -59,6 +63,16 @@ func spentByHour(tx *db.Tx, id ID, column, value string, from int64) (map[int64]
 		return struct{}{}, err
 	}, query+` GROUP BY hour`, args...)
 	return byHour, wrapped("sum what was spent", err)
+}
+
+// addSpent adds the totals that the batch has still to write.
+func (b *book) addSpent(byHour map[int64]credit.Amount, column, value string, from int64) {
+	for t, sum := range b.totals {
+		of := map[string]string{"project": t.Project, "user_id": t.User, "job": t.Job}[column]
+		if t.Hour >= from && (column == "workspace" || of == value) {
+			byHour[t.Hour] += credit.Amount(sum.amount)
+		}
+	}
 }
 
 // spentBy is the column of the totals that a budget counts by, and whether it
