@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -130,6 +132,28 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 	}
 	if strings.Contains(page, "<script") || strings.Contains(page, `src="http`) || strings.Contains(page, `rel="stylesheet"`) {
 		t.Error("the page needs something from elsewhere")
+	}
+}
+
+// The description that clients are made from is the one that the server gives.
+// PURSER_UPDATE=1 writes it anew.
+func TestTheStoredDescriptionIsTheServers(t *testing.T) {
+	const path = "../../api/openapi.json"
+	s := newStage(t)
+	_, text := s.describe()
+	var given bytes.Buffer
+	if err := json.Indent(&given, []byte(text), "", " "); err != nil {
+		t.Fatal(err)
+	}
+	given.WriteByte('\n')
+	if os.Getenv("PURSER_UPDATE") != "" {
+		if err := os.WriteFile(path, given.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(stored, given.Bytes()) {
+		t.Errorf("api/openapi.json is not what the server says (%v): PURSER_UPDATE=1 go test -run Stored ./internal/server", err)
 	}
 }
 

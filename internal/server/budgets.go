@@ -9,8 +9,6 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// maxBudgets bounds the budgets of a workspace: each is looked at by every start.
-const maxBudgets = 1000
 
 // maxWindowHours bounds a rolling window: 31 days.
 const maxWindowHours = 744

@@ -25,13 +25,16 @@ const (
 	tagServer  = "Server"
 )
 
+// contractVersion is the version of the contract, which only grows.
+const contractVersion = "1"
+
 // description is the API's description but for its calls.
-func description(version string) huma.Config {
+func description() huma.Config {
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title: "Purser", Version: version,
+				Title: "Purser", Version: contractVersion,
 				Description: "Prepaid credits for GPU capacity. Amounts are decimal strings with at most nine places, quantities " +
 					"with at most six, instants RFC 3339 in UTC with at most nine fractional digits, durations whole seconds. " +
 					"{workspace} is an id or a slug: org for the default workspace of org, org.workspace for another. " +

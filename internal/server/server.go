@@ -79,7 +79,7 @@ func New(p Parts) *Server {
 	}
 	s.metrics.registry.MustRegister(figures{p.DB, p.Ledger})
 	mux := http.NewServeMux()
-	s.api = humago.New(mux, description(p.Version.Version))
+	s.api = humago.New(mux, description())
 	s.describeTypes()
 	s.register()
 	s.describeNulls()

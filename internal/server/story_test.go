@@ -1,0 +1,208 @@
+package server_test
+
+import (
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/purserhq/purser/api"
+)
+
+// The worked examples of DEFAULTS.md come out exactly over HTTP, and every charge
+// recomputes from what it says of itself.
+func TestTheWorkedExamples(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	must(s.PutRateCard(ctx, "default", api.NewRateCard{SKUs: []api.Price{
+		{SKU: "gpu.big", Unit: "hour", Prices: map[string]api.Amount{"on-demand": "4.00"}},
+		{SKU: "gpu.month", Unit: "hour", Prices: map[string]api.Amount{"on-demand": "2.49"}},
+		{SKU: "cpu.vcpu", Unit: "hour", Prices: map[string]api.Amount{"on-demand": "0.0128"}},
+		{SKU: "llm.m.input", Unit: "million", Prices: map[string]api.Amount{"on-demand": "2.50"}},
+		{SKU: "llm.m.output", Unit: "million", Prices: map[string]api.Amount{"on-demand": "10.00"}},
+	}}))(t)
+	s.grant("default", "100000")
+	for _, example := range []struct {
+		sku, quantity, seconds, want string
+	}{
+		{"gpu.big", "8", "7200", "64"}, {"gpu.month", "8", "2592000", "14342.4"}, {"cpu.vcpu", "1", "60", "0.000213333"},
+	} {
+		flow := must(s.StartFlow(ctx, "default", api.NewFlow{
+			Items: []api.NewItem{{SKU: example.sku, Quantity: api.Quantity(example.quantity)}},
+		}))(t)
+		s.advance(example.seconds)
+		if done := must(s.StopFlow(ctx, "default", flow.ID, api.FlowStop{}))(t); done.Charged != api.Amount(example.want) {
+			t.Errorf("%s: charged %s, want %s", example.sku, done.Charged, example.want)
+		}
+	}
+	hold := must(s.CreateHold(ctx, "default", api.NewHold{Amount: "1", TTLSeconds: 60}))(t)
+	captured := must(s.CaptureHold(ctx, "default", hold.ID, api.Capture{Usage: []api.Usage{
+		{SKU: "llm.m.input", Quantity: "1000"}, {SKU: "llm.m.output", Quantity: "500"},
+	}}))(t)
+	if captured.Amount != "0.0075" || captured.Overrun != "0" || captured.Hold.Status != "captured" {
+		t.Errorf("tokens: %+v", captured)
+	}
+	for c, err := range api.All(api.Page{Limit: 200}, func(p api.Page) (api.List[api.Charge], error) {
+		return s.Charges(ctx, "default", api.ChargeQuery{Page: p})
+	}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		recompute(t, c)
+	}
+	s.verified()
+}
+
+// recompute holds a charge against its own arithmetic.
+func recompute(t *testing.T, c api.Charge) {
+	t.Helper()
+	n := func(text string) *big.Int {
+		v, ok := new(big.Int).SetString(text, 10)
+		if !ok {
+			t.Fatalf("%s: %q is no integer", c.ID, text)
+		}
+		return v
+	}
+	nano := func(a api.Amount) *big.Int {
+		v, err := a.Nano()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return big.NewInt(v)
+	}
+	k := c.Computation
+	left := new(big.Int).Mul(n(k.Rate), big.NewInt(k.Elapsed))
+	left.Add(left, n(k.RemainderBefore))
+	right := new(big.Int).Add(nano(c.Amount), nano(c.Waived))
+	right.Mul(right, n(k.Divisor)).Add(right, n(k.RemainderAfter))
+	sum := new(big.Int)
+	for _, slice := range c.Slices {
+		sum.Add(sum, nano(slice.Amount))
+	}
+	if left.Cmp(right) != 0 || sum.Cmp(nano(c.Amount)) != 0 {
+		t.Errorf("%s does not recompute: %+v", c.ID, c)
+	}
+}
+
+// A reporter that goes silent is billed to its last heartbeat and closed there.
+func TestASilentReporterIsBilledToItsLastHeartbeat(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "100")
+	flow := must(s.StartFlow(t.Context(), "default", api.NewFlow{
+		Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}, LeaseSeconds: 60,
+	}))(t)
+	s.advance("50")
+	before := s.balance("default").Version
+	beat := must(s.Heartbeat(t.Context(), "default", flow.ID, api.Heartbeat{}))(t)
+	if beat.LeaseUntil == nil || *beat.LeaseUntil != "2027-01-01T09:01:50Z" {
+		t.Errorf("lease until %v", beat.LeaseUntil)
+	}
+	if after := s.balance("default").Version; after != before {
+		t.Errorf("a heartbeat moved the wallet from version %d to %d", before, after)
+	}
+	s.advance("3600")
+	lost := must(s.Flow(t.Context(), "default", flow.ID))(t)
+	if lost.Status != "lost" || lost.EndedAt == nil || *lost.EndedAt != "2027-01-01T09:00:50Z" || lost.Charged != "0.033194444" {
+		t.Errorf("%+v", lost)
+	}
+	s.verified()
+}
+
+// A stop may name an instant that has passed, but none before the last change or
+// heartbeat; what accrued after it goes back.
+func TestAStopMayLieInThePast(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "100")
+	items := []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}
+	flow := must(s.StartFlow(t.Context(), "default", api.NewFlow{Items: items, LeaseSeconds: 7200}))(t)
+	s.advance("1800")
+	must(s.Heartbeat(t.Context(), "default", flow.ID, api.Heartbeat{}))(t)
+	s.advance("3600")
+	p := s.problem(s.send("POST", ws+"/flows/"+flow.ID+"/stop", `{"at":"2027-01-01T09:29:59Z"}`))
+	if p.Status != 422 || p.Errors[0].Pointer != "/at" {
+		t.Errorf("before the heartbeat: %+v", p)
+	}
+	done := must(s.StopFlow(t.Context(), "default", flow.ID, api.FlowStop{At: "2027-01-01T10:00:00Z"}))(t)
+	if done.Charged != "2.39" || s.balance("default").Balance != "97.61" {
+		t.Errorf("charged %s, balance %s", done.Charged, s.balance("default").Balance)
+	}
+	s.verified()
+}
+
+// Transfers, freezes, refunds and budgets over HTTP.
+func TestCreditsMoveAndComeBack(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	lot := s.grant("default", "100")
+	must(s.CreateWorkspace(ctx, "default", api.NewWorkspace{Slug: "vision"}))(t)
+	moved := must(s.Transfer(ctx, "default", api.NewTransfer{ToWorkspace: "default.vision", Amount: "40"}))(t)
+	if moved.Amount != "40" || len(moved.Lots) != 1 || !strings.Contains(moved.Lots[0].Source, lot.ID) ||
+		s.balance("default").Balance != "60" || s.balance("default.vision").Balance != "40" {
+		t.Errorf("%+v", moved)
+	}
+	frozen := must(s.FreezeLot(ctx, "default", lot.ID))(t)
+	if b := s.balance("default"); frozen.Status != "frozen" || b.Frozen != "60" || b.Available != "0" {
+		t.Errorf("frozen: %+v %+v", frozen, b)
+	}
+	if p := s.problem(s.send("POST", ws+"/holds", `{"amount":"1","ttl_seconds":60}`)); p.Code != "credits_frozen" {
+		t.Errorf("frozen: %+v", p)
+	}
+	must(s.UnfreezeLot(ctx, "default", lot.ID))(t)
+	flow := must(s.StartFlow(ctx, "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}}))(t)
+	s.advance("3600")
+	must(s.StopFlow(ctx, "default", flow.ID, api.FlowStop{}))(t)
+	charge := must(s.Charges(ctx, "default", api.ChargeQuery{Flow: flow.ID}))(t).Items[0]
+	back := must(s.RefundCharge(ctx, "default", charge.ID, api.NewRefund{Amount: "0.39"}))(t)
+	if back.Amount != "0.39" || back.Left != "2" || len(back.Slices) != 1 || back.Slices[0].Lot != lot.ID || s.balance("default").Balance != "58" {
+		t.Errorf("refund: %+v", back)
+	}
+	budgets := must(s.SetBudgets(ctx, "default", api.Budgets{Items: []api.Budget{{Key: "workspace", Amount: "2.5", Window: "day", Hard: true}}}))(t)
+	if b := budgets.Items[0]; b.Spent != "2" || b.Remaining != "0.5" {
+		t.Errorf("a new budget knows what was spent: %+v", b)
+	}
+	if p := s.problem(s.send("POST", ws+"/flows", `{"items":[{"sku":"gpu.h100","quantity":1}]}`)); p.Status != 402 || p.Code != "budget_exceeded" {
+		t.Errorf("budget: %+v", p)
+	}
+	s.verified()
+}
+
+// A month with hundreds of jobs replays in seconds, each job at its own instants.
+func TestAMonthOfJobsReplaysInSeconds(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "100000")
+	const jobs = 200
+	begin := time.Now()
+	for i := range jobs {
+		must(s.CreateJob(t.Context(), "default", api.NewJob{
+			Name: fmt.Sprintf("job-%d", i), Command: []string{"sleep", fmt.Sprint(3600 + 60*i)},
+			Resources: api.Resources{GPU: "h100", GPUCount: 1},
+		}))(t)
+		if i%7 == 6 {
+			s.advance("86400")
+		}
+	}
+	s.advance("86400")
+	took := time.Since(begin)
+	done := 0
+	for j, err := range api.All(api.Page{Limit: 200}, func(p api.Page) (api.List[api.Job], error) {
+		return s.Jobs(t.Context(), "default", api.JobQuery{Page: p})
+	}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		done++
+		var n int64
+		fmt.Sscanf(j.Name, "job-%d", &n)
+		seconds := 3600 + 60*n
+		want := api.NanoCredits(2_390_000_000 * seconds / 3600)
+		if j.Status != "succeeded" || j.Charged != want || j.EndedAt.Time().Sub(j.StartedAt.Time()) != time.Duration(seconds)*time.Second {
+			t.Errorf("%s: %s, charged %s, want %s, from %s to %s", j.Name, j.Status, j.Charged, want, *j.StartedAt, *j.EndedAt)
+		}
+	}
+	if done != jobs || took > 30*time.Second {
+		t.Errorf("%d jobs in %s", done, took)
+	}
+	t.Logf("%d jobs over %d days in %s", jobs, jobs/7+1, took)
+	s.verified()
+}
