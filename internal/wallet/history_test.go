@@ -42,6 +42,7 @@ type writer struct {
 	scale int64 // the time in which things happen
 	gate  bool
 	ids   []string
+	extra int
 	held  []string
 	flows []string
 	plain bool // without ticks, closes, looks and reloads
@@ -154,7 +155,8 @@ func (w *writer) burnOf(flows []*naiveFlow) (sum credit.Amount) {
 
 func (w *writer) name() string {
 	if len(w.ids) == 0 {
-		return "zz" + fmt.Sprint(w.IntN(1000))
+		w.extra++
+		return fmt.Sprintf("z%d", w.extra) // an id is used once only
 	}
 	id := w.ids[0]
 	w.ids = w.ids[1:]
@@ -304,7 +306,7 @@ func (w *writer) stop() wallet.Stop {
 	if w.chance(50) {
 		c.At = w.n.at - w.span()
 		if f := w.n.flow(c.Flow); f != nil && w.chance(60) {
-			c.At = max(f.Since, c.At)
+			c.At = max(f.StartedAt, f.changedAt, c.At)
 		}
 		if w.chance(20) {
 			c.Status = wallet.Lost

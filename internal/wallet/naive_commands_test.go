@@ -153,7 +153,7 @@ func (n *naive) overrun(c wallet.Overrun) refused {
 		to := min(c.Until, n.at, from-from%hour+hour)
 		for _, it := range f.items {
 			e := it.epoch
-			if f.EndedAt < e.since { // an older price, which the flow no longer has
+			if f.EndedAt < f.Since { // an older price, which the flow no longer has
 				e = &epoch{e.rate, e.period, f.EndedAt, credit.Wide{}}
 			}
 			if a := e.total(to) - e.total(from); a > 0 {

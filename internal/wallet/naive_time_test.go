@@ -282,7 +282,7 @@ func (n *naive) step(f *naiveFlow, it *naiveItem) {
 		s := it.Next[0]
 		it.Next = it.Next[1:]
 		it.epoch = it.epoch.next(n.at, s.Rate)
-		it.taken = 0
+		it.taken, f.Since = 0, n.at
 		it.Price, it.Card, it.Version, it.Rate = s.Price, s.Card, s.Version, s.Rate
 	}
 }
