@@ -21,6 +21,9 @@ type budgetRun struct {
 	idle bool          // of a projection: no window will ever reach it
 }
 
+// stops reports whether the budget may stop work.
+func (b *budgetRun) stops() bool { return b.Hard && !b.idle }
+
 // counts reports whether the budget counts what is spent under these names.
 func (b *Budget) counts(project, user, job, key string) bool {
 	switch b.Key {

@@ -111,7 +111,7 @@ func (c *course) handOut(t int64) outcome {
 func (c *course) hand(tk tick, cuts map[string]Cut) handed {
 	allowed := tk.amount
 	for _, b := range tk.class.budgets {
-		if c.budgets[b].Hard && !tk.class.storage {
+		if c.budgets[b].stops() && !tk.class.storage {
 			allowed = min(allowed, max(0, c.budgets[b].left))
 		}
 	}
@@ -179,7 +179,7 @@ func (c *course) returnHeld(cr *classRun) {
 func (c *course) uncovered(cr *classRun) string {
 	if !cr.storage {
 		for _, b := range cr.budgets {
-			if c.budgets[b].Hard && c.budgets[b].left <= 0 {
+			if c.budgets[b].stops() && c.budgets[b].left <= 0 {
 				return ReasonBudget
 			}
 		}
