@@ -9,7 +9,6 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-
 // maxWindowHours bounds a rolling window: 31 days.
 const maxWindowHours = 744
 
