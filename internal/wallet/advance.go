@@ -15,7 +15,7 @@ func (w *Wallet) advance(to int64) {
 		c := w.buildCourse()
 		run := c.clone()
 		t, signal := run.next(to), int64(never)
-		if len(w.classes) > 0 {
+		if len(w.classes) > 0 && c.calmUntil < to {
 			signal = c.nextSignal(w.root.Fired)
 		}
 		switch {
@@ -179,8 +179,8 @@ func (w *Wallet) rebase(f *Flow) {
 
 // signal tells of landings that begin or are called off, and of alerts.
 func (w *Wallet) signal() {
-	if len(w.classes) > 0 {
-		p := w.buildCourse().planned()
+	if c := w.buildCourse(); w.landing > 0 || len(w.classes) > 0 && c.calmUntil <= w.root.At {
+		p := c.planned()
 		for _, cl := range w.classes {
 			s, stops := p.stops[cl.key]
 			if landing := stops && s.at-s.grace <= w.root.At; landing || w.landing > 0 {

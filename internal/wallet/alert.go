@@ -50,7 +50,7 @@ func (w *Wallet) alert() {
 		w.fire(t.name, balance <= t.at, "balance", balance.String(), "threshold", t.at.String())
 	}
 	empty := int64(never)
-	if len(w.classes) > 0 {
+	if len(w.classes) > 0 && c.calmUntil <= w.root.At {
 		empty = c.planned().emptyAt
 	}
 	for _, runway := range w.root.Policy.AlertRunways {

@@ -74,7 +74,12 @@ func (w *Wallet) DueAt() int64 {
 		next = c.agenda[0].at
 	}
 	if len(w.classes) > 0 {
-		next = min(next, c.clone().next(never-1), c.nextSignal(w.root.Fired))
+		next = min(next, c.clone().next(never-1))
+		if c.calmUntil > c.at {
+			next = min(next, c.calmUntil)
+		} else {
+			next = min(next, c.nextSignal(w.root.Fired))
+		}
 	}
 	if next == never {
 		return 0

@@ -32,7 +32,8 @@ type course struct {
 	pinned   credit.Amount // by holds without a flow, ordinary lots only
 	pinnedOD credit.Amount // by holds without a flow, of the overdraft
 
-	plan *plan // what the projection found, once somebody asked
+	calmUntil int64   // no landing and no alert about the runway is due before this
+	future    *future // what the projection finds, once somebody asks
 }
 
 // lotRun is a lot along the course.
@@ -125,6 +126,7 @@ func (d draw) taken(s, t int64) credit.Amount {
 // clone makes a copy that can be advanced.
 func (c *course) clone() *course {
 	n := *c
+	n.future = &future{}
 	n.lots = slices.Clone(c.lots)
 	n.classes = slices.Clone(c.classes)
 	for i := range n.classes {

@@ -1,6 +1,10 @@
 package wallet
 
-import "github.com/purserhq/purser/internal/credit"
+import (
+	"sync"
+
+	"github.com/purserhq/purser/internal/credit"
+)
 
 // plan is what a projection found: the future if no command comes.
 type plan struct {
@@ -31,11 +35,20 @@ type LotUse struct {
 // and classes of the wallet; the wallet wakes at the end to look further.
 const maxProjected = 2000
 
-// planned runs the projection of the course, once.
+// future is a plan that is made when it is first needed, by whichever reader
+// needs it.
+type future struct {
+	once sync.Once
+	plan *plan
+}
+
+// planned is the projection of the course, which is run once.
 func (c *course) planned() *plan {
-	if c.plan != nil {
-		return c.plan
-	}
+	c.future.once.Do(func() { c.future.plan = c.project() })
+	return c.future.plan
+}
+
+func (c *course) project() *plan {
 	p := &plan{stops: map[string]stop{}, waived: map[handKey]credit.Amount{}, emptyAt: never, landsAt: never, horizon: never, useOf: make([]int, len(c.lots))}
 	run := c.clone()
 	run.hasAlert, run.planning = false, true
@@ -55,7 +68,6 @@ func (c *course) planned() *plan {
 		p.note(out, t)
 		p.watchLots(run)
 	}
-	c.plan = p
 	return p
 }
 
@@ -135,7 +147,7 @@ func (w *Wallet) buildCourse() *course {
 	if w.course != nil {
 		return w.course
 	}
-	c := &course{at: w.root.At, policy: w.root.Policy}
+	c := &course{at: w.root.At, policy: w.root.Policy, future: &future{}}
 	for _, l := range w.lots {
 		c.lots = append(c.lots, lotRun{
 			lotTerms: lotTerms{l.ID, l.Kind, l.EffectiveAt, l.ExpiresAt, l.Frozen},
@@ -156,6 +168,7 @@ func (w *Wallet) buildCourse() *course {
 	for i := range c.classes {
 		c.classes[i].owing = c.uncovered(&c.classes[i]) == ReasonRetention
 	}
+	c.calmUntil = c.calm()
 	w.course = c
 	return c
 }
@@ -246,11 +259,18 @@ func (c *course) sumRates(dt int64, counts func(*class) bool) credit.Amount {
 	var sum credit.Amount
 	for i := range c.classes {
 		if cr := &c.classes[i]; cr.ended == never && counts(cr.class) {
-			for j := range cr.items {
-				it := &cr.items[j]
-				sum = addSat(sum, mulAmount(credit.Ceil(it.Rate, dt, it.Period), int64(len(it.phases))))
-			}
+			sum = addSat(sum, cr.cost(dt))
 		}
+	}
+	return sum
+}
+
+// cost is what all flows of the class cost in dt nanoseconds, rounded up per
+// item and flow.
+func (cl *class) cost(dt int64) (sum credit.Amount) {
+	for j := range cl.items {
+		it := &cl.items[j]
+		sum = addSat(sum, mulAmount(credit.Ceil(it.Rate, dt, it.Period), int64(len(it.phases))))
 	}
 	return sum
 }

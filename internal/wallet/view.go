@@ -12,7 +12,6 @@ type View struct {
 	At   int64
 	root Root
 	c    *course
-	p    *plan
 	lots []Lot
 }
 
@@ -35,7 +34,7 @@ type Balance struct {
 // View makes a view of the wallet's present state.
 func (w *Wallet) View() *View {
 	c := w.buildCourse()
-	v := &View{At: w.root.At, root: w.root, c: c, p: c.planned()}
+	v := &View{At: w.root.At, root: w.root, c: c}
 	for _, l := range w.lots {
 		v.lots = append(v.lots, *l)
 	}
@@ -81,10 +80,10 @@ func (v *View) Balance(t int64) Balance {
 		}
 	}
 	b.Available = b.Balance - b.Held - b.Frozen + b.Overdraft
-	if v.p.emptyAt != never && v.p.emptyAt > c.at {
-		b.EmptyAt = v.p.emptyAt
-		if v.p.landsAt != never {
-			b.LandingAt = v.p.landsAt
+	if v.c.planned().emptyAt != never && v.c.planned().emptyAt > c.at {
+		b.EmptyAt = v.c.planned().emptyAt
+		if v.c.planned().landsAt != never {
+			b.LandingAt = v.c.planned().landsAt
 		}
 	}
 	return b
@@ -122,7 +121,7 @@ func (v *View) StopAt(f *Flow) (int64, string) {
 	for i := range v.c.classes {
 		cr := &v.c.classes[i]
 		if cr.class.has(f) {
-			s := v.p.stops[cr.key]
+			s := v.c.planned().stops[cr.key]
 			return s.at, s.reason
 		}
 	}
@@ -159,7 +158,7 @@ func (v *View) AccruedItem(f *Flow, item int, s, t int64) credit.Amount {
 	}
 	s = max(s, f.SettledAt)
 	if stop, _ := v.StopAt(f); stop != 0 && stop <= t {
-		return max(0, f.foreseen(item, s, stop)-v.p.waived[handKey{f.ID, item}])
+		return max(0, f.foreseen(item, s, stop)-v.c.planned().waived[handKey{f.ID, item}])
 	}
 	return f.foreseen(item, s, t)
 }
@@ -248,12 +247,12 @@ type Projection struct {
 
 // Projection says when the wallet is empty and in which order lots are used.
 func (v *View) Projection() Projection {
-	p := Projection{Lots: v.p.lots}
-	if v.p.emptyAt != never {
-		p.EmptyAt = v.p.emptyAt
+	p := Projection{Lots: v.c.planned().lots}
+	if v.c.planned().emptyAt != never {
+		p.EmptyAt = v.c.planned().emptyAt
 	}
-	if v.p.landsAt != never {
-		p.LandingAt = v.p.landsAt
+	if v.c.planned().landsAt != never {
+		p.LandingAt = v.c.planned().landsAt
 	}
 	return p
 }
