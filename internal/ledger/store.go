@@ -38,6 +38,7 @@ func (s *set) writeStates(tx *db.Tx) error {
 			continue
 		}
 		c := b.take()
+		s.ledger.shelf.grew(b, -ended(c))
 		if err := errors.Join(add(&rows.lots, c.Lots, b.addLot), add(&rows.flows, c.Flows, b.addFlow),
 			add(&rows.holds, c.Holds, b.addHold), add(&rows.budgets, c.Budgets, b.addBudget),
 			add(&rows.marks, c.Marks, b.addMark), add(&rows.roots, []wallet.Root{b.wallet.Root()}, b.addRoot)); err != nil {
@@ -64,6 +65,17 @@ func (s *set) writeStates(tx *db.Tx) error {
 		}
 	}
 	return nil
+}
+
+// ended is how many flows and holds have left the wallet.
+func ended(c wallet.Changes) (n int) {
+	for _, f := range c.Flows {
+		n += int(flag(f.Status.Ended()))
+	}
+	for _, h := range c.Holds {
+		n += int(flag(h.Status != wallet.Held))
+	}
+	return n
 }
 
 // add appends the columns of rows.
