@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -96,6 +97,7 @@ func (c call) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, tooLarge(limit)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	noDeadline(w)
 	if err != nil {
 		if _, ok := err.(*http.MaxBytesError); ok {
 			return nil, tooLarge(limit)
@@ -110,6 +112,10 @@ func (c call) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	return body, c.checkMedia(r.Header.Get("Content-Type"))
 }
+
+// noDeadline lifts the deadline for reading a request: it has been read, and its
+// answer may take longer.
+func noDeadline(w http.ResponseWriter) { http.NewResponseController(w).SetReadDeadline(time.Time{}) }
 
 func tooLarge(limit int64) error {
 	return fault.New(fault.Invalid, "the body is larger than %d bytes", limit).WithCode(codeTooLarge).With("limit_bytes", limit)

@@ -142,13 +142,20 @@ func stopFlow(u *unit, p *FlowPath, b *api.FlowStop) (api.Flow, error) {
 	if err := f.fault(); err != nil {
 		return api.Flow{}, err
 	}
-	running, err := u.running(p.Flow)
-	if err != nil {
+	flow, err := u.settled(p.Flow)
+	switch {
+	case err != nil:
 		return api.Flow{}, err
+	case flow.Status == wallet.Lost && at == 0:
+		return u.stopLost(&flow, u.tx.Now())
+	case flow.Status == wallet.Lost:
+		return u.stopLost(&flow, at)
+	case flow.Status.Ended():
+		return api.Flow{}, flowEnded(&flow)
 	}
 	stop := wallet.Stop{Flow: p.Flow, At: at, Reason: b.Reason}
-	if running.Lease > 0 {
-		if stop.Proof, err = u.ledger.Proof(u.tx, u.id, running.Holder); err != nil {
+	if flow.Lease > 0 {
+		if stop.Proof, err = u.ledger.Proof(u.tx, u.id, flow.Holder); err != nil {
 			return api.Flow{}, err
 		}
 	}
@@ -159,16 +166,25 @@ func stopFlow(u *unit, p *FlowPath, b *api.FlowStop) (api.Flow, error) {
 	return u.flow(p.Flow, result, 0)
 }
 
-// running finds a flow that has not ended.
-func (u *unit) running(id string) (wallet.Flow, error) {
-	if _, err := u.ledger.Apply(u.tx, u.id); err != nil { // what time ends, it has ended by now
+// settled finds a flow as it is now: what time ends has ended.
+func (u *unit) settled(id string) (wallet.Flow, error) {
+	if _, err := u.ledger.Apply(u.tx, u.id); err != nil {
 		return wallet.Flow{}, err
 	}
-	f, err := u.ledger.Flow(u.tx, u.id, id)
+	return u.ledger.Flow(u.tx, u.id, id)
+}
+
+// running finds a flow that has not ended.
+func (u *unit) running(id string) (wallet.Flow, error) {
+	f, err := u.settled(id)
 	if err == nil && f.Status.Ended() {
-		err = fault.New(fault.Conflict, "flow %s has ended at %s (%s)", id, api.At(f.EndedAt), f.Reason).WithCode("flow_ended")
+		err = flowEnded(&f)
 	}
 	return f, err
+}
+
+func flowEnded(f *wallet.Flow) error {
+	return fault.New(fault.Conflict, "flow %s has ended at %s (%s)", f.ID, api.At(f.EndedAt), f.Reason).WithCode("flow_ended")
 }
 
 // flow answers with a flow as the unit has left it.

@@ -44,6 +44,7 @@ func (s *Server) logCalls() {
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			w.Header().Set("Cache-Control", "no-store")
 			w.Header().Set(api.LogOffset, strconv.FormatInt(log.Offset, 10))
+			noDeadline(w)
 			w.WriteHeader(http.StatusOK)
 			s.copyLog(ctx, w, log, p.Follow)
 		}}, nil

@@ -69,6 +69,18 @@ func TestAPanicIsAProblem(t *testing.T) {
 	}
 }
 
+func TestADrainingServerIsNotReady(t *testing.T) {
+	s, _ := bare()
+	s.closed = make(chan struct{})
+	s.Drain()
+	s.Drain()
+	w := httptest.NewRecorder()
+	s.readyz(w, httptest.NewRequest("GET", "/readyz", nil))
+	if w.Code != 503 {
+		t.Errorf("%d", w.Code)
+	}
+}
+
 func TestNumbersKeepTheirNames(t *testing.T) {
 	p := problemOf(fault.New(fault.Insufficient, "no").WithCode("budget_exceeded").With("balance", credit.One).
 		With("shortfall", credit.Amount(1)).With("runway_seconds", int64(7)).With("budget_left", 2*credit.One).With("budget", "bdg_1"))

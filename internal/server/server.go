@@ -83,6 +83,7 @@ func New(p Parts) *Server {
 	s.describeTypes()
 	s.register()
 	s.describeNulls()
+	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	mux.HandleFunc("GET /docs", s.serveDocs())
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -149,12 +150,11 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) { io.WriteStrin
 
 // readyz says whether requests may be sent here.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	switch err := s.db.Err(); {
-	case s.draining.Load():
+	if s.draining.Load() {
 		http.Error(w, "draining", http.StatusServiceUnavailable)
-	case err != nil:
+	} else if err := s.db.Err(); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-	default:
+	} else {
 		io.WriteString(w, "ready\n")
 	}
 }

@@ -106,6 +106,16 @@ func TestASilentReporterIsBilledToItsLastHeartbeat(t *testing.T) {
 	if lost.Status != "lost" || lost.EndedAt == nil || *lost.EndedAt != "2027-01-01T09:00:50Z" || lost.Charged != "0.033194444" {
 		t.Errorf("%+v", lost)
 	}
+	// It comes back and says when its work truly ended: a late fact, once.
+	for range 2 {
+		must(s.StopFlow(t.Context(), "default", flow.ID, api.FlowStop{At: "2027-01-01T09:30:50Z"}))(t)
+	}
+	if b := s.balance("default"); b.Balance != "98.771805556" { // 100 - 0.033194444 - 0.5 × 2.39
+		t.Errorf("after the late report: %s", b.Balance)
+	}
+	if p := s.problem(s.send("POST", ws+"/flows/"+flow.ID+"/stop", `{"at":"2027-01-01T09:40:00Z"}`)); p.Status != 409 {
+		t.Errorf("another end: %+v", p)
+	}
 	s.verified()
 }
 

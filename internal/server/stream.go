@@ -61,6 +61,7 @@ func (s *Server) streamCalls() {
 			_, w := humago.Unwrap(ctx)
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.Header().Set("Cache-Control", "no-store")
+			noDeadline(w)
 			w.WriteHeader(http.StatusOK)
 			s.follow(r.ctx, r.id, &pipe{w: w, control: http.NewResponseController(w)})
 		}}, nil
