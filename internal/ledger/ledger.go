@@ -96,7 +96,7 @@ func (l *Ledger) Apply(tx *db.Tx, id ID, commands ...wallet.Command) (Result, er
 
 // settle lets happen what is due.
 func (s *set) settle(tx *db.Tx, b *book, at int64) error {
-	if due := b.wallet.DueAt(); due == 0 || due > at {
+	if b.isQuiet(at) {
 		return nil
 	}
 	fx, err := b.wallet.Apply(at, wallet.Tick{})

@@ -57,6 +57,16 @@ type book struct {
 
 type amounts struct{ quantity, amount int64 }
 
+// isQuiet reports whether nothing is due by an instant. While a wallet is as it
+// was written last, the instant in its row says so at no cost.
+func (b *book) isQuiet(at int64) bool {
+	if !b.isTouched && (b.wakeAt == 0 || b.wakeAt > at) {
+		return true
+	}
+	due := b.wallet.DueAt()
+	return due == 0 || due > at
+}
+
 // version counts the entries of the wallet's journal.
 func (b *book) version() int64 { return b.nextEntry - 1 }
 
@@ -101,6 +111,7 @@ func load(tx *db.Tx, id ID) (*book, error) {
 	}
 	b := newBook(id)
 	b.nextEntry, b.head, b.entryHead = root.nextEntry, root.head, root.entryHead
+	b.wakeAt = root.wakeAt
 	b.rows = len(state.Flows) + len(state.Lots) + len(state.Holds)
 	if b.wallet, err = wallet.Load(state); err != nil {
 		return nil, fmt.Errorf("load the wallet of %s: %w", id, err)
