@@ -50,23 +50,21 @@ func TestServerKilledMidJobAndMidBurst(t *testing.T) {
 		t.Errorf("the job noticed: it began %s later, and was told %s before its end", time.Duration(tr.read(beginning)-began),
 			time.Duration(nano(t, end.EndedAt)-tr.read(told)))
 	}
-	t.Logf("%d commands over %d kills, each done once; the job ran %s and its longest pause was %s",
+	t.Logf("%d flows and grants over %d kills, each done once; the job ran %s and its longest pause was %s",
 		commands, rounds(3, 20), time.Duration(ran).Round(time.Millisecond), time.Duration(tr.read(gap)))
 	s.verify()
 }
 
-// burst sends grants from many clients at once. The function it returns waits
-// until all are acknowledged, and says how many there were.
+// burst has many clients at once start flows, stop them and grant credits. The
+// function it returns waits until all is acknowledged, and says how many things
+// there must be then.
 func (s *server) burst(name string, clients, each int) func() int {
 	var all sync.WaitGroup
 	failed := make(chan error, clients*each)
 	for c := range clients {
 		all.Go(func() {
 			for n := range each {
-				_, err := s.client.Grant(s.ctx, "acme", api.NewGrant{
-					Amount: "0.000000001", Kind: "promotional", Reason: fmt.Sprintf("%s, client %d, command %d", name, c, n),
-				})
-				if err != nil {
+				if err := s.command(fmt.Sprintf("%s, client %d, command %d", name, c, n), n%10 == 9); err != nil {
 					failed <- err
 				}
 			}
@@ -83,30 +81,59 @@ func (s *server) burst(name string, clients, each int) func() int {
 	}
 }
 
-// eachOnce counts the lots of all bursts: one for each command.
+func (s *server) command(name string, grant bool) error {
+	if grant {
+		_, err := s.client.Grant(s.ctx, "acme", api.NewGrant{Amount: "0.000000001", Kind: "promotional", Reason: name})
+		return err
+	}
+	f, err := s.client.StartFlow(s.ctx, "acme", api.NewFlow{Items: []api.NewItem{{SKU: "cpu.vcpu", Quantity: "1"}}, Label: name})
+	if err != nil {
+		return err
+	}
+	_, err = s.client.StopFlow(s.ctx, "acme", f.ID, api.FlowStop{})
+	return err
+}
+
+// eachOnce counts what all bursts made: one lot or one stopped flow for each of
+// their commands.
 func (s *server) eachOnce(commands int) {
 	s.t.Helper()
-	seen, cursor := map[string]int{}, ""
-	for {
-		lots, err := s.client.Lots(s.ctx, "acme", api.Page{Limit: 200, Cursor: cursor})
-		s.check(err)
-		for _, l := range lots.Items {
-			if l.Kind == "promotional" {
-				seen[l.Reason]++
-			}
+	seen := map[string]int{}
+	all(s, func(p api.Page) (api.List[api.Lot], error) { return s.client.Lots(s.ctx, "acme", p) }, func(l api.Lot) {
+		if l.Kind == "promotional" {
+			seen[l.Reason]++
 		}
-		if lots.NextCursor == nil || *lots.NextCursor == "" {
-			break
+	})
+	all(s, func(p api.Page) (api.List[api.Flow], error) {
+		return s.client.Flows(s.ctx, "acme", api.FlowQuery{Page: p})
+	}, func(f api.Flow) {
+		if f.Job == "" && f.Status == "stopped" {
+			seen[f.Label]++
 		}
-		cursor = *lots.NextCursor
-	}
-	for reason, n := range seen {
+	})
+	for name, n := range seen {
 		if n != 1 {
-			s.t.Errorf("%q was done %d times", reason, n)
+			s.t.Errorf("%q was done %d times", name, n)
 		}
 	}
 	if len(seen) != commands {
 		s.t.Errorf("%d of %d acknowledged commands are there", len(seen), commands)
+	}
+}
+
+// all turns the pages of a list.
+func all[T any](s *server, list func(api.Page) (api.List[T], error), take func(T)) {
+	s.t.Helper()
+	for cursor := ""; ; {
+		page, err := list(api.Page{Limit: 200, Cursor: cursor})
+		s.check(err)
+		for _, item := range page.Items {
+			take(item)
+		}
+		if page.NextCursor == nil || *page.NextCursor == "" {
+			return
+		}
+		cursor = *page.NextCursor
 	}
 }
 

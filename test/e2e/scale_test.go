@@ -141,11 +141,9 @@ func TestLargeWallet(t *testing.T) {
 func TestManyFlows(t *testing.T) {
 	spaces, each := rounds(20, 1000), rounds(20, 100)
 	s := start(t)
-	_, err := s.client.CreateOrganization(s.ctx, api.NewOrganization{Slug: "acme"})
-	s.check(err)
-	name := func(i int) string { return fmt.Sprintf("acme.w%04d", i) }
+	name := func(i int) string { return fmt.Sprintf("acme-%04d", i) }
 	inParallel(spaces, 32, func(i int) {
-		_, err := s.client.CreateWorkspace(s.ctx, "acme", api.NewWorkspace{Slug: fmt.Sprintf("w%04d", i)})
+		_, err := s.client.CreateOrganization(s.ctx, api.NewOrganization{Slug: name(i)})
 		if err == nil {
 			_, err = s.client.Grant(s.ctx, name(i), api.NewGrant{Amount: "1000000", Kind: "purchased"})
 		}
