@@ -148,9 +148,8 @@ func (w *Wallet) keepAppointments() {
 
 // takePrices moves the flows of a class on to their scheduled prices.
 func (w *Wallet) takePrices(cl *class) {
-	for _, m := range cl.flows {
-		f := w.flows[m.id]
-		w.leave(f)
+	flows := w.detach(cl)
+	for _, f := range flows {
 		w.rebase(f)
 		for i := range f.Items {
 			it := &f.Items[i]
@@ -160,9 +159,9 @@ func (w *Wallet) takePrices(cl *class) {
 				it.Next = it.Next[1:]
 			}
 		}
-		w.join(f)
 		w.event(EventRepriced, f.ID)
 	}
+	w.attach(flows)
 }
 
 // rebase charges a flow up to now and lets its items count from here, with their

@@ -259,3 +259,43 @@ func (w *Wallet) leave(f *Flow) {
 	}
 	w.course = nil
 }
+
+// detach takes a class out as a whole, and returns its flows by start and id. It
+// is for what befalls many flows at once: one by one they would cost the class's
+// size each.
+func (w *Wallet) detach(cl *class) []*Flow {
+	i, found := w.findClass(cl.key)
+	if !found {
+		panic("there is no class " + cl.key)
+	}
+	w.classes = slices.Delete(w.classes, i, i+1)
+	w.course = nil
+	return w.flowsOf(cl)
+}
+
+func (w *Wallet) flowsOf(cl *class) []*Flow {
+	flows := make([]*Flow, 0, len(cl.flows))
+	for _, m := range cl.flows {
+		flows = append(flows, w.flows[m.id])
+	}
+	slices.SortFunc(flows, compareFlows)
+	return flows
+}
+
+// attach puts flows that were detached into their classes.
+func (w *Wallet) attach(flows []*Flow) {
+	groups := map[string][]*Flow{}
+	for _, f := range flows {
+		key := w.classKey(f)
+		groups[key] = append(groups[key], f)
+	}
+	for _, key := range sortedKeys(groups) {
+		i, found := w.findClass(key)
+		if found {
+			w.classes[i] = w.newClass(key, append(w.flowsOf(w.classes[i]), groups[key]...))
+		} else {
+			w.classes = slices.Insert(w.classes, i, w.newClass(key, groups[key]))
+		}
+	}
+	w.course = nil
+}

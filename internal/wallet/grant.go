@@ -300,27 +300,21 @@ func (w *Wallet) transferIn(c TransferIn) error {
 func (w *Wallet) reprice(c Reprice) error {
 	step := c.Step
 	step.At = max(step.At, w.root.At)
-	for _, f := range w.Flows() {
-		touched := slices.ContainsFunc(f.Items, func(it Item) bool { return it.SKU == c.SKU && it.Tier == c.Tier })
-		if !touched {
+	for _, cl := range slices.Clone(w.classes) {
+		if !slices.ContainsFunc(cl.items, func(it classItem) bool { return it.SKU == c.SKU && it.Tier == c.Tier }) {
 			continue
 		}
-		w.leave(f)
-		f.Items = slices.Clone(f.Items)
-		for i := range f.Items {
-			it := &f.Items[i]
-			if it.SKU != c.SKU || it.Tier != c.Tier {
-				continue
+		flows := w.detach(cl)
+		for _, f := range flows {
+			f.Items = slices.Clone(f.Items)
+			for i := range f.Items {
+				if it := &f.Items[i]; it.SKU == c.SKU && it.Tier == c.Tier {
+					it.schedule(step)
+				}
 			}
-			rate, err := credit.NewRate(step.Price, it.Quantity)
-			if err != nil {
-				rate = it.Rate // a price this flow cannot bear leaves it as it is
-			}
-			it.Next = slices.DeleteFunc(slices.Clone(it.Next), func(s Step) bool { return s.At >= step.At })
-			it.Next = append(it.Next, Step{step.At, step.Price, step.Card, step.Version, rate})
+			w.dirty.flows[f.ID] = f
 		}
-		w.join(f)
-		w.dirty.flows[f.ID] = f
+		w.attach(flows)
 	}
 	if step.At <= w.root.At {
 		for _, cl := range slices.Clone(w.classes) {
@@ -330,6 +324,16 @@ func (w *Wallet) reprice(c Reprice) error {
 		}
 	}
 	return nil
+}
+
+// schedule puts a price in the place of those from its instant on. One that is
+// too much for the quantity is left out: the item keeps the price it has by then.
+func (it *Item) schedule(s Step) {
+	it.Next = slices.DeleteFunc(slices.Clone(it.Next), func(later Step) bool { return later.At >= s.At })
+	rate, err := credit.NewRate(s.Price, it.Quantity)
+	if err == nil {
+		it.Next = append(it.Next, Step{s.At, s.Price, s.Card, s.Version, rate})
+	}
 }
 
 // added notes that credits came in: alerts count from the balance of now.
