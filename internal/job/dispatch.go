@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -24,15 +25,39 @@ func (s *Service) dispatch(ctx context.Context) error {
 			}
 		}
 	}
-	for _, p := range s.place() {
+	return s.launchAll(ctx, s.place())
+}
+
+// launchers is how many jobs are launched at the same time.
+const launchers = 4
+
+// launchAll launches the jobs that may start; in a clock that does not run by
+// itself one after the other, so that the same story happens again.
+func (s *Service) launchAll(ctx context.Context, places []place) error {
+	most := launchers
+	if _, ok := s.Executor.(Stepper); ok {
+		most = 1
+	}
+	var (
+		all    sync.WaitGroup
+		failed = make(chan error, len(places))
+		turns  = make(chan struct{}, most)
+	)
+	for _, p := range places {
 		if p.position > 0 {
 			continue
 		}
-		if err := s.launch(ctx, p.id); err != nil {
-			return err
-		}
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			if err := s.launch(ctx, p.id); err != nil {
+				failed <- err
+			}
+		})
 	}
-	return nil
+	all.Wait()
+	close(failed)
+	return <-failed
 }
 
 // place finds every waiting job its place.
