@@ -117,9 +117,11 @@ type play struct {
 	w        *wallet.Wallet
 	charges  []wallet.Charge
 	postings []wallet.Posting
+	totals   credit.Amount // of the hourly totals
 	ended    map[string]*wallet.Flow
 	lost     map[string]bool // overruns that were reported
 	last     refused
+	moved    []wallet.Lot             // by the last command
 	book     map[string]credit.Amount // what the postings left in each lot
 }
 
@@ -173,7 +175,7 @@ func (p *play) both(at int64, c wallet.Command) error {
 	if err != nil && before.At == at && (due == 0 || due > at) && (!reflect.DeepEqual(before, p.w.State()) || !reflect.DeepEqual(fx, wallet.Effects{})) {
 		return fmt.Errorf("a refused command has changed %+v to %+v with %+v", before, p.w.State(), fx)
 	}
-	p.last = want
+	p.last, p.moved = want, fx.Moved
 	return p.read(fx)
 }
 
@@ -249,7 +251,13 @@ func (p *play) past(b *naiveBudget) map[int64]credit.Amount {
 
 // read keeps the books and compares every charge with the model's.
 func (p *play) read(fx wallet.Effects) error {
+	for _, x := range fx.Totals {
+		p.totals += x.Amount
+	}
 	for _, x := range fx.Postings {
+		if x.No != int64(len(p.postings))+1 {
+			return fmt.Errorf("posting %+v leaves a gap", x)
+		}
 		p.postings = append(p.postings, x)
 		p.book[x.Lot] += direction(x.Kind) * x.Amount
 		if x.Amount <= 0 {
@@ -483,7 +491,42 @@ func (p *play) finish() error {
 			return err
 		}
 	}
+	if err := p.checkSlices(); err != nil {
+		return err
+	}
 	return p.checkCharges()
+}
+
+// checkSlices checks that every slice of every charge is a posting, and that the
+// totals are the charges without what was given back.
+func (p *play) checkSlices() error {
+	type slice struct {
+		charge int64
+		lot    string
+	}
+	posted := map[slice]credit.Amount{}
+	for _, x := range p.postings {
+		if x.Charge != 0 {
+			posted[slice{x.Charge, x.Lot}] += x.Amount
+		}
+	}
+	var sum credit.Amount
+	for i, c := range p.charges {
+		if c.No != int64(i)+1 {
+			return fmt.Errorf("charge %d leaves a gap", c.No)
+		}
+		for _, s := range c.Slices {
+			if k := (slice{c.No, s.Lot}); posted[k] != s.Amount {
+				return fmt.Errorf("charge %d took %v from %s, its posting says %v", c.No, s.Amount, s.Lot, posted[k])
+			}
+			delete(posted, slice{c.No, s.Lot})
+		}
+		sum += c.Amount - c.Refunded
+	}
+	if len(posted) > 0 || sum != p.totals {
+		return fmt.Errorf("postings without a slice: %v; totals %v, charges %v", posted, p.totals, sum)
+	}
+	return nil
 }
 
 // checkCharges checks that the charges of every item of every flow follow one

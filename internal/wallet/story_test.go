@@ -466,10 +466,18 @@ func (s *story) reprice(w storyLine) error {
 	return nil
 }
 
-// send moves credits to another wallet. The model knows nothing of transfers:
-// it is told which lots left and which came.
+// send moves credits to another wallet; the lots get new names there.
 func (s *story) send(w storyLine) error {
-	return errors.New("not yet")
+	from, to := s.on(w.word(0)), s.on(w.word(1))
+	if err := s.do(from, wallet.TransferOut{Amount: amount(w.word(2)), ID: "transfer"}); err != nil {
+		return err
+	}
+	lots := slices.Clone(from.moved)
+	for i := range lots {
+		lots[i].ID += "-sent"
+		s.home[lots[i].ID] = to
+	}
+	return s.do(to, wallet.TransferIn{Lots: lots, ID: "transfer"})
 }
 
 func (s *story) advance(w storyLine) error {
