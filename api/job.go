@@ -48,7 +48,7 @@ type Job struct {
 	StartedAt         *Instant          `json:"started_at" format:"date-time" doc:"Since when it is charged: waiting and starting are free."`
 	LandingAt         *Instant          `json:"landing_at" format:"date-time" doc:"When it will be, or was, signalled to checkpoint."`
 	StopAt            *Instant          `json:"stop_at" format:"date-time" doc:"When it will be stopped, as things stand."`
-	StopReason        string            `json:"stop_reason,omitempty" doc:"What will stop it then: credits, budget, max_cost or until."`
+	StopReason        string            `json:"stop_reason,omitempty" doc:"What will stop it then: credits, budget, max_cost or max_runtime."`
 	LeaseUntil        *Instant          `json:"lease_until,omitempty" format:"date-time" doc:"Until when it runs on its own if the server is gone."`
 	EndedAt           *Instant          `json:"ended_at" format:"date-time"`
 	ExitCode          *int              `json:"exit_code"`

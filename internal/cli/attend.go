@@ -249,7 +249,7 @@ func (a *attendance) end(ctx context.Context) error {
 		a.screen.say("charged %s", a.job.Charged)
 	}
 	if a.job.Resumable {
-		more := map[string]string{"max_cost": " --max-cost MORE", "until": " --max-runtime MORE"}[a.job.Reason]
+		more := map[string]string{"max_cost": " --max-cost MORE", "max_runtime": " --max-runtime MORE"}[a.job.Reason]
 		a.screen.say("it can be resumed from its checkpoint: purser job resume %s%s", a.job.ID, more)
 	}
 	if a.screen.quiet {
