@@ -169,6 +169,23 @@ func TestACardIsACopy(t *testing.T) {
 	}
 }
 
+// A price that is more than a running flow can carry leaves that flow alone; no
+// new one of that size can be had.
+func TestAPriceTooMuchForAFlow(t *testing.T) {
+	s := open(t)
+	large, small := s.run(price.Ask{SKU: "gpu.h100", Quantity: units("10")}), s.run(price.Ask{SKU: "gpu.h100", Quantity: units("1")})
+	s.put(0, sku("gpu.h100 hour on-demand=1000"))
+	if got := s.item(large); got.Price.String() != "2.39" || got.Rate != 239e14 || got.Version != 1 {
+		t.Errorf("the large flow costs %+v", got)
+	}
+	if got := s.item(small); got.Price.String() != "1000" || got.Rate != 1e18 {
+		t.Errorf("the small flow costs %+v", got)
+	}
+	if _, err := s.history().Quote(price.Ask{SKU: "gpu.h100", Quantity: units("10")}, start); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a new flow of that size: %v", err)
+	}
+}
+
 // What a later version overtakes never takes force.
 func TestALaterVersionOvertakesScheduledOnes(t *testing.T) {
 	s := open(t)

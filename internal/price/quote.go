@@ -124,6 +124,18 @@ func rate(price credit.Amount, quantity credit.Quantity) (credit.Rate, error) {
 	return r, nil
 }
 
+// The bounds of one event, so that no sum of many can overflow: what it costs, and
+// what it adds to the hourly totals.
+const (
+	maxAmount = 1_000_000 * credit.One
+	maxCount  = int64(100_000_000_000_000_000) // micro-units, or micro-unit-seconds of what is sold by time
+)
+
+func (u Unit) exceeds(q credit.Quantity) bool {
+	seconds := max(1, int64(u.Period())/1_000_000_000)
+	return int64(q) > maxCount/seconds
+}
+
 // Rate prices one event by the card in force when it happened, rounded down
 // once. For what is sold by time, the quantity is in unit-hours or GiB-months.
 // Who and what it was for is the caller's to fill in.
@@ -135,8 +147,8 @@ func (h *History) Rate(ask Ask, at int64) (wallet.Line, error) {
 	}
 	price := sku.Prices[tier]
 	amount, err := credit.Cost(price, ask.Quantity, sku.Unit.Pieces())
-	if err != nil {
-		return wallet.Line{}, fault.At("/quantity", "%s at %s costs more than can be counted", ask.Quantity, price)
+	if err != nil || amount > maxAmount || sku.Unit.exceeds(ask.Quantity) {
+		return wallet.Line{}, fault.At("/quantity", "%s at %s is more than one event can say: split it", ask.Quantity, price)
 	}
 	return wallet.Line{
 		SKU: sku.Name, Tier: tier, Region: ask.Region, Unit: string(sku.Unit), Quantity: ask.Quantity,

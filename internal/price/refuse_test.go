@@ -109,8 +109,19 @@ func TestRefusedAsks(t *testing.T) {
 			t.Errorf("%q has the code %s, want %s", c.says, f.Code, c.code)
 		}
 	}
+	for sku, quantity := range map[string]string{
+		"gpu.h100": "418411", "network.egress": "20000001", "storage.object": "38581", "storage.object.operations": "100000000001",
+	} {
+		ask := price.Ask{SKU: sku, Quantity: units(quantity)}
+		_, err := h.Rate(ask, start)
+		checkFault(t, err, "/quantity", "split it")
+		ask.Quantity -= 1_000_000
+		if _, err := h.Rate(ask, start); err != nil {
+			t.Errorf("%s of %s: %v", ask.Quantity, sku, err)
+		}
+	}
 	_, err := h.Rate(price.Ask{SKU: "gpu.h100", Quantity: math.MaxInt64}, start)
-	checkFault(t, err, "/quantity", "more than can be counted")
+	checkFault(t, err, "/quantity", "split it")
 }
 
 func TestRefusedFlows(t *testing.T) {

@@ -2,7 +2,6 @@ package usage
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -32,12 +31,6 @@ type Verdict struct {
 	Amount     credit.Amount
 	Fault      *fault.Fault
 }
-
-// The bounds of one event, so that no sum of many can overflow.
-const (
-	maxAmount = 1_000_000 * credit.One
-	maxCount  = int64(100_000_000_000_000_000) // micro-units, or micro-unit-seconds of what is sold by time
-)
 
 // name is what an event is known by within a wallet.
 type name struct{ source, id string }
@@ -120,20 +113,8 @@ func judge(prices *price.History, r Reading, now int64, k *known) (wallet.Line, 
 	if err != nil {
 		return wallet.Line{}, fault.Of(fault.Under("/data", err))
 	}
-	if line.Amount > maxAmount || count(line) > maxCount {
-		return wallet.Line{}, fault.At("/data/quantity", "%s is too much for one event, at %s: split it", e.Quantity, line.Amount)
-	}
 	line.Project, line.User, line.Job, line.Event = e.Project, e.User, e.Job, e.Source+" "+e.ID
 	return line, nil
-}
-
-// count is what a line adds to the hourly totals.
-func count(l wallet.Line) int64 {
-	seconds := max(1, int64(price.Unit(l.Unit).Period())/second)
-	if int64(l.Quantity) > math.MaxInt64/seconds {
-		return math.MaxInt64
-	}
-	return int64(l.Quantity) * seconds
 }
 
 // charge charges the lines, and notes the charges in the verdicts.
