@@ -1,0 +1,243 @@
+package wallet_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// play is a history being played to both, with all that the engine wrote.
+type play struct {
+	*naive
+	w        *wallet.Wallet
+	charges  []wallet.Charge
+	postings []wallet.Posting
+	totals   credit.Amount // of the hourly totals
+	ended    map[string]*wallet.Flow
+	lost     map[string]bool // overruns that were reported
+	last     refused
+	moved    []wallet.Lot             // by the last command
+	book     map[string]credit.Amount // what the postings left in each lot
+}
+
+func newPlay(policy wallet.Policy, at int64) *play {
+	return &play{naive: newNaive(at, policy), w: wallet.New("ws_test", at, policy),
+		ended: map[string]*wallet.Flow{}, lost: map[string]bool{}, book: map[string]credit.Amount{}}
+}
+
+func (p *play) safely(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, stack())
+		}
+	}()
+	return f()
+}
+
+func (p *play) step(s step) error {
+	switch {
+	case s.look != 0:
+		return p.lookAt(s.at, s.look)
+	case s.do == nil:
+		return p.reload()
+	}
+	at := max(s.at, p.naive.at)
+	if due := p.w.DueAt(); due != 0 && due <= at || at%3 == 0 { // as the ledger does it
+		if err := p.both(at, wallet.Tick{}); err != nil {
+			return err
+		}
+	}
+	p.advance(at)
+	c, ok := p.complete(s)
+	if !ok {
+		return nil
+	}
+	if err := p.both(at, c); err != nil {
+		return err
+	}
+	return p.compare()
+}
+
+// both gives the command to both and compares what they say to it.
+func (p *play) both(at int64, c wallet.Command) error {
+	p.facts = nil
+	want := p.apply(at, c)
+	before, due := p.w.State(), p.w.DueAt()
+	fx, err := p.w.Apply(at, c)
+	if got := refusal(err); got != want {
+		return fmt.Errorf("engine says %v (%v), model says %v", got, err, want)
+	}
+	if err != nil && before.At == at && (due == 0 || due > at) && (!reflect.DeepEqual(before, p.w.State()) || !reflect.DeepEqual(fx, wallet.Effects{})) {
+		return fmt.Errorf("a refused command has changed %+v to %+v with %+v", before, p.w.State(), fx)
+	}
+	p.last, p.moved = want, fx.Moved
+	return p.read(fx)
+}
+
+// refusal is the kind of an error, and its code where that says more.
+func refusal(err error) refused {
+	if err == nil {
+		return accepted
+	}
+	f := fault.Of(err)
+	switch {
+	case f == nil:
+		return refused{fault.Internal, err.Error()}
+	case f.Kind == fault.Insufficient && f.Code != "credits_frozen":
+		return refused{f.Kind, f.Code}
+	case f.Kind == fault.Insufficient:
+		return insufficient
+	}
+	return refused{f.Kind, ""}
+}
+
+// complete adds to a command what the ledger would look up for it.
+func (p *play) complete(s step) (wallet.Command, bool) {
+	switch c := s.do.(type) {
+	case wallet.Stop:
+		for i := len(p.charges) - 1; i >= 0; i-- {
+			if x := p.charges[i]; x.Flow == c.Flow && x.To > c.At && c.At != 0 {
+				c.Charges = append(c.Charges, x)
+			}
+		}
+		return c, true
+	case wallet.Refund:
+		if len(p.charges) == 0 {
+			return nil, false
+		}
+		c.Charge = p.charges[s.pick%len(p.charges)]
+		return c, true
+	case wallet.Overrun:
+		f := p.ended[c.Flow.ID]
+		if f == nil || p.lost[f.ID] {
+			return nil, false // whoever reports an overrun does it once
+		}
+		p.lost[f.ID] = true
+		c.Flow, c.Until = *f, f.EndedAt+c.Until
+		return c, true
+	case wallet.Capture:
+		if h := p.hold(c.Hold); h != nil && h.Status != wallet.Held {
+			c.Ended = &h.Hold
+		}
+		return c, true
+	case wallet.SetBudgets:
+		c.Budgets = slices.Clone(c.Budgets)
+		for i := range c.Budgets {
+			b := &naiveBudget{c.Budgets[i]}
+			c.Budgets[i].Spent = p.spent(b, p.naive.at)
+			c.Budgets[i].From = windowStart(b, p.naive.at)
+			if b.Window == wallet.Rolling {
+				c.Budgets[i].Past = p.past(b)
+			}
+		}
+		return c, true
+	}
+	return s.do, true
+}
+
+// past is what a rolling budget has seen in each hour of its window.
+func (p *play) past(b *naiveBudget) map[int64]credit.Amount {
+	past := map[int64]credit.Amount{}
+	for h := windowStart(b, p.naive.at); h <= p.naive.at; h += hour {
+		past[h] = p.spentIn(b, h, h+hour)
+	}
+	return past
+}
+
+// read keeps the books and compares every charge with the model's.
+func (p *play) read(fx wallet.Effects) error {
+	for _, x := range fx.Totals {
+		p.totals += x.Amount
+	}
+	for _, x := range fx.Postings {
+		if x.No != int64(len(p.postings))+1 {
+			return fmt.Errorf("posting %+v leaves a gap", x)
+		}
+		p.postings = append(p.postings, x)
+		p.book[x.Lot] += direction(x.Kind) * x.Amount
+		if x.Amount <= 0 {
+			return fmt.Errorf("posting %+v moves nothing", x)
+		}
+	}
+	for _, c := range fx.Charges {
+		if err := p.readCharge(c); err != nil {
+			return fmt.Errorf("%w: %+v", err, c)
+		}
+		p.charges = append(p.charges, c)
+		if f := p.ended[c.Flow]; f != nil && c.From >= f.EndedAt {
+			f.Charged += c.Amount // an overrun of a flow that the engine has forgotten
+		}
+	}
+	for _, r := range fx.Refunds {
+		for i := range p.charges {
+			if c := &p.charges[i]; c.No == r.Charge {
+				if f := p.ended[c.Flow]; f != nil { // the engine has forgotten it: its row is the ledger's
+					f.Charged -= r.Refunded - c.Refunded
+				}
+				c.Refunded = r.Refunded
+			}
+		}
+	}
+	for _, f := range p.w.Changes().Flows {
+		if f.Status.Ended() {
+			c := *f
+			p.ended[f.ID] = &c
+		}
+	}
+	return nil
+}
+
+// direction says whether postings of the kind fill a lot or take from it.
+func direction(k wallet.PostingKind) credit.Amount {
+	switch k {
+	case wallet.PostGrant, wallet.PostRefund, wallet.PostReceive:
+		return 1
+	case wallet.PostCharge, wallet.PostRepay, wallet.PostRepayOwed, wallet.PostExpire, wallet.PostSend:
+		return -1
+	}
+	return 0
+}
+
+func (p *play) readCharge(c wallet.Charge) error {
+	var want []wallet.Slice
+	var waived credit.Amount
+	if c.Flow != "" {
+		if c.From >= c.To || (c.To-1)/hour != c.From/hour {
+			return errors.New("a charge does not lie within one hour")
+		}
+		want, waived = p.posted(&c)
+		if total := (&epoch{c.Rate, c.Period, c.From, c.Rem}).total(c.To); total != c.Amount+c.Waived {
+			return fmt.Errorf("rate × time gives %v", total)
+		}
+	} else if len(p.facts) > 0 {
+		want = slices.Clone(p.facts[0].slices)
+		p.naive.charges[c.No] = p.facts[0]
+		p.facts = p.facts[1:]
+	}
+	var sum credit.Amount
+	for _, s := range c.Slices {
+		sum += s.Amount
+	}
+	if sum != c.Amount || waived != c.Waived || !slices.Equal(want, c.Slices) {
+		return fmt.Errorf("model has slices %v, %v waived", want, waived)
+	}
+	return nil
+}
+
+// reload makes the engine anew from its rows.
+func (p *play) reload() (err error) {
+	p.w, err = wallet.Load(p.w.State())
+	return err
+}
+
+func stack() string {
+	lines := strings.Split(string(debug.Stack()), "\n")
+	return strings.Join(lines[min(8, len(lines)):min(30, len(lines))], "\n")
+}
