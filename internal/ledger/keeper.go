@@ -14,7 +14,8 @@ import (
 
 // The keeper's limits.
 const (
-	keepBatch  = 16          // wallets that one unit of work lets time pass in
+	keepBatch  = 16          // wallets that one unit of work lets time pass in at most
+	keepRows   = 500         // charges after which a unit leaves the rest to the next
 	dueBatch   = 256         // wallets or leases that are looked up at a time
 	closeFlows = 500         // flows that one Close charges
 	retryAfter = time.Second // when something due could not be done
@@ -115,23 +116,26 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 		if err := l.keeper.seal.look(tx); err != nil {
 			return err
 		}
-		for _, query := range []string{
-			`SELECT wake_at FROM wallets WHERE wake_at > 0 ORDER BY wake_at LIMIT 1`,
-			`SELECT lapse_at FROM leases ORDER BY lapse_at LIMIT 1`,
-		} {
-			at, _, err := one(tx, func(r scanner) (at int64, err error) { return at, r.Scan(&at) }, query)
-			if err != nil {
-				return wrapped("look up what is due next", err)
-			}
-			if query[7:15] == "lapse_at" && at != 0 {
-				at = max(at, l.keeper.calm.Load())
-			}
-			next = earlier(next, at)
+		wake, err := firstInstant(tx, `SELECT wake_at FROM wallets WHERE wake_at > 0 ORDER BY wake_at LIMIT 1`)
+		if err != nil {
+			return err
 		}
-		next = earlier(next, l.keeper.seal.due.Load())
+		lapse, err := firstInstant(tx, `SELECT lapse_at FROM leases ORDER BY lapse_at LIMIT 1`)
+		if err != nil {
+			return err
+		}
+		if lapse != 0 {
+			lapse = max(lapse, l.keeper.calm.Load())
+		}
+		next = earlier(earlier(wake, lapse), l.keeper.seal.due.Load())
 		return nil
 	})
 	return next, err
+}
+
+func firstInstant(tx *db.Tx, query string) (int64, error) {
+	at, _, err := one(tx, func(r scanner) (at int64, err error) { return at, r.Scan(&at) }, query)
+	return at, wrapped("look up what is due next", err)
 }
 
 // RunDue does everything that is due now, in order. What cannot be done does not
@@ -222,13 +226,16 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 }
 
 // pass lets time pass in some wallets: in one unit of work, or in one each if
-// something goes wrong.
+// something goes wrong. Those that would make the unit long, so that others wait
+// for it, are left: they are found due again.
 func (l *Ledger) pass(ctx context.Context, ids []ID, failed map[ID]error) error {
 	err := l.db.Update(ctx, func(tx *db.Tx) error {
-		for _, id := range ids {
-			if err := l.keep(tx, id); err != nil {
+		for charges, rest := 0, ids; len(rest) > 0 && charges < keepRows; rest = rest[1:] {
+			n, err := l.keep(tx, rest[0])
+			if err != nil {
 				return err
 			}
+			charges += n
 		}
 		return nil
 	})
@@ -236,7 +243,10 @@ func (l *Ledger) pass(ctx context.Context, ids []ID, failed map[ID]error) error 
 		return err
 	}
 	for _, id := range ids {
-		err := l.db.Update(ctx, func(tx *db.Tx) error { return l.keep(tx, id) })
+		err := l.db.Update(ctx, func(tx *db.Tx) error {
+			_, err := l.keep(tx, id)
+			return err
+		})
 		if err := l.excuse(ctx, id, err, failed); err != nil {
 			return err
 		}
@@ -256,24 +266,25 @@ func (l *Ledger) excuse(ctx context.Context, id ID, err error, failed map[ID]err
 }
 
 // keep lets time pass in a wallet, and charges some of its flows if the hourly
-// close is due; what is left of it is due again at once.
-func (l *Ledger) keep(tx *db.Tx, id ID) error {
+// close is due; what is left of it is due again at once. It returns how many
+// charges that made.
+func (l *Ledger) keep(tx *db.Tx, id ID) (charges int, err error) {
 	s := l.set(tx)
 	b, err := s.open(tx, id)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	at, version := max(tx.Now(), b.wallet.Root().At), b.version()
+	at, version, before := max(tx.Now(), b.wallet.Root().At), b.version(), len(b.charges)
 	if err := s.settle(tx, b, at); err != nil {
-		return err
+		return 0, err
 	}
 	if hour := b.wallet.CloseDue(at); hour != 0 {
 		if _, err := s.apply(tx, b, at, wallet.Close{Hour: hour, Limit: closeFlows}); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if b.version() == version && !b.isTouched && b.wallet.WakeAt() <= at {
-		return fmt.Errorf("the wallet is due at %d, and nothing happens", b.wallet.WakeAt())
+		return 0, fmt.Errorf("the wallet is due at %d, and nothing happens", b.wallet.WakeAt())
 	}
-	return nil
+	return len(b.charges) - before, nil
 }

@@ -386,25 +386,34 @@ func (s *set) Done(committed bool) {
 	}
 }
 
+// maxKept is how long a list may have grown to be kept for the next batch.
+const maxKept = 1 << 12
+
+// emptied is an empty list for the next batch, in the same memory if that is
+// little, and without what was in it.
+func emptied[T any](list []T) []T {
+	if cap(list) > maxKept {
+		return nil
+	}
+	clear(list)
+	return list[:0]
+}
+
 // forget empties the lists of what was to be written.
 func (b *book) forget() {
-	clear(b.entries)
-	clear(b.charges)
-	clear(b.events)
-	b.entries, b.postings, b.charges = b.entries[:0], b.postings[:0], b.charges[:0]
-	b.refunds, b.events = b.refunds[:0], b.events[:0]
+	b.entries, b.postings, b.charges = emptied(b.entries), emptied(b.postings), emptied(b.charges)
+	b.refunds, b.events = emptied(b.refunds), emptied(b.events)
 	clear(b.totals)
 	b.changes = wallet.Changes{}
 	b.isTouched = false
 }
 
-// reset makes the set ready for the next batch.
+// reset makes the set ready for the next batch. Its lists of columns keep their
+// memory: it is needed again at once, and bounded by the size of a batch.
 func (s *set) reset() {
 	clear(s.keys)
 	clear(s.leases)
-	clear(s.touched)
-	s.touched = s.touched[:0]
+	s.touched = emptied(s.touched)
 	s.seals = false
-	clear(s.args[:cap(s.args)])
 	s.ledger.spare = s
 }
