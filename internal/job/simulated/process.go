@@ -23,8 +23,9 @@ const (
 	// EnvCheckpoint is how long a checkpoint takes after SIGTERM; then the
 	// process exits 0. Without it SIGTERM ends the process at once.
 	EnvCheckpoint = "PURSER_SIM_CHECKPOINT"
-	// EnvIgnore, if 1, makes the process work on until it is killed; with
-	// EnvCheckpoint it writes the checkpoint all the same.
+	// EnvIgnore, if 1, makes the process work on until it is killed, as does a
+	// trap in a shell's script; with EnvCheckpoint it writes the checkpoint all
+	// the same.
 	EnvIgnore = "PURSER_SIM_IGNORE_TERM"
 )
 
@@ -100,6 +101,12 @@ func (p *process) work() (d int64, code int, bounded bool) {
 		code = n
 	}
 	return d, code, bounded
+}
+
+// ignores reports whether SIGTERM does not end the process.
+func (p *process) ignores() bool {
+	c := p.Spec.Command
+	return p.Spec.Env[EnvIgnore] == "1" || len(c) == 3 && c[1] == "-c" && strings.Contains(c[2], "trap ")
 }
 
 // script understands just enough of a command to play it: sleep, true, false,
@@ -208,7 +215,7 @@ func (p *process) term(at int64, reason string) {
 	p.TermAt, p.Landed = at, reason
 	p.say(at, "SIGTERM (%s)", reason)
 	_, saves := p.seconds(EnvCheckpoint)
-	if !saves && p.Spec.Env[EnvIgnore] != "1" {
+	if !saves && !p.ignores() {
 		p.exit(at, sigterm, "SIGTERM")
 	}
 }
@@ -216,7 +223,7 @@ func (p *process) term(at int64, reason string) {
 func (p *process) save(at int64) {
 	p.Saved = p.Worked + at - p.StartedAt
 	p.say(at, "checkpoint written")
-	if p.Spec.Env[EnvIgnore] != "1" {
+	if !p.ignores() {
 		p.exit(at, 0, "")
 	}
 }
