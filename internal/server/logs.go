@@ -76,6 +76,7 @@ func (s *Server) copyLog(ctx context.Context, w http.ResponseWriter, log *job.Lo
 		}
 	}()
 	out := &pipe{w: w, control: http.NewResponseController(w)}
+	defer out.end()
 	out.control.Flush()
 	if err := log.CopyTo(ctx, out, follow); err != nil {
 		panic(http.ErrAbortHandler)

@@ -63,7 +63,9 @@ func (s *Server) streamCalls() {
 			w.Header().Set("Cache-Control", "no-store")
 			noDeadline(w)
 			w.WriteHeader(http.StatusOK)
-			s.follow(r.ctx, r.id, &pipe{w: w, control: http.NewResponseController(w)})
+			out := &pipe{w: w, control: http.NewResponseController(w)}
+			defer out.end()
+			s.follow(r.ctx, r.id, out)
 		}}, nil
 	})
 }
@@ -96,6 +98,9 @@ func (p *pipe) Write(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// end lifts the deadline: the connection may carry other answers.
+func (p *pipe) end() { p.control.SetWriteDeadline(time.Time{}) }
 
 // follow sends the balance now and at every change, until the reader or the
 // server goes. Changes that come faster than the pace are sent as one.
