@@ -101,7 +101,7 @@ func (s *Service) close(tx *db.Tx, j *Job, r Report, lost bool) (Run, error) {
 		return run, err
 	}
 	run.describe(r, end, lost)
-	if run.Status, run.Reason = verdict(r, j.Stopped, &flow); lost {
+	if run.Status, run.Reason = verdict(r, &flow); lost {
 		run.Status, run.Reason = StatusFailed, ReasonLost
 	}
 	if r.Error != "" {

@@ -77,31 +77,32 @@ func TestVerdict(t *testing.T) {
 		return &wallet.Flow{Status: s, Reason: reason, EndedAt: at}
 	}
 	for name, x := range map[string]struct {
-		report  Report
-		stopped *Stop
-		flow    *wallet.Flow
-		status  Status
-		reason  string
+		report Report
+		flow   *wallet.Flow
+		status Status
+		reason string
 	}{
-		"exit 0":                          {Report{EndedAt: 10}, nil, runs, StatusSucceeded, ""},
-		"exit 1":                          {Report{EndedAt: 10, ExitCode: 1}, nil, runs, StatusFailed, reasonExit},
-		"a signal of its own":             {Report{EndedAt: 10, ExitCode: 139, Signal: "SIGSEGV"}, nil, runs, StatusFailed, reasonExit},
-		"exit 0 while landing":            {Report{EndedAt: 10, Landed: "credits"}, nil, landing, StatusExhausted, "credits"},
-		"exit 0 before it was signalled":  {Report{EndedAt: 10}, nil, landing, StatusSucceeded, ""},
-		"killed at the stop":              {Report{EndedAt: 10, Landed: "credits", Killed: "credits", ExitCode: 137}, nil, landing, StatusExhausted, "credits"},
-		"the engine was first":            {Report{EndedAt: 10, Landed: "max_cost"}, nil, ended(wallet.Stopped, wallet.ReasonUntil, 9), StatusStopped, ReasonMaxRuntime},
-		"the engine was later":            {Report{EndedAt: 10}, nil, ended(wallet.Exhausted, "credits", 11), StatusSucceeded, ""},
-		"budget":                          {Report{EndedAt: 10, Landed: "budget"}, nil, landing, StatusExhausted, "budget"},
-		"lease":                           {Report{EndedAt: 10, Landed: ReasonLease}, nil, runs, StatusStopped, ReasonLease},
-		"lease, and credits at its end":   {Report{EndedAt: 10, Landed: ReasonLease}, nil, ended(wallet.Exhausted, "credits", 10), StatusExhausted, "credits"},
-		"exit 0 of a holder that was out": {Report{EndedAt: 10}, nil, ended(wallet.Lost, "lease", 5), StatusSucceeded, ""},
-		"stopped":                         {Report{EndedAt: 10, Landed: ReasonStop}, &Stop{At: 9}, runs, StatusStopped, ReasonRequest},
-		"stopped while landing":           {Report{EndedAt: 10, Landed: "credits"}, &Stop{At: 9}, landing, StatusStopped, ReasonRequest},
-		"ended before it was stopped":     {Report{EndedAt: 10}, &Stop{At: 11}, runs, StatusSucceeded, ""},
-		"machine shut down":               {Report{EndedAt: 10, Landed: ReasonShutdown}, nil, runs, StatusStopped, ReasonShutdown},
-		"not executed":                    {Report{EndedAt: 10, Error: "not found"}, nil, runs, StatusFailed, ReasonExecutor},
+		"exit 0":                          {Report{EndedAt: 10}, runs, StatusSucceeded, ""},
+		"exit 1":                          {Report{EndedAt: 10, ExitCode: 1}, runs, StatusFailed, reasonExit},
+		"a signal of its own":             {Report{EndedAt: 10, ExitCode: 139, Signal: "SIGSEGV"}, runs, StatusFailed, reasonExit},
+		"exit 0 while landing":            {Report{EndedAt: 10, Landed: "credits"}, landing, StatusExhausted, "credits"},
+		"exit 0 before it was signalled":  {Report{EndedAt: 10}, landing, StatusSucceeded, ""},
+		"killed at the stop":              {Report{EndedAt: 10, Landed: "credits", Killed: "credits", ExitCode: 137}, landing, StatusExhausted, "credits"},
+		"the engine was first":            {Report{EndedAt: 10, Landed: "max_cost"}, ended(wallet.Stopped, wallet.ReasonUntil, 9), StatusStopped, ReasonMaxRuntime},
+		"the engine was later":            {Report{EndedAt: 10}, ended(wallet.Exhausted, "credits", 11), StatusSucceeded, ""},
+		"budget":                          {Report{EndedAt: 10, Landed: "budget"}, landing, StatusExhausted, "budget"},
+		"lease":                           {Report{EndedAt: 10, Landed: ReasonLease}, runs, StatusStopped, ReasonLease},
+		"lease, and credits at its end":   {Report{EndedAt: 10, Landed: ReasonLease}, ended(wallet.Exhausted, "credits", 10), StatusExhausted, "credits"},
+		"exit 0 of a holder that was out": {Report{EndedAt: 10}, ended(wallet.Lost, "lease", 5), StatusSucceeded, ""},
+		"stopped":                         {Report{EndedAt: 10, Landed: ReasonStop}, runs, StatusStopped, ReasonRequest},
+		"killed at once":                  {Report{EndedAt: 10, Killed: ReasonStop, ExitCode: 137}, runs, StatusStopped, ReasonRequest},
+		"stopped while landing":           {Report{EndedAt: 10, Landed: "credits"}, landing, StatusExhausted, "credits"},
+		"killed while landing":            {Report{EndedAt: 10, Landed: "credits", Killed: ReasonStop}, landing, StatusStopped, ReasonRequest},
+		"its flow was stopped":            {Report{EndedAt: 10, Killed: "too dear", ExitCode: 137}, ended(wallet.Stopped, "too dear", 9), StatusStopped, ReasonRequest},
+		"machine shut down":               {Report{EndedAt: 10, Landed: ReasonShutdown}, runs, StatusStopped, ReasonShutdown},
+		"not executed":                    {Report{EndedAt: 10, Error: "not found"}, runs, StatusFailed, ReasonExecutor},
 	} {
-		if status, reason := verdict(x.report, x.stopped, x.flow); status != x.status || reason != x.reason {
+		if status, reason := verdict(x.report, x.flow); status != x.status || reason != x.reason {
 			t.Errorf("%s: %s %q, want %s %q", name, status, reason, x.status, x.reason)
 		}
 	}

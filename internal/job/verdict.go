@@ -2,21 +2,22 @@ package job
 
 import "github.com/purserhq/purser/internal/wallet"
 
-// verdict says how a run ended: its status and the reason. flow is how its flow
-// stands: if the engine had ended it by itself before the process ended, that
-// was the cause, whatever the executor was told before.
-func verdict(r Report, stopped *Stop, flow *wallet.Flow) (Status, string) {
+// verdict says how a run ended: its status and the reason. What the executor did
+// to it counts, not what it was about to do: a job that ends by itself just
+// before a stop reaches it has ended by itself. flow is how its flow stands: if
+// the engine had ended it before the process ended, that was the cause.
+func verdict(r Report, flow *wallet.Flow) (Status, string) {
 	cause := r.Landed
 	if r.Killed != "" {
 		cause = r.Killed
 	}
-	if flow.Status == wallet.Exhausted || flow.Status == wallet.Stopped {
-		if flow.EndedAt <= r.EndedAt {
+	if flow.Status.Ended() && flow.EndedAt <= r.EndedAt {
+		switch {
+		case flow.Status == wallet.Exhausted, flow.Reason == wallet.ReasonUntil:
 			cause = reasonOf(flow.Reason)
+		case flow.Status == wallet.Stopped: // somebody stopped the flow itself
+			cause = ReasonStop
 		}
-	}
-	if stopped != nil && stopped.At <= r.EndedAt {
-		cause = ReasonStop
 	}
 	switch cause {
 	case wallet.ReasonCredits, wallet.ReasonBudget, wallet.ReasonMaxCost:
