@@ -24,18 +24,15 @@ func (a *App) advance(ctx context.Context, to int64) error {
 		if err := a.settle(ctx); err != nil {
 			return err
 		}
-		next, err := a.nextAt(ctx)
-		if err != nil {
-			return err
-		}
 		now := clock.Now()
-		if now >= to {
-			return nil
+		next, err := a.nextAt(ctx, now)
+		if err != nil || now >= to {
+			return err
 		}
 		if next == 0 || next > to {
 			next = to
 		}
-		if err := clock.Set(ctx, max(next, now+1)); err != nil {
+		if err := clock.Set(ctx, next); err != nil {
 			return err
 		}
 	}
@@ -58,15 +55,17 @@ func (a *App) settle(ctx context.Context) error {
 	return fmt.Errorf("advance: what is due at %d does not come to an end", a.db.Clock().Now())
 }
 
-// nextAt is when something is due next; 0 if nothing is.
-func (a *App) nextAt(ctx context.Context) (int64, error) {
-	books, err := a.ledger.NextAt(ctx)
-	if err != nil {
-		return 0, err
+// nextAt is when something is due next after now; 0 if nothing is. What is due
+// now and has just not been done waits for something else.
+func (a *App) nextAt(ctx context.Context, now int64) (next int64, err error) {
+	for _, of := range []func(context.Context) (int64, error){a.ledger.NextAt, a.jobs.NextAt} {
+		at, err := of(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if at > now && (next == 0 || at < next) {
+			next = at
+		}
 	}
-	jobs, err := a.jobs.NextAt(ctx)
-	if err != nil || jobs == 0 || books != 0 && books < jobs {
-		return books, err
-	}
-	return jobs, nil
+	return next, nil
 }
