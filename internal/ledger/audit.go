@@ -104,7 +104,7 @@ func (r *replay) audit() error {
 	r.made["lots"], r.made["budgets"], r.made["marks"] = int64(len(s.Lots)), int64(len(s.Budgets)), int64(len(s.Marks))
 	for _, check := range []func(wallet.State) error{
 		r.auditRoot, r.auditLots, r.auditRunning, r.auditRest, r.auditSuspects, r.auditRefunds, r.auditCounts, r.auditAccounts,
-		r.auditLeases, r.auditUsage,
+		r.auditLeases, r.auditReported,
 	} {
 		if err := check(s); err != nil {
 			return err
@@ -322,29 +322,6 @@ func (r *replay) auditLeases(s wallet.State) error {
 			if err := r.mismatch("leases", holderOf(f), "", "no row", "one: flow "+f.ID+" runs on it"); err != nil {
 				return err
 			}
-		}
-	}
-	return nil
-}
-
-// auditUsage sees that every usage event that was charged has its charge, which
-// says that it came from an event.
-func (r *replay) auditUsage(wallet.State) error {
-	type lost struct {
-		source, id string
-		charge     int64
-	}
-	stored, err := all(r.tx, func(s scanner) (l lost, err error) { return l, s.Scan(&l.source, &l.id, &l.charge) },
-		`SELECT u.source, u.id, u.charge FROM usage_events u LEFT JOIN charges c
-			ON c.organization = u.organization AND c.workspace = u.workspace AND c.no = u.charge
-		WHERE u.organization = $1 AND u.workspace = $2 AND u.charge <> 0 AND (c.no IS NULL OR c.event = '')
-		ORDER BY u.source, u.id`, r.id.Organization, r.id.Workspace)
-	if err != nil {
-		return wrapped("read the usage events", err)
-	}
-	for _, l := range stored {
-		if err := r.mismatch("usage_events", l.source+" "+l.id, "charge", number(l.charge), "no charge of an event"); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -206,6 +206,9 @@ func (r *replay) compare(e *Entry, fx wallet.Effects) error {
 		if err := errors.Join(err, r.same(r.charges, row)); err != nil {
 			return err
 		}
+		if isReported(&fx.Charges[i]) {
+			r.made["usage_events"]++
+		}
 		if wrong := arithmetic(&fx.Charges[i]); wrong != "" {
 			if err := r.mismatch("charges", number(fx.Charges[i].No), "amount", fx.Charges[i].Amount.String(), wrong); err != nil {
 				return err

@@ -54,7 +54,7 @@ func TestLongHistory(t *testing.T) {
 
 func manyLines(from, n int) (lines []wallet.Line) {
 	for i := range n {
-		lines = append(lines, wallet.Line{SKU: "llm.tiny.output", Project: fmt.Sprint(i % 7), User: "ann", Event: fmt.Sprintf("src %d", from+i),
+		lines = append(lines, wallet.Line{SKU: "llm.tiny.output", Project: fmt.Sprint(i % 7), User: "ann", Event: fmt.Sprintf("ev_%d", from+i),
 			Unit: "million", Quantity: credit.Units, Price: 500 * 1_000_000, Card: "default", Version: 1, Amount: 500, At: noon - hour})
 	}
 	return lines

@@ -175,7 +175,7 @@ func (v *verification) differ(d Difference) error {
 
 // tables are those of which every row belongs to a journal, with the number of
 // rows that the replay has met.
-var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks", "totals"}
+var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks", "totals", "usage_events"}
 
 // strangers looks for rows that no journal accounts for.
 func (v *verification) strangers() error {
