@@ -115,7 +115,7 @@ func (s *story) news(ctx context.Context) error {
 		case "flow.started":
 			s.screen.say("%s the flow starts: from here on it costs", at)
 		case "balance.alert":
-			s.screen.warn("%s alert: %s %% of the credits are left", at, strings.TrimPrefix(e.Data["alert"], "percent:"))
+			s.screen.warn("%s alert: %s %% of the credits are left", at, e.Data["percent"])
 		case "flow.landing":
 			stop, _ := s.job.StopAt.UnixNano()
 			now, _ := e.At.UnixNano()

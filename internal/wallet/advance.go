@@ -13,22 +13,24 @@ import (
 func (w *Wallet) advance(to int64) {
 	for w.root.At < to {
 		c := w.buildCourse()
-		run := c.clone()
-		t, signal := run.next(to), int64(never)
+		signal := int64(never)
 		if len(w.classes) > 0 && c.calmUntil < to {
 			signal = c.nextSignal(w.root.Fired)
 		}
-		switch {
-		case signal < t && signal <= to:
-			run.settle(signal)
-			w.absorb(run)
-			w.signal()
+		run := c.clone()
+		// Looking for what comes next moves the run on, so it must not look
+		// beyond the signal.
+		switch t := run.next(min(to, signal)); {
 		case t != never:
 			out := run.spend(t)
 			w.absorb(run)
 			w.settleOutcome(out)
 			w.keepAppointments()
 			w.afterChange()
+		case signal <= to:
+			run.settle(signal)
+			w.absorb(run)
+			w.signal()
 		default:
 			run.settle(to)
 			w.absorb(run)

@@ -7,10 +7,12 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 )
 
-// threshold is a balance at which an alert is due.
+// threshold is a balance at which an alert is due: its name among those fired,
+// and what its event says of it.
 type threshold struct {
 	name string
 	at   credit.Amount
+	says []string
 }
 
 // thresholds are the balances to report, as the policy has them.
@@ -19,11 +21,12 @@ func (w *Wallet) thresholds() (all []threshold) {
 	if w.root.AlertOf > 0 {
 		for _, percent := range p.AlertPercents {
 			whole, part := w.root.AlertOf/100, w.root.AlertOf%100
-			all = append(all, threshold{"percent:" + itoa(int64(percent)), whole*credit.Amount(percent) + part*credit.Amount(percent)/100})
+			at := whole*credit.Amount(percent) + part*credit.Amount(percent)/100
+			all = append(all, threshold{"percent:" + itoa(int64(percent)), at, []string{"percent", itoa(int64(percent))}})
 		}
 	}
 	for _, a := range p.AlertAmounts {
-		all = append(all, threshold{"amount:" + a.String(), a})
+		all = append(all, threshold{"amount:" + a.String(), a, nil})
 	}
 	return all
 }
@@ -47,14 +50,15 @@ func (w *Wallet) alert() {
 	c := w.buildCourse()
 	balance := c.balance()
 	for _, t := range w.thresholds() {
-		w.fire(t.name, balance <= t.at, "balance", balance.String(), "threshold", t.at.String())
+		w.fire(t.name, balance <= t.at, append(t.says, "balance", balance.String(), "threshold", t.at.String())...)
 	}
 	empty := int64(never)
 	if len(w.classes) > 0 && c.calmUntil <= w.root.At {
 		empty = c.planned().emptyAt
 	}
 	for _, runway := range w.root.Policy.AlertRunways {
-		w.fire(runwayAlert(runway), empty != never && empty-runway <= w.root.At, "balance", balance.String(), "empty_at", itoa(empty))
+		w.fire(runwayAlert(runway), empty != never && empty-runway <= w.root.At, "threshold_seconds", itoa(runway/1_000_000_000),
+			"balance", balance.String(), "empty_at", itoa(empty))
 	}
 }
 
@@ -64,8 +68,8 @@ func (w *Wallet) fire(name string, holds bool, pairs ...string) {
 	switch {
 	case holds && !fired:
 		w.root.Fired = append(slices.Clone(w.root.Fired), name)
-		kind, _, _ := strings.Cut(name, ":")
-		w.event(EventAlert, w.root.ID, append([]string{"alert", name, "kind", kind}, pairs...)...)
+		alert, _, _ := strings.Cut(name, ":")
+		w.event(EventAlert, w.root.ID, append([]string{"alert", alert}, pairs...)...)
 	case !holds && fired:
 		w.root.Fired = slices.DeleteFunc(slices.Clone(w.root.Fired), func(a string) bool { return a == name })
 	default:

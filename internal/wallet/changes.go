@@ -89,9 +89,6 @@ func (w *Wallet) mark(cuts map[string]Cut) {
 		book.marks = append(book.marks, m)
 		w.marks++
 		w.dirty.marks = append(w.dirty.marks, m)
-		if !usable && l.Left == 0 && !l.Expired && l.Kind != overdraft {
-			w.event(EventLotUsed, l.ID)
-		}
 	}
 }
 

@@ -2,6 +2,8 @@ package wallet_test
 
 import (
 	"fmt"
+	"maps"
+	"math/big"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/wallet"
@@ -11,7 +13,7 @@ import (
 func (p *play) compare() error {
 	v := p.w.View()
 	want, got := p.balance(), v.Balance(p.naive.at)
-	got.BurnRate, got.LandingAt, got.EmptyAt = 0, 0, 0
+	got.LandingAt, got.EmptyAt = 0, 0
 	if got != want {
 		return fmt.Errorf("engine's balance is %+v, model's %+v", got, want)
 	}
@@ -95,6 +97,7 @@ const maxEvents = 60
 // compareFuture runs the model ahead and compares the engine's projection.
 func (p *play) compareFuture(v *wallet.View) error {
 	c := p.copy()
+	c.watch()
 	for range maxEvents {
 		next := c.nextEvent()
 		if len(c.running()) == 0 {
@@ -126,6 +129,35 @@ func (p *play) compareFuture(v *wallet.View) error {
 	if at := v.Balance(p.naive.at).EmptyAt; at != c.emptyAt && (c.emptyAt != 0 || at < c.at) && (c.released == 0 || at < c.released) {
 		return fmt.Errorf("engine will be empty at %d, model at %d", at, c.emptyAt)
 	}
+	return c.compareUses(v.Projection().Lots)
+}
+
+// compareUses compares in which order the lots will be used, as far as the model
+// has looked.
+func (n *naive) compareUses(got []wallet.LotUse) error {
+	until := n.at
+	if n.released != 0 {
+		until = n.released
+	}
+	known := func(all []wallet.LotUse) map[wallet.LotUse]bool {
+		set := map[wallet.LotUse]bool{}
+		for _, u := range all {
+			if u.From >= until {
+				continue
+			}
+			if u.UsedUp >= until {
+				u.UsedUp = 0
+			}
+			if u.Expires >= until {
+				u.Expires = 0
+			}
+			set[u] = true
+		}
+		return set
+	}
+	if want := known(n.uses); !maps.Equal(known(got), want) {
+		return fmt.Errorf("engine will use the lots %+v, model %+v up to %d", got, n.uses, until)
+	}
 	return nil
 }
 
@@ -138,9 +170,12 @@ func (p *play) lookAt(now, t int64) error {
 		return nil
 	}
 	want, got := c.balance(), v.Balance(c.at)
-	got.BurnRate, got.LandingAt, got.EmptyAt = 0, 0, 0
+	got.LandingAt, got.EmptyAt = 0, 0
 	if got != want {
 		return fmt.Errorf("engine sees balance %+v, model %+v", got, want)
+	}
+	if err := p.compareTicking(v, c); err != nil {
+		return err
 	}
 	for _, l := range v.Lots(c.at) {
 		if m := c.lot(l.ID); m != &c.lent && m != &c.owed && m.Left != l.Left {
@@ -228,6 +263,30 @@ func (p *play) checkCharges() error {
 		if cost[f.ID] != f.cost {
 			return fmt.Errorf("charges of flow %s add up to %v, not %v", f.ID, cost[f.ID], f.cost)
 		}
+	}
+	return nil
+}
+
+// compareTicking lets the classes of now tick until the instant of c, if nothing
+// happens until then, as a client does that reads the balance once.
+func (p *play) compareTicking(v *wallet.View, c *naive) error {
+	if p.copy().nextEvent() <= c.at || len(c.stops) > 0 || c.emptyAt != 0 {
+		return nil
+	}
+	var ticked, cost credit.Amount
+	for _, x := range v.Classes(p.naive.at) {
+		if x.Since != p.naive.at || x.Count != 1 {
+			return fmt.Errorf("class %+v is not one item from now on", x)
+		}
+		n := new(big.Int).Mul(big.NewInt(int64(x.Rate)), big.NewInt(c.at-x.Since))
+		n.Add(n, x.Remainder.Big()).Quo(n, x.Divisor.Big())
+		ticked += credit.Amount(n.Int64())
+	}
+	for _, f := range c.flows {
+		cost += f.cost - p.flow(f.ID).cost
+	}
+	if ticked != cost {
+		return fmt.Errorf("classes tick %v, flows %v", ticked, cost)
 	}
 	return nil
 }

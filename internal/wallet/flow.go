@@ -369,7 +369,7 @@ func (w *Wallet) overrun(c Overrun) error {
 		}
 		s = t
 	}
-	w.event(EventOverrun, f.ID, "amount", lost.String(), "until", itoa(c.Until))
+	w.event(EventOverrun, f.ID, "amount", lost.String(), "ended_at", itoa(c.Until))
 	return nil
 }
 

@@ -61,6 +61,9 @@ func (w *Wallet) insufficient(g gate, have, leased credit.Amount) error {
 	need := max(g.need, 1)
 	short := addSat(need, leased-have)
 	message := fmt.Sprintf("this needs %s credits, %s are available", need, have)
+	if all := w.usableLeft(w.everyLot()); all > have {
+		message = fmt.Sprintf("this needs %s credits, and only %s of the %s available may pay for it", need, have, all)
+	}
 	if leased > 0 {
 		message += fmt.Sprintf(" and %s of them are kept for running work", leased)
 	}
@@ -71,15 +74,30 @@ func (w *Wallet) insufficient(g gate, have, leased credit.Amount) error {
 	return w.refusal(code, have, leased, need, short, g.rate, message)
 }
 
+// everyLot is the route of what any lot may pay for, but for what is owed.
+func (w *Wallet) everyLot() (route []int32) {
+	for i, l := range w.lots {
+		if l.Kind != owed {
+			route = append(route, int32(i))
+		}
+	}
+	return route
+}
+
+// refusal carries the numbers. How long the available credits last is told only
+// if something has a rate, or if there are none.
 func (w *Wallet) refusal(code string, have, leased, need, short, rate credit.Amount, message string) *fault.Fault {
 	c := w.buildCourse()
-	runway := int64(0)
-	if free := addSat(have, -leased); free > 0 && rate > 0 {
-		runway = runwaySeconds(free, rate)
-	}
-	return fault.New(fault.Insufficient, "%s", message).WithCode(code).
+	refused := fault.New(fault.Insufficient, "%s", message).WithCode(code).
 		With("balance", c.balance()).With("available", have).With("leased", leased).
-		With("required", need).With("shortfall", short).With("runway_seconds", runway)
+		With("required", need).With("shortfall", short)
+	switch free := addSat(have, -leased); {
+	case free <= 0:
+		refused.With("runway_seconds", int64(0))
+	case rate > 0:
+		refused.With("runway_seconds", runwaySeconds(free, rate))
+	}
+	return refused
 }
 
 // runwaySeconds is how many whole seconds free credits last at a rate per hour.

@@ -81,8 +81,8 @@ func (w *Wallet) repay(l *Lot) {
 			continue
 		}
 		w.post(Posting{Kind: own.kind, Lot: l.ID, Amount: pay})
-		l.Remaining -= pay
 		w.setLeft(l, l.Left-pay)
+		w.spend(l, pay)
 		o.Remaining += pay
 		w.setLeft(o, o.Left+pay)
 		if own.id == OwedLot {
@@ -261,8 +261,7 @@ func (w *Wallet) transferOut(c TransferOut) error {
 	for _, s := range parts {
 		l := w.lotByID[s.Lot].Lot
 		w.post(Posting{Kind: PostSend, Lot: l.ID, Amount: s.Amount, Transfer: c.ID})
-		l.Remaining -= s.Amount
-		w.touchLot(l)
+		w.spend(l, s.Amount)
 		moved := *l
 		moved.Amount, moved.Source = s.Amount, l.ID
 		moved.CostBasis = shareOf(l.CostBasis, s.Amount, l.Amount)

@@ -162,6 +162,9 @@ func (n *naive) freeze(id string, frozen bool) refused {
 // balance is the balance as SEMANTICS 5 has it.
 func (n *naive) balance() (b wallet.Balance) {
 	b.At, b.Overdraft, b.Owed, b.Leased = n.at, n.policy.Overdraft, n.owed.Used, n.leased()
+	for _, f := range n.running() {
+		b.BurnRate += burn(hour, f.items...)
+	}
 	for _, h := range n.holds {
 		b.Held += h.Amount
 	}

@@ -30,6 +30,7 @@ type naive struct {
 	projecting bool // this is a copy that runs into the future
 	stops      map[string]naiveStop
 	emptyAt    int64
+	uses       []wallet.LotUse
 	released   int64 // when storage was released last
 }
 

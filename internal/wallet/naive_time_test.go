@@ -32,6 +32,47 @@ func (n *naive) advance(t int64) {
 		n.events()
 		n.stopUncovered(n.at)
 		n.retain()
+		if n.projecting {
+			n.watch()
+		}
+	}
+}
+
+// watch notes which lots are in use now, and which of them were used up or have
+// expired.
+func (n *naive) watch() {
+	for i := range n.uses {
+		switch u := &n.uses[i]; {
+		case u.UsedUp != 0 || u.Expires != 0:
+		case n.lot(u.Lot).Expired:
+			u.Expires = n.at
+		case n.lot(u.Lot).Left == 0:
+			u.UsedUp = n.at
+		}
+	}
+	for _, f := range n.running() {
+		for _, it := range f.items {
+			if f.payedBy != nil || it.rate == 0 {
+				continue
+			}
+			for _, p := range n.payers(f, it) {
+				if n.left(p) > 0 {
+					n.using(p.lot)
+					break
+				}
+			}
+		}
+	}
+}
+
+func (n *naive) using(l *naiveLot) {
+	for _, u := range n.uses {
+		if u.Lot == l.ID {
+			return
+		}
+	}
+	if l != &n.lent && l != &n.owed {
+		n.uses = append(n.uses, wallet.LotUse{Lot: l.ID, From: n.at})
 	}
 }
 

@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -100,10 +101,15 @@ func (p *plan) note(out outcome, t int64) {
 	}
 }
 
+// drawn reports whether anything that still runs draws on the meter.
+func (m *meter) drawn() bool {
+	return slices.ContainsFunc(m.draws, func(d draw) bool { return d.class.ended == never })
+}
+
 // watchLots records which lots came into use and which were used up.
 func (p *plan) watchLots(run *course) {
 	for _, m := range run.meters {
-		if m.kind == lotMeter && p.useOf[m.index] == 0 && !run.lots[m.index].kind.isOwn() {
+		if m.kind == lotMeter && p.useOf[m.index] == 0 && !run.lots[m.index].kind.isOwn() && m.drawn() {
 			p.lots = append(p.lots, LotUse{Lot: run.lots[m.index].id, From: run.at})
 			p.useOf[m.index] = len(p.lots)
 		}

@@ -25,11 +25,13 @@ type play struct {
 	last     refused
 	moved    []wallet.Lot             // by the last command
 	book     map[string]credit.Amount // what the postings left in each lot
+	happened map[string]int           // events by kind and subject
 }
 
 func newPlay(policy wallet.Policy, at int64) *play {
 	return &play{naive: newNaive(at, policy), w: wallet.New("ws_test", at, policy),
-		ended: map[string]*wallet.Flow{}, lost: map[string]bool{}, book: map[string]credit.Amount{}}
+		ended: map[string]*wallet.Flow{}, lost: map[string]bool{}, book: map[string]credit.Amount{},
+		happened: map[string]int{}}
 }
 
 func (p *play) safely(f func() error) (err error) {
@@ -184,6 +186,9 @@ func (p *play) read(fx wallet.Effects) error {
 				c.Refunded = r.Refunded
 			}
 		}
+	}
+	for _, e := range fx.Events {
+		p.happened[e.Kind+" "+e.Subject]++
 	}
 	for _, f := range p.w.Changes().Flows {
 		if f.Status.Ended() {

@@ -49,12 +49,21 @@ func (w *Wallet) charge(ch Charge) {
 		}
 		w.post(Posting{Kind: kind, Lot: s.Lot, SKU: ch.SKU, Amount: s.Amount, Charge: ch.No})
 		if book := w.lotByID[s.Lot]; book != nil {
-			book.Remaining -= s.Amount
-			w.touchLot(book.Lot)
+			w.spend(book.Lot, s.Amount)
 		}
 	}
 	w.fx.Charges = append(w.fx.Charges, ch)
 	w.total(&ch, ch.counted(ch.From, ch.To), ch.Amount)
+}
+
+// spend takes from what the postings left of a lot, and says so when that was
+// the last of it: what is free, held or used but not charged yet is not gone.
+func (w *Wallet) spend(l *Lot, amount credit.Amount) {
+	l.Remaining -= amount
+	w.touchLot(l)
+	if l.Remaining == 0 && amount > 0 && !l.Kind.isOwn() {
+		w.event(EventLotUsed, l.ID)
+	}
 }
 
 // total adds to the hourly totals in the hour of a charge.

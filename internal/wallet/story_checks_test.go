@@ -135,3 +135,14 @@ func (s *story) ended(w storyLine) error {
 	}
 	return nil
 }
+
+func (s *story) event(w storyLine) error {
+	want, err := strconv.Atoi(w.word(2))
+	if err != nil {
+		return err
+	}
+	if got := s.home[w.word(1)].happened[w.word(0)+" "+w.word(1)]; got != want {
+		return fmt.Errorf("has happened %d times", got)
+	}
+	return nil
+}

@@ -40,6 +40,7 @@ import (
 //	lot     LOT X / charged FLOW X / overrun WALLET X
 //	empty   WALLET D|never                       from now
 //	ended   FLOW D REASON                        ago
+//	event   KIND LOT|FLOW|HOLD N                 how often it has happened
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/stories/*.txt")
 	if err != nil || len(files) == 0 {
@@ -134,6 +135,7 @@ func (s *story) tell(words []string) error {
 		"freeze": (*story).freeze, "unfreeze": (*story).freeze, "budget": (*story).budget, "reprice": (*story).reprice,
 		"advance": (*story).advance, "balance": (*story).balance, "lot": (*story).lot, "charged": (*story).charged,
 		"overrun": (*story).overrun, "empty": (*story).empty, "ended": (*story).ended, "send": (*story).send,
+		"event": (*story).event,
 	}[words[0]]
 	if !ok {
 		return fmt.Errorf("nobody knows how to %q", words[0])
