@@ -11,6 +11,39 @@ import (
 // SEMANTICS.md: it settles every item of every flow at every event, one after
 // the other, and keeps no classes, no timeline and no projection. The property
 // test holds the engine against it. It is slow and must stay obvious.
+//
+// Where SEMANTICS.md leaves room, the model reads it like this:
+//
+//   - What the nanosecond up to t costs comes first, with all that follows from
+//     it; then what is scheduled for t happens; then a command at t. So a lot
+//     that becomes effective, or a grant that arrives, at the very instant at
+//     which the wallet is empty comes too late, and so does a new window for a
+//     budget that is reached exactly at its end.
+//   - Everything that stops in one nanosecond is found before anything of it is
+//     given back: a hold that returns then does not save other work.
+//   - In that nanosecond all items of a flow are still paid as far as there is
+//     something; only the uncovered parts are waived (6).
+//   - An item without a price is always covered.
+//   - If several reasons stop a flow at once, a budget is named before its
+//     largest cost, and that before credits.
+//   - Hard budgets count storage but do not stop it, and cut the last tick as
+//     lots do. They count what was paid, not overruns, and refunds are taken off
+//     the window of the charge. The gate asks of a budget what it asks of the
+//     wallet, after the holds and leases under it.
+//   - The burn of the gate (10) is that of flows without a hold of their own, and
+//     each item is rounded up. Leases (12) likewise: what has a hold is in it.
+//   - A start in the past must be covered with its past; it is no fact yet.
+//   - Holds may pin the overdraft, which is the last lot of everyone. An overdraft
+//     that was lowered below its use counts against the gate.
+//   - Pinned slices pay for whatever the hold is captured for, and are used in
+//     their order; after a freeze took slices, a largest cost is what is left.
+//   - A bought lot pays debts when it becomes effective, unless it is frozen: owed
+//     before the overdraft, running flows before what ended ones left behind.
+//   - Refunds of what was owed and has been paid come back as a claim against the
+//     overdraft, which may then stand above its limit.
+//   - A partial refund has given back the end of a charge; a later stop in the
+//     past gives back only what is left of what lies after it (15).
+//   - Storage counts as uncovered, and is retained, when one of its items is (20).
 
 // naive is a wallet of the naive model.
 type naive struct {
