@@ -244,7 +244,8 @@ func (s *server) verify() {
 	r, err := s.client.Verify(s.ctx, api.VerifyRequest{})
 	s.check(err)
 	if !r.OK {
-		s.t.Errorf("the books do not verify: %+v", r.Differences)
+		events, _ := s.client.Events(s.ctx, "acme", api.EventQuery{Last: 200})
+		s.t.Errorf("the books do not verify: %+v\n%+v", r.Differences, events.Items)
 	}
 	s.t.Logf("verified: %d commands, %d postings, %d charges, %d flows in %d ms", r.Commands, r.Postings, r.Charges, r.Flows, r.Milliseconds)
 }
