@@ -99,6 +99,7 @@ func (s *set) settle(tx *db.Tx, b *book, at int64) error {
 	if b.isQuiet(at) {
 		return nil
 	}
+	s.use(b)
 	fx, err := b.wallet.Apply(at, wallet.Tick{})
 	if err == nil {
 		err = s.record(b, at, wallet.Tick{}, fx)
@@ -116,6 +117,7 @@ func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (walle
 	if err != nil {
 		return wallet.Effects{}, err
 	}
+	s.use(b)
 	fx, err := b.wallet.Apply(at, command)
 	if fault.Of(err) != nil {
 		return wallet.Effects{}, err

@@ -239,3 +239,18 @@ func TestReadInUnit(t *testing.T) {
 	}))
 	h.verified()
 }
+
+// # A unit that breaks in the middle of a command leaves the wallet as it was.
+func TestBroken(t *testing.T) {
+	h := open(t)
+	h.create(acme)
+	h.apply(acme, h.grant(acme, "lot_1", "100"))
+	h.apply(acme, wallet.Start{ID: "flow_1", Items: gpus(8)})
+	h.must(h.clock.Advance(context.Background(), hour))
+	if _, err := h.try(acme, nil); err == nil {
+		t.Fatal("no command at all was carried out")
+	}
+	h.hasBalance(acme, "80.88")
+	h.apply(acme, wallet.Stop{Flow: "flow_1"})
+	h.verified()
+}

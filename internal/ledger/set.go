@@ -26,52 +26,14 @@ var (
 type set struct {
 	ledger  *Ledger
 	sealer  sealer
-	touched []*book
+	used    []*book // worked on: if the batch fails they may be ahead of their rows, or broken
+	touched []*book // have something to write
 	keys    map[key]*Entry // idempotency keys used in this batch
 	leases  map[holder]lease
 	seals   bool  // the batch ends with a seal
 	at      int64 // when it was written
 	args    []any
 	state   state
-}
-
-// book is a wallet in memory, with what has been done to it and not yet written.
-type book struct {
-	ID
-	organization, workspace any // the same, as arguments
-	wallet                  *wallet.Wallet
-	nextEntry               int64
-	head, entryHead         digest
-
-	isTouched bool
-	rows      int   // about how much memory it takes
-	wakeAt    int64 // as written last
-	entries   []*Entry
-	postings  []Posting
-	charges   []wallet.Charge
-	refunds   []wallet.RefundOf
-	events    []wallet.Event
-	totals    map[wallet.Total]amounts // by a total without its amounts
-	changes   wallet.Changes           // taken from the wallet before its time
-}
-
-type amounts struct{ quantity, amount int64 }
-
-// isQuiet reports whether nothing is due by an instant. While a wallet is as it
-// was written last, the instant in its row says so at no cost.
-func (b *book) isQuiet(at int64) bool {
-	if !b.isTouched && (b.wakeAt == 0 || b.wakeAt > at) {
-		return true
-	}
-	due := b.wallet.DueAt()
-	return due == 0 || due > at
-}
-
-// version counts the entries of the wallet's journal.
-func (b *book) version() int64 { return b.nextEntry - 1 }
-
-func newBook(id ID) *book {
-	return &book{ID: id, organization: id.Organization, workspace: id.Workspace}
 }
 
 // set returns the batch's set.
@@ -99,26 +61,6 @@ func (s *set) open(tx *db.Tx, id ID) (*book, error) {
 	return b, nil
 }
 
-// load reads a wallet from its rows.
-func load(tx *db.Tx, id ID) (*book, error) {
-	root, err := loadRoot(tx, id)
-	if err != nil {
-		return nil, err
-	}
-	state, err := loadState(tx, id, root.Root)
-	if err != nil {
-		return nil, err
-	}
-	b := newBook(id)
-	b.nextEntry, b.head, b.entryHead = root.nextEntry, root.head, root.entryHead
-	b.wakeAt = root.wakeAt
-	b.rows = len(state.Flows) + len(state.Lots) + len(state.Holds)
-	if b.wallet, err = wallet.Load(state); err != nil {
-		return nil, fmt.Errorf("load the wallet of %s: %w", id, err)
-	}
-	return b, nil
-}
-
 // create opens the books of a new wallet.
 func (s *set) create(tx *db.Tx, id ID, policy wallet.Policy) error {
 	if _, err := s.open(tx, id); err == nil {
@@ -133,8 +75,17 @@ func (s *set) create(tx *db.Tx, id ID, policy wallet.Policy) error {
 	return s.journal(b, tx.Now(), create{policy})
 }
 
+// use says that the wallet is worked on.
+func (s *set) use(b *book) {
+	if !b.isUsed {
+		b.isUsed = true
+		s.used = append(s.used, b)
+	}
+}
+
 // touch says that the wallet has something to write.
 func (s *set) touch(b *book) {
+	s.use(b)
 	if !b.isTouched {
 		b.isTouched = true
 		s.touched = append(s.touched, b)
@@ -163,14 +114,6 @@ func (s *set) record(b *book, at int64, command wallet.Command, fx wallet.Effect
 	b.events = append(b.events, fx.Events...)
 	for _, t := range fx.Totals {
 		b.total(t)
-	}
-	return nil
-}
-
-// pendingCharge is a charge of this batch, or nil.
-func (b *book) pendingCharge(no int64) *wallet.Charge {
-	if i := no - first(b.charges); len(b.charges) > 0 && i >= 0 && i < int64(len(b.charges)) {
-		return &b.charges[i]
 	}
 	return nil
 }
@@ -211,22 +154,6 @@ func first(charges []wallet.Charge) int64 {
 		return 0
 	}
 	return charges[0].No
-}
-
-// total adds to the hourly totals of the batch.
-func (b *book) total(t wallet.Total) {
-	if b.totals == nil {
-		b.totals = map[wallet.Total]amounts{}
-	}
-	row := totalOf(t)
-	sum := b.totals[row]
-	b.totals[row] = amounts{sum.quantity + t.Quantity, sum.amount + int64(t.Amount)}
-}
-
-// totalOf is the row that a total is added to: totals are not kept by region.
-func totalOf(t wallet.Total) wallet.Total {
-	t.Quantity, t.Amount, t.Region = 0, 0, ""
-	return t
 }
 
 // Flush writes everything, in as few statements as there are tables and sizes.
@@ -363,15 +290,15 @@ func (b *book) addEvent(args []any, e *wallet.Event) ([]any, error) {
 	return append(args, b.organization, b.workspace, e.No, e.At, e.Kind, e.Subject, data), nil
 }
 
-// Done publishes what was committed, or forgets the wallets that are ahead of
+// Done publishes what was committed, or forgets the wallets that may be ahead of
 // their rows.
 func (s *set) Done(committed bool) {
 	l, wake := s.ledger, s.lapses()
-	for _, b := range s.touched {
+	for _, b := range s.used {
 		switch {
 		case !committed:
 			l.shelf.drop(b.ID)
-		case b.wallet != nil:
+		case b.isTouched && b.wallet != nil:
 			l.shown.publish(b.ID, Snapshot{b.wallet.View(), b.version()})
 			l.keeper.seal.moved(s.at)
 			l.countOverrun(b)
@@ -386,34 +313,12 @@ func (s *set) Done(committed bool) {
 	}
 }
 
-// maxKept is how long a list may have grown to be kept for the next batch.
-const maxKept = 1 << 12
-
-// emptied is an empty list for the next batch, in the same memory if that is
-// little, and without what was in it.
-func emptied[T any](list []T) []T {
-	if cap(list) > maxKept {
-		return nil
-	}
-	clear(list)
-	return list[:0]
-}
-
-// forget empties the lists of what was to be written.
-func (b *book) forget() {
-	b.entries, b.postings, b.charges = emptied(b.entries), emptied(b.postings), emptied(b.charges)
-	b.refunds, b.events = emptied(b.refunds), emptied(b.events)
-	clear(b.totals)
-	b.changes = wallet.Changes{}
-	b.isTouched = false
-}
-
 // reset makes the set ready for the next batch. Its lists of columns keep their
 // memory: it is needed again at once, and bounded by the size of a batch.
 func (s *set) reset() {
 	clear(s.keys)
 	clear(s.leases)
-	s.touched = emptied(s.touched)
+	s.used, s.touched = emptied(s.used), emptied(s.touched)
 	s.seals = false
 	s.ledger.spare = s
 }
