@@ -198,6 +198,9 @@ func (p *play) finish() error {
 			return err
 		}
 	}
+	if err := p.rows.check(p.w.State()); err != nil {
+		return err
+	}
 	if err := p.checkSlices(); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ type play struct {
 	charges  []wallet.Charge
 	postings []wallet.Posting
 	totals   credit.Amount // of the hourly totals
+	rows     *rows
 	ended    map[string]*wallet.Flow
 	lost     map[string]bool // overruns that were reported
 	last     refused
@@ -29,7 +30,9 @@ type play struct {
 }
 
 func newPlay(policy wallet.Policy, at int64) *play {
-	return &play{naive: newNaive(at, policy), w: wallet.New("ws_test", at, policy),
+	w, rows := wallet.New("ws_test", at, policy), newRows()
+	rows.write(w.Changes())
+	return &play{naive: newNaive(at, policy), w: w, rows: rows,
 		ended: map[string]*wallet.Flow{}, lost: map[string]bool{}, book: map[string]credit.Amount{},
 		happened: map[string]int{}}
 }
@@ -190,7 +193,9 @@ func (p *play) read(fx wallet.Effects) error {
 	for _, e := range fx.Events {
 		p.happened[e.Kind+" "+e.Subject]++
 	}
-	for _, f := range p.w.Changes().Flows {
+	changes := p.w.Changes()
+	p.rows.write(changes)
+	for _, f := range changes.Flows {
 		if f.Status.Ended() {
 			c := *f
 			p.ended[f.ID] = &c
@@ -236,9 +241,15 @@ func (p *play) readCharge(c wallet.Charge) error {
 	return nil
 }
 
-// reload makes the engine anew from its rows.
+// reload makes the engine anew from its rows, which must be all that it is.
 func (p *play) reload() (err error) {
-	p.w, err = wallet.Load(p.w.State())
+	s := p.w.State()
+	if err := p.rows.check(s); err != nil {
+		return err
+	}
+	if p.w, err = wallet.Load(s); err == nil {
+		p.rows.write(p.w.Changes())
+	}
 	return err
 }
 
