@@ -131,10 +131,8 @@ func (w *Wallet) keepAppointments() {
 			w.touchLot(l)
 		}
 	}
-	for _, id := range sortedKeys(w.holds) {
-		if h := w.holds[id]; h.ExpiresAt != 0 && h.ExpiresAt <= now {
-			w.endHold(h, Expired)
-		}
+	for w.pins.nextExpiry() <= now {
+		w.endHold(w.holds[w.pins.list[0].id], Expired)
 	}
 	for _, cl := range slices.Clone(w.classes) {
 		switch {

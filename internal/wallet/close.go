@@ -69,10 +69,7 @@ func (w *Wallet) WakeAt() int64 {
 // if it brings nothing.
 func (w *Wallet) DueAt() int64 {
 	c := w.buildCourse()
-	next := int64(never)
-	if len(c.agenda) > 0 {
-		next = c.agenda[0].at
-	}
+	next := c.nextScheduled()
 	if len(w.classes) > 0 {
 		next = min(next, c.clone().next(never-1))
 		if c.calmUntil > c.at {

@@ -20,7 +20,6 @@ type course struct {
 	lots    []lotRun
 	classes []classRun
 	budgets []budgetRun
-	holds   []holdRun // those with an end of their own, soonest first
 
 	meters   []*meter
 	agenda   []appointment // scheduled instants after at, in order
@@ -28,9 +27,8 @@ type course struct {
 	hasAlert bool
 	planning bool // a projection: nothing is reported, and budgets that cannot be reached do not matter
 
-	policy   Policy
-	pinned   credit.Amount // by holds without a flow, ordinary lots only
-	pinnedOD credit.Amount // by holds without a flow, of the overdraft
+	policy Policy
+	pins
 
 	calmUntil int64   // no landing and no alert about the runway is due before this
 	future    *future // what the projection finds, once somebody asks
@@ -66,6 +64,12 @@ type classRun struct {
 	owing    bool       // storage that nothing covers
 }
 
+// holdPart is a slice of a hold along a course.
+type holdPart struct {
+	lot    int32
+	amount credit.Amount
+}
+
 const noLot int32 = -1
 
 // eachHeld visits what is left of the slices of the class's hold, which are used
@@ -77,16 +81,6 @@ func (cr *classRun) eachHeld(visit func(lot int32, amount credit.Amount)) {
 		left -= part
 		visit(cr.held[i].lot, part)
 	}
-}
-
-type holdRun struct {
-	expiresAt int64
-	parts     []holdPart
-}
-
-type holdPart struct {
-	lot    int32
-	amount credit.Amount
 }
 
 // meterKind says what runs out.
@@ -337,10 +331,7 @@ func (c *course) settle(t int64) {
 // scheduled; never if there is none.
 func (c *course) next(limit int64) int64 {
 	for {
-		scheduled := int64(never)
-		if len(c.agenda) > 0 {
-			scheduled = c.agenda[0].at
-		}
+		scheduled := c.nextScheduled()
 		first := c.firstMeter()
 		if first == nil || first.bound > min(limit, scheduled) {
 			if scheduled <= limit {
@@ -353,6 +344,16 @@ func (c *course) next(limit int64) int64 {
 		}
 		first.refine(c)
 	}
+}
+
+// nextScheduled is the next instant at which something is scheduled; never if
+// nothing is.
+func (c *course) nextScheduled() int64 {
+	next := c.pins.nextExpiry()
+	if len(c.agenda) > 0 {
+		next = min(next, c.agenda[0].at)
+	}
+	return next
 }
 
 // firstMeter is the meter with the smallest bound; of equal ones, one that is

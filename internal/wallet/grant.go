@@ -143,6 +143,7 @@ func (w *Wallet) freeze(c Freeze) error {
 		kept := slices.DeleteFunc(slices.Clone(h.Slices), func(s Slice) bool { return s.Lot == l.ID })
 		if back := total(h.Slices) - total(kept); back > 0 {
 			h.Slices, h.Amount = kept, h.Amount-back
+			w.putHold(h)
 			w.dirty.holds[h.ID] = h
 			w.event(EventHoldShrunk, h.ID, "amount", h.Amount.String())
 			w.giveBack(l.ID, back)

@@ -38,11 +38,12 @@ func (w *Wallet) reserve(c Reserve) error {
 		return err
 	}
 	pinned, _ := w.take(route, c.Amount)
-	w.holds[c.ID] = &Hold{
+	h := &Hold{
 		ID: c.ID, Status: Held, Amount: c.Amount, Original: c.Amount, Slices: pinned, SKUs: c.SKUs, Tier: c.Tier,
 		Region: c.Region, Project: c.Project, User: c.User, Key: c.Key, CreatedAt: w.root.At, ExpiresAt: w.root.At + c.TTL,
 	}
-	w.dirty.holds[c.ID] = w.holds[c.ID]
+	w.putHold(h)
+	w.dirty.holds[c.ID] = h
 	w.event(EventHeld, c.ID, "amount", c.Amount.String())
 	return nil
 }
@@ -152,7 +153,7 @@ func (w *Wallet) release(c Release) error {
 
 // endHold gives what is left of a hold back to its lots.
 func (w *Wallet) endHold(h *Hold, status HoldStatus) {
-	delete(w.holds, h.ID)
+	w.removeHold(h)
 	for _, s := range h.Slices {
 		w.giveBack(s.Lot, s.Amount)
 	}
@@ -178,14 +179,14 @@ func (w *Wallet) unpin(id string) *Hold {
 	if h == nil {
 		return nil
 	}
-	delete(w.holds, id)
+	w.removeHold(h)
 	w.shiftPinned(h, 1)
 	return h
 }
 
 func (w *Wallet) repin(h *Hold) {
 	if h != nil {
-		w.holds[h.ID] = h
+		w.putHold(h)
 		w.shiftPinned(h, -1)
 	}
 }

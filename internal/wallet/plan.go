@@ -167,7 +167,7 @@ func (w *Wallet) buildCourse() *course {
 	for _, b := range w.budgets {
 		c.budgets = append(c.budgets, budgetRun{Budget: *b, left: b.Amount - b.Spent})
 	}
-	w.layHolds(c)
+	c.pins = w.pins
 	w.layAgenda(c)
 	c.alertAt, c.hasAlert = w.nextAlert(c.balance())
 	c.assign()
@@ -196,25 +196,6 @@ func (w *Wallet) classRunOf(cl *class) classRun {
 	return cr
 }
 
-func (w *Wallet) layHolds(c *course) {
-	for _, id := range sortedKeys(w.holds) {
-		h := w.holds[id]
-		if h.Flow != "" {
-			continue
-		}
-		run := holdRun{expiresAt: h.ExpiresAt}
-		for _, s := range h.Slices {
-			run.parts = append(run.parts, holdPart{int32(w.lotByID[s.Lot].index), s.Amount})
-			if s.Lot == OverdraftLot {
-				c.pinnedOD += s.Amount
-			} else {
-				c.pinned += s.Amount
-			}
-		}
-		c.holds = append(c.holds, run)
-	}
-}
-
 // layAgenda schedules everything whose instant is known.
 func (w *Wallet) layAgenda(c *course) {
 	add := func(at int64, kind appointmentKind, index int) {
@@ -227,9 +208,6 @@ func (w *Wallet) layAgenda(c *course) {
 			add(l.EffectiveAt, lotBecomesEffective, i)
 			add(l.ExpiresAt, lotExpires, i)
 		}
-	}
-	for i, h := range c.holds {
-		add(h.expiresAt, holdExpires, i)
 	}
 	for i := range c.classes {
 		cr := &c.classes[i]

@@ -20,7 +20,6 @@ type appointmentKind int
 const (
 	lotExpires appointmentKind = iota
 	lotBecomesEffective
-	holdExpires
 	classEnds
 	priceChanges
 	budgetWindow
@@ -215,7 +214,7 @@ func (c *course) pass(out *outcome) {
 	}
 	due := c.agenda[:len(c.agenda)-len(kept)]
 	c.agenda = kept
-	if len(due) == 0 && !returned {
+	if len(due) == 0 && !returned && c.nextExpiry() > c.at {
 		return
 	}
 	for _, a := range due {
@@ -227,8 +226,6 @@ func (c *course) pass(out *outcome) {
 			l := &c.lots[a.index]
 			l.open = !l.frozen && !l.gone
 			c.repay(l)
-		case holdExpires:
-			c.returnHold(c.holds[a.index])
 		case classEnds:
 			if cr := &c.classes[a.index]; cr.ended == never {
 				cr.ended = c.at
@@ -241,6 +238,7 @@ func (c *course) pass(out *outcome) {
 			c.rollBudget(a.index)
 		}
 	}
+	c.returnExpired()
 	c.assign()
 	c.endUncovered(out)
 }
@@ -260,16 +258,18 @@ func (c *course) noticeOwing(out *outcome) {
 	}
 }
 
-func (c *course) returnHold(h holdRun) {
-	for _, p := range h.parts {
-		l := &c.lots[p.lot]
-		if l.kind == overdraft {
-			c.pinnedOD -= p.amount
-		} else {
-			c.pinned -= p.amount
-		}
-		if !l.gone {
-			l.left += p.amount
+// returnExpired gives the holds that expire now back to their lots.
+func (c *course) returnExpired() {
+	for c.pins.nextExpiry() <= c.at {
+		first := c.pins.list[0]
+		c.pins.list = c.pins.list[1:]
+		c.pins.count(first.slices, -1)
+		for i := range c.lots {
+			for _, s := range first.slices {
+				if l := &c.lots[i]; l.id == s.Lot && !l.gone {
+					l.left += s.Amount
+				}
+			}
 		}
 	}
 }

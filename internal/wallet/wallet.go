@@ -28,6 +28,7 @@ type Wallet struct {
 	lotByID map[string]*lotBook
 	flows   map[string]*Flow
 	holds   map[string]*Hold
+	pins    pins // of the holds that do not pay for a flow
 	budgets []*Budget
 	classes []*class // by key
 	marks   int      // how many lines the timeline has
@@ -73,7 +74,7 @@ func Load(s State) (*Wallet, error) {
 		}
 	}
 	for _, h := range s.Holds {
-		w.holds[h.ID] = h
+		w.putHold(h)
 	}
 	for _, f := range s.Flows {
 		w.flows[f.ID] = f
