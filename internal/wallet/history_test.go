@@ -44,6 +44,7 @@ type writer struct {
 	extra int
 	held  []string
 	flows []string
+	rich  bool
 	plain bool // without ticks, closes, looks and reloads
 }
 
@@ -61,7 +62,7 @@ func newWriter(seed uint64) *writer {
 }
 
 func writeWith(r *rand.Rand) *writer {
-	w := &writer{Rand: r, gate: r.IntN(4) == 0, plain: r.IntN(3) == 0}
+	w := &writer{Rand: r, gate: r.IntN(4) == 0, plain: r.IntN(3) == 0, rich: r.IntN(12) == 0}
 	w.scale = []int64{7, 50, 1000, second, minute, hour, day, 20 * day}[r.IntN(8)]
 	p := wallet.DefaultPolicy()
 	p.MinRunway, p.Grace = 0, w.span()
@@ -128,8 +129,12 @@ func (w *writer) instant() int64 {
 }
 
 // amount is a number of nano-credits that the present flows could use up in a
-// reasonable time, give or take a little.
+// reasonable time, give or take a little; some wallets hold as much as a wallet
+// can.
 func (w *writer) amount() credit.Amount {
+	if w.rich && w.chance(70) {
+		return credit.Amount(w.Int64N(int64(credit.Max / 4 / 40)))
+	}
 	if w.chance(20) {
 		return credit.Amount(1 + w.IntN(5))
 	}
