@@ -9,9 +9,9 @@ package credit
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"math/bits"
+	"strconv"
 	"strings"
 )
 
@@ -119,8 +119,10 @@ func formatDecimal(n int64, places int) string {
 	for range places {
 		unit *= 10
 	}
-	if u%unit == 0 {
-		return fmt.Sprintf("%s%d", sign, u/unit)
+	whole, part := strconv.FormatUint(u/unit, 10), u%unit
+	if part == 0 {
+		return sign + whole
 	}
-	return sign + strings.TrimRight(fmt.Sprintf("%d.%0*d", u/unit, places, u%unit), "0")
+	digits := strconv.FormatUint(part+unit, 10)[1:] // with leading zeros
+	return sign + whole + "." + strings.TrimRight(digits, "0")
 }

@@ -50,30 +50,37 @@ func (w *Wallet) alert() {
 	c := w.buildCourse()
 	balance := c.balance()
 	for _, t := range w.thresholds() {
-		w.fire(t.name, balance <= t.at, append(t.says, "balance", balance.String(), "threshold", t.at.String())...)
+		if w.fires(t.name, balance <= t.at) {
+			w.tell(t.name, append(t.says, "balance", balance.String(), "threshold", t.at.String()))
+		}
 	}
 	empty := int64(never)
 	if len(w.classes) > 0 && c.calmUntil <= w.root.At {
 		empty = c.planned().emptyAt
 	}
 	for _, runway := range w.root.Policy.AlertRunways {
-		w.fire(runwayAlert(runway), empty != never && empty-runway <= w.root.At, "threshold_seconds", itoa(runway/1_000_000_000),
-			"balance", balance.String(), "empty_at", itoa(empty))
+		if name := runwayAlert(runway); w.fires(name, empty != never && empty-runway <= w.root.At) {
+			w.tell(name, []string{"threshold_seconds", itoa(runway / 1_000_000_000), "balance", balance.String(), "empty_at", itoa(empty)})
+		}
 	}
 }
 
-// fire reports an alert when its condition begins to hold.
-func (w *Wallet) fire(name string, holds bool, pairs ...string) {
-	fired := contains(w.root.Fired, name)
-	switch {
-	case holds && !fired:
-		w.root.Fired = append(slices.Clone(w.root.Fired), name)
-		alert, _, _ := strings.Cut(name, ":")
-		w.event(EventAlert, w.root.ID, append([]string{"alert", alert}, pairs...)...)
-	case !holds && fired:
-		w.root.Fired = slices.DeleteFunc(slices.Clone(w.root.Fired), func(a string) bool { return a == name })
-	default:
-		return
+// fires reports whether the condition of an alert begins to hold, and arms the
+// alert again when it ceases to.
+func (w *Wallet) fires(name string, holds bool) bool {
+	if holds == contains(w.root.Fired, name) {
+		return false
 	}
 	w.course = nil
+	if holds {
+		w.root.Fired = append(slices.Clone(w.root.Fired), name)
+		return true
+	}
+	w.root.Fired = slices.DeleteFunc(slices.Clone(w.root.Fired), func(a string) bool { return a == name })
+	return false
+}
+
+func (w *Wallet) tell(name string, pairs []string) {
+	alert, _, _ := strings.Cut(name, ":")
+	w.event(EventAlert, w.root.ID, append([]string{"alert", alert}, pairs...)...)
 }
