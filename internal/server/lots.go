@@ -3,8 +3,6 @@ package server
 import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
-	"github.com/purserhq/purser/internal/db"
-	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -124,34 +122,9 @@ func listLots(r *reading, p *struct {
 	if err != nil {
 		return list, err
 	}
-	held, err := r.heldByLot()
-	if err != nil {
-		return list, err
-	}
+	held := view.HeldByLot(now)
 	return page(lots[:min(len(lots), p.Limit+1)], p.Limit, func(l wallet.Lot) string { return l.ID },
 		func(l wallet.Lot) (api.Lot, error) { return lotOnWire(&l, held[l.ID], now), nil })
-}
-
-// heldByLot is what open holds have pinned of each lot.
-func (r *reading) heldByLot() (map[string]credit.Amount, error) {
-	held := map[string]credit.Amount{}
-	err := r.view(func(tx *db.Tx) error {
-		for next := (ledger.Page{Limit: ledger.MaxPage}); ; {
-			holds, cursor, err := r.ledger.Holds(tx, r.id, ledger.HoldFilter{Status: string(wallet.Held)}, next)
-			if err != nil {
-				return err
-			}
-			for _, h := range holds {
-				for _, slice := range h.Slices {
-					held[slice.Lot] += slice.Amount
-				}
-			}
-			if next.Cursor = cursor; cursor == "" {
-				return nil
-			}
-		}
-	})
-	return held, err
 }
 
 // lotsAfter is the rest of the lots behind the one that the last page ended with.

@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"math"
 	"slices"
+	"strings"
 )
 
 // closeHour charges flows up to a UTC hour that has passed.
@@ -23,12 +24,36 @@ func (w *Wallet) closeHour(c Close) error {
 	if len(due) > limit {
 		due = due[:limit]
 	} else {
+		if upTo/day > w.root.Closed/day {
+			w.listUnleased()
+		}
 		w.root.Closed = max(w.root.Closed, upTo)
 	}
 	for _, f := range due {
 		w.settle(f, upTo, nil)
 	}
 	return nil
+}
+
+// maxListed is how many flows an event names; it counts them all.
+const maxListed = 20
+
+// listUnleased tells, once a day, which flows nobody has a lease on: they run,
+// and cost, until somebody stops them (SEMANTICS 13).
+func (w *Wallet) listUnleased() {
+	var ids []string
+	count := 0
+	for _, f := range w.Flows() {
+		if f.Lease != 0 {
+			continue
+		}
+		if count++; count <= maxListed {
+			ids = append(ids, f.ID)
+		}
+	}
+	if count > 0 {
+		w.event(EventUnleased, w.root.ID, "count", itoa(int64(count)), "flows", strings.Join(ids, " "))
+	}
 }
 
 // CloseDue says up to which hour running flows should be charged now; 0 if they

@@ -128,6 +128,7 @@ const (
 	EventRetained         = "flow.retained"
 	EventRestored         = "flow.restored"
 	EventReleaseSoon      = "flow.release_soon"
+	EventUnleased         = "flow.unleased" // of the wallet, once a day
 	EventOverrun          = "overrun"
 	EventHeld             = "hold.created"
 	EventCaptured         = "hold.captured"

@@ -116,6 +116,23 @@ func (v *View) Budgets(t int64) []Budget {
 	return out
 }
 
+// HeldByLot is what holds will have set aside of each lot at t. A hold that pays
+// for a flow shrinks by what the flow takes, the first slices first.
+func (v *View) HeldByLot(t int64) map[string]credit.Amount {
+	c, held := v.at(max(t, v.At)), map[string]credit.Amount{}
+	for _, h := range c.pins.list {
+		for _, s := range h.slices {
+			held[s.Lot] += s.Amount
+		}
+	}
+	for i := range c.classes {
+		if cr := &c.classes[i]; cr.ended == never {
+			cr.eachHeld(func(lot int32, amount credit.Amount) { held[c.lots[lot].id] += amount })
+		}
+	}
+	return held
+}
+
 // StopAt says when a running flow will be stopped and why; 0 if it will not.
 func (v *View) StopAt(f *Flow) (int64, string) {
 	for i := range v.c.classes {
