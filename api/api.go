@@ -26,7 +26,7 @@ type Page struct {
 
 // Limits of requests, which the server enforces and the tags below repeat.
 const (
-	MaxPage  = 200  // items on a page
+	MaxPage  = 200    // items on a page
 	MaxBatch = 10_000 // usage events in a batch
-	MaxItems = 100  // items of a flow
+	MaxItems = 100    // items of a flow
 )

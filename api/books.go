@@ -128,8 +128,8 @@ type Event struct {
 	No      int64             `json:"no" doc:"Counts the events of the wallet without gaps."`
 	At      Instant           `json:"at" format:"date-time"`
 	Kind    string            `json:"kind" example:"flow.landing"`
-	Subject string            `json:"subject" doc:"The id of the flow, lot, hold or budget it is about."`
-	Data    map[string]string `json:"data"`
+	Subject string            `json:"subject" doc:"The id of the flow, lot, hold, charge, budget, transfer or workspace it is about."`
+	Data    map[string]string `json:"data" doc:"What else there is to say. Names that end in _at are instants, those in _seconds whole seconds."`
 }
 
 // EventQuery filters events, which are listed from the oldest on.
@@ -163,7 +163,8 @@ type VerifyReport struct {
 	Hashes       int64        `json:"hashes" doc:"Links of the chains."`
 	Seals        int64        `json:"seals"`
 	Milliseconds int64        `json:"milliseconds" doc:"How long it took."`
-	Differences  []Difference `json:"differences" doc:"The first ones, at most 100; empty if the books are right."`
+	Differences  []Difference `json:"differences" doc:"The first one; empty if the books are right."`
+	Differing    int64        `json:"differing" doc:"How many differences there are in all."`
 }
 
 // Difference is a row that is not what the replay gives.

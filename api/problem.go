@@ -3,7 +3,7 @@ package api
 // Problem is an RFC 9457 problem: why a request was refused, with the numbers.
 // It is an error, and all errors that a server answers are of this type.
 type Problem struct {
-	Type      string  `json:"type" example:"https://purser.dev/problems/insufficient_credits" doc:"Where the code is explained."`
+	Type      string  `json:"type" example:"/docs#problem-insufficient_credits" doc:"Where the code is explained, relative to the server."`
 	Title     string  `json:"title"`
 	Status    int     `json:"status"`
 	Detail    string  `json:"detail" doc:"What is wrong, and what to do next."`
@@ -15,7 +15,7 @@ type Problem struct {
 	Available     Amount `json:"available,omitempty"`
 	Required      Amount `json:"required,omitempty"`
 	Shortfall     Amount `json:"shortfall,omitempty"`
-	RunwaySeconds *int64 `json:"runway_seconds,omitempty" doc:"For how long the available credits would carry it."`
+	RunwaySeconds *int64 `json:"runway_seconds,omitempty" doc:"For how long the available credits would carry it; left out where nothing burns."`
 	TopUpURL      string `json:"top_up_url,omitempty"`
 
 	Values map[string]any `json:"values,omitempty" doc:"Other numbers, by their names."`

@@ -106,6 +106,9 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 		tags[tag.Name] = true
 	}
 	page := string(s.send("GET", "/docs", "", "Authorization", "").body)
+	if !strings.Contains(page, `id="problem-insufficient_credits"`) {
+		t.Error("/docs explains no problems")
+	}
 	for path, operations := range d.Paths {
 		for method, op := range operations {
 			name := method + " " + path

@@ -35,6 +35,7 @@ type (
 	docsView struct {
 		Title, Version, Description string
 		Groups                      []docsGroup
+		Problems                    []problemCode
 		Schemas                     []docsSchema
 	}
 	docsGroup struct {
@@ -63,7 +64,7 @@ type (
 )
 
 func renderDocs(o *huma.OpenAPI) ([]byte, error) {
-	view := docsView{Title: o.Info.Title, Version: o.Info.Version, Description: o.Info.Description}
+	view := docsView{Title: o.Info.Title, Version: o.Info.Version, Description: o.Info.Description, Problems: problemCodes}
 	view.Groups = docsGroups(o)
 	for _, name := range sortedSchemas(o) {
 		schema := o.Components.Schemas.Map()[name]

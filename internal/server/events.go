@@ -2,6 +2,8 @@ package server
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
@@ -21,7 +23,11 @@ func listEvents(r *reading, p *struct {
 	WorkspacePath
 	api.EventQuery
 }) (list api.List[api.Event], err error) {
-	filter := ledger.EventFilter{Kind: p.Kind, Subject: p.Subject, After: p.After}
+	subject, err := subjectInBooks(r.id, p.Subject)
+	if err != nil {
+		return list, err
+	}
+	filter := ledger.EventFilter{Kind: p.Kind, Subject: subject, After: p.After}
 	wanted := ledger.Page{Limit: p.Limit, Cursor: p.Cursor}
 	fromEnd := p.Last > 0 && p.Cursor == ""
 	if fromEnd {
@@ -43,9 +49,25 @@ func listEvents(r *reading, p *struct {
 }
 
 func eventOnWire(id ledger.ID, e wallet.Event) api.Event {
-	data := e.Data
-	if data == nil {
-		data = map[string]string{}
+	data := map[string]string{}
+	for name, value := range e.Data {
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && strings.HasSuffix(name, "_at") {
+			value = string(api.At(n))
+		}
+		data[name] = value
 	}
-	return api.Event{ID: numbered("evt_", id, e.No), No: e.No, At: api.At(e.At), Kind: e.Kind, Subject: e.Subject, Data: data}
+	subject := e.Subject
+	if no, err := strconv.ParseInt(subject, 10, 64); err == nil && e.Kind == wallet.EventRefunded {
+		subject = numbered("chg_", id, no)
+	}
+	return api.Event{ID: numbered("evt_", id, e.No), No: e.No, At: api.At(e.At), Kind: e.Kind, Subject: subject, Data: data}
+}
+
+// subjectInBooks is the subject as the books have it: a charge's is its number.
+func subjectInBooks(id ledger.ID, subject string) (string, error) {
+	if !strings.HasPrefix(subject, "chg_") {
+		return subject, nil
+	}
+	no, err := numberOf("chg_", "charge", id, subject)
+	return strconv.FormatInt(no, 10), err
 }

@@ -245,7 +245,18 @@ func (r *reading) flow(tx *db.Tx, f *wallet.Flow, view *wallet.View) (api.Flow, 
 		return api.Flow{}, err
 	}
 	limit, err := r.maxCost(tx, r.id, f)
-	return flowOnWire(f, view, r.instant(view), until, limit), err
+	if err != nil {
+		return api.Flow{}, err
+	}
+	out := flowOnWire(f, view, r.instant(view), until, limit)
+	if f.Status == wallet.Lost {
+		late, err := r.usage.Reported(tx, r.id, lateSource, f.ID)
+		if err != nil {
+			return api.Flow{}, err
+		}
+		out.Late = amountOrNone(late)
+	}
+	return out, nil
 }
 
 func listFlows(r *reading, p *struct {

@@ -16,8 +16,9 @@ import (
 const lateSource = "/purser/flows/late"
 
 // stopLost takes in the true end of a flow that was closed at its last proof of
-// life (SEMANTICS 13): what it used between the two is a late fact, an event for
-// each item that counts once. The flow itself stays as it was closed.
+// life (SEMANTICS 13): what it used between the two, at the prices it had last, is
+// a late fact, an event for each item that counts once. The flow itself stays as
+// it was closed; the answer says what was charged besides.
 func (u *unit) stopLost(f *wallet.Flow, end int64) (api.Flow, error) {
 	if end < f.EndedAt {
 		return api.Flow{}, fault.At("/at", "lies before the flow's last heartbeat, at %s", api.At(f.EndedAt))
@@ -26,11 +27,16 @@ func (u *unit) stopLost(f *wallet.Flow, end int64) (api.Flow, error) {
 	if err != nil {
 		return api.Flow{}, err
 	}
+	late, err := u.usage.Reported(u.tx, u.id, lateSource, f.ID) // before, if it is told again
+	if err != nil {
+		return api.Flow{}, err
+	}
 	verdicts, err := u.usage.Record(u.tx, u.id, readings)
 	if err != nil {
 		return api.Flow{}, err
 	}
 	for _, v := range verdicts {
+		late += v.Amount
 		if v.Status == usage.Rejected {
 			return api.Flow{}, fault.New(fault.Conflict, "the late usage of flow %s cannot be recorded: %s", f.ID, v.Fault.Message).
 				WithCode("late_usage_rejected")
@@ -40,7 +46,9 @@ func (u *unit) stopLost(f *wallet.Flow, end int64) (api.Flow, error) {
 	if err != nil {
 		return api.Flow{}, err
 	}
-	return u.flow(f.ID, ledger.Result{At: result.At, Wallet: result.Wallet}, 0)
+	flow, err := u.flow(f.ID, ledger.Result{At: result.At, Wallet: result.Wallet}, 0)
+	flow.Late = amountOrNone(late)
+	return flow, err
 }
 
 // lateReadings are what the flow's items used from its end on: in unit-hours or
@@ -60,7 +68,7 @@ func lateReadings(f *wallet.Flow, end int64) ([]usage.Reading, error) {
 			Source: lateSource, ID: f.ID + "/" + strconv.Itoa(i), Type: "purser.flow.late", Subject: f.ID, At: f.EndedAt,
 			Ask:     price.Ask{SKU: item.SKU, Tier: item.Tier, Region: item.Region, Quantity: credit.Quantity(n.Int64())},
 			Project: f.Project, User: f.User, Job: f.Job,
-		}})
+		}, Item: &f.Items[i]})
 	}
 	return readings, nil
 }

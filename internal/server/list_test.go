@@ -103,3 +103,25 @@ func TestEventsCanBeFollowedByNumber(t *testing.T) {
 		t.Errorf("the last two: %+v", last)
 	}
 }
+
+// In the data of events instants are written as everywhere else, and what is
+// about a charge names it.
+func TestEventsSpeakTheContractsWords(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "10")
+	flow := must(s.StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}, MaxCost: "2.39"}))(t)
+	s.advance("3600")
+	charges := must(s.Charges(t.Context(), "default", api.ChargeQuery{Flow: flow.ID}))(t).Items
+	must(s.RefundCharge(t.Context(), "default", charges[0].ID, api.NewRefund{Amount: "1"}))(t)
+	landing := must(s.Events(t.Context(), "default", api.EventQuery{Kind: "flow.landing"}))(t).Items
+	if len(landing) != 1 || landing[0].Data["stop_at"] != "2027-01-01T10:00:00Z" {
+		t.Errorf("%+v", landing)
+	}
+	refunds := must(s.Events(t.Context(), "default", api.EventQuery{Subject: charges[0].ID}))(t).Items
+	if len(refunds) != 1 || refunds[0].Kind != "charge.refunded" || refunds[0].Subject != charges[0].ID {
+		t.Errorf("%+v", refunds)
+	}
+	if p := s.problem(s.send("GET", ws+"/events?subject=chg_other_1", "")); p.Status != 404 || p.Type != "/docs#problem-not_found" {
+		t.Errorf("%+v", p)
+	}
+}

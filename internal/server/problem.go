@@ -15,9 +15,6 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 )
 
-// problemType is where the codes are explained.
-const problemType = "https://purser.dev/problems/"
-
 // retryAfter is how many seconds a caller is asked to wait after a refusal that
 // passes by itself.
 const retryAfter = 1

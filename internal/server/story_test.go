@@ -106,9 +106,19 @@ func TestASilentReporterIsBilledToItsLastHeartbeat(t *testing.T) {
 	if lost.Status != "lost" || lost.EndedAt == nil || *lost.EndedAt != "2027-01-01T09:00:50Z" || lost.Charged != "0.033194444" {
 		t.Errorf("%+v", lost)
 	}
-	// It comes back and says when its work truly ended: a late fact, once.
+	// It comes back and says when its work truly ended: a late fact, once, at the
+	// price that it had, whatever the card says by now.
+	must(s.PutRateCard(t.Context(), "default", api.NewRateCard{SKUs: []api.Price{
+		{SKU: "cpu.vcpu", Unit: "hour", Prices: map[string]api.Amount{"on-demand": "1"}},
+	}}))(t)
 	for range 2 {
-		must(s.StopFlow(t.Context(), "default", flow.ID, api.FlowStop{At: "2027-01-01T09:30:50Z"}))(t)
+		flow := must(s.StopFlow(t.Context(), "default", flow.ID, api.FlowStop{At: "2027-01-01T09:30:50Z"}))(t)
+		if flow.Late != "1.195" || flow.Charged != "0.033194444" {
+			t.Errorf("late %s, charged %s", flow.Late, flow.Charged)
+		}
+	}
+	if again := must(s.Flow(t.Context(), "default", flow.ID))(t); again.Late != "1.195" {
+		t.Errorf("later: late %s", again.Late)
 	}
 	if b := s.balance("default"); b.Balance != "98.771805556" { // 100 - 0.033194444 - 0.5 × 2.39
 		t.Errorf("after the late report: %s", b.Balance)

@@ -18,7 +18,7 @@ func (s *Server) verifyCalls() {
 }
 
 func verify(r *reading, _ *none, b *api.VerifyRequest) (api.VerifyReport, error) {
-	var options ledger.Options
+	options := ledger.Options{Count: true}
 	if b.Workspace != "" {
 		err := r.view(func(tx *db.Tx) (err error) {
 			options.Only, err = r.orgs.Resolve(tx, b.Workspace)
@@ -34,7 +34,7 @@ func verify(r *reading, _ *none, b *api.VerifyRequest) (api.VerifyReport, error)
 	}
 	if !report.IsClean() {
 		r.metrics.differences.Inc()
-		r.log.Error("the books differ from their replay", "difference", report.First.String())
+		r.log.Error("the books differ from their replay", "difference", report.First.String(), "in_all", report.Differences)
 	}
 	return reportOnWire(report), nil
 }
@@ -43,11 +43,11 @@ func reportOnWire(r ledger.Report) api.VerifyReport {
 	out := api.VerifyReport{
 		OK: r.IsClean(), At: api.At(r.At), Wallets: r.Wallets, Commands: r.Entries, Postings: r.Postings, Charges: r.Charges,
 		Lots: r.Lots, Flows: r.Flows, Holds: r.Holds, Totals: r.Totals, Events: r.Events, Hashes: r.Postings + r.Entries,
-		Seals: r.Seals, Milliseconds: r.Took.Milliseconds(), Differences: []api.Difference{},
+		Seals: r.Seals, Milliseconds: r.Took.Milliseconds(), Differences: []api.Difference{}, Differing: r.Differences,
 	}
 	if d := r.First; d != nil {
 		out.Differences = append(out.Differences, api.Difference{
-			Workspace: workspaceOfKey(d.Key), Table: d.Table, ID: d.Key, Field: d.Column, Expected: d.Replayed, Found: d.Stored,
+			Workspace: workspaceOfKey(d.Key), Table: d.Table, ID: rowOfKey(d.Key), Field: d.Column, Expected: d.Replayed, Found: d.Stored,
 		})
 	}
 	return out
@@ -62,4 +62,13 @@ func workspaceOfKey(key string) string {
 	}
 	name, _, _ := strings.Cut(rest, " ")
 	return name
+}
+
+// rowOfKey is the key without its workspace.
+func rowOfKey(key string) string {
+	place, row, _ := strings.Cut(key, " ")
+	if !strings.Contains(place, "/") {
+		return key
+	}
+	return row
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/wallet"
 )
 
 // Message is what somebody sent: one event in the structured mode
@@ -21,10 +22,12 @@ type Message struct {
 	Body        []byte
 }
 
-// Reading is an event of a message, or why it cannot be taken.
+// Reading is an event of a message, or why it cannot be taken. One with an item,
+// which no message has, is priced as that item of a flow was.
 type Reading struct {
 	Event Event
 	Fault *fault.Fault
+	Item  *wallet.Item
 }
 
 // Read reads a message. A broken event is a reading with a fault; the error is
@@ -76,7 +79,7 @@ func readOne(body []byte) ([]Reading, error) {
 		return nil, malformed("the body is not JSON: %s", syntaxError(body))
 	}
 	e, problem := Decode(body)
-	return []Reading{{e, problem}}, nil
+	return []Reading{{Event: e, Fault: problem}}, nil
 }
 
 // readBatch takes the list apart, without looking into its elements.
@@ -95,7 +98,7 @@ func readBatch(body []byte) ([]Reading, error) {
 			return nil, malformed("the body is not JSON: %s", syntaxError(body))
 		}
 		e, problem := Decode(raw)
-		readings = append(readings, Reading{e, problem})
+		readings = append(readings, Reading{Event: e, Fault: problem})
 	}
 	if _, err := d.Token(); err != nil {
 		return nil, malformed("the body is not complete JSON")
@@ -143,5 +146,5 @@ func readBinary(header func(string) string, body []byte) ([]Reading, error) {
 		return nil, malformed("the event cannot be read: %s", err)
 	}
 	e, problem := Decode(raw)
-	return []Reading{{e, problem}}, nil
+	return []Reading{{Event: e, Fault: problem}}, nil
 }
