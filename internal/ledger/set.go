@@ -26,8 +26,8 @@ var (
 type set struct {
 	ledger  *Ledger
 	sealer  sealer
-	used    []*book // worked on: if the batch fails they may be ahead of their rows, or broken
-	touched []*book // have something to write
+	used    []*book        // worked on: if the batch fails they may be ahead of their rows, or broken
+	touched []*book        // have something to write
 	keys    map[key]*Entry // idempotency keys used in this batch
 	leases  map[holder]lease
 	seals   bool  // the batch ends with a seal
