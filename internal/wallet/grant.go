@@ -94,7 +94,7 @@ func (w *Wallet) repay(l *Lot) {
 // settleDebts charges what flows took on credit and were not charged for yet.
 func (w *Wallet) settleDebts() {
 	od, due := w.lotByID[OverdraftLot].Lot, w.lotByID[OwedLot].Lot
-	open := od.Amount-od.Left-w.pinnedOf(od.ID) > 0 || due.Left < credit.Max
+	open := od.Remaining != od.Left+w.pinnedOf(od.ID) || due.Remaining != due.Left
 	for _, f := range w.Flows() {
 		if f.Hold == "" && open || f.Hold != "" && w.holds[f.Hold].pins(OverdraftLot) {
 			w.settle(f, w.root.At, nil)
