@@ -48,10 +48,10 @@ type Job struct {
 	StartedAt         *Instant          `json:"started_at" format:"date-time" doc:"Since when it is charged: waiting and starting are free."`
 	LandingAt         *Instant          `json:"landing_at" format:"date-time" doc:"When it will be, or was, signalled to checkpoint."`
 	StopAt            *Instant          `json:"stop_at" format:"date-time" doc:"When it will be stopped, as things stand."`
-	StopReason        string            `json:"stop_reason,omitempty" doc:"What will stop it then: credits, budget, max_cost or max_runtime."`
+	StopReason        string            `json:"stop_reason,omitempty" doc:"What will stop it then: credits, budget, max_cost, max_runtime or request."`
 	LeaseUntil        *Instant          `json:"lease_until,omitempty" format:"date-time" doc:"Until when it runs on its own if the server is gone."`
 	EndedAt           *Instant          `json:"ended_at" format:"date-time"`
-	ExitCode          *int              `json:"exit_code"`
+	ExitCode          *int              `json:"exit_code" doc:"Of its last run; 128 and the number of the signal if one ended it, 127 if its program was not found, 126 if it cannot be executed."`
 	Signal            string            `json:"signal,omitempty" doc:"The signal that ended it, such as SIGKILL."`
 	LateNanoseconds   *int64            `json:"late_nanoseconds,omitempty" doc:"How long after the computed instant the executor's kill came; nobody pays for it."`
 	Checkpoint        bool              `json:"checkpoint" doc:"It has said that a checkpoint is done."`

@@ -149,7 +149,7 @@ func bounds(j api.Job) string {
 	}
 	why := map[string]string{
 		"": "its credits are used up", "credits": "its credits are used up", "max_cost": "its --max-cost is used up",
-		"budget": "its budget is used up", "max_runtime": "its --max-runtime is over",
+		"budget": "its budget is used up", "max_runtime": "its --max-runtime is over", "request": "the time to stop is over",
 	}[j.StopReason]
 	if why == "" {
 		why = j.StopReason

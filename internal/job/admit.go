@@ -41,7 +41,7 @@ func (s *Service) enqueue(tx *db.Tx, j *Job) (Shown, error) {
 		return Shown{}, err
 	}
 	j.Status, j.QueuedAt, j.EndedAt = StatusQueued, tx.Now(), 0
-	j.Reason, j.Detail, j.Stopped, j.Tries = "", "", nil, 0
+	j.Reason, j.Detail, j.Unfit, j.Stopped, j.Tries = "", "", 0, nil, 0
 	result, err := s.setAside(tx, j, items)
 	if err != nil {
 		return Shown{}, err

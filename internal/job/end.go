@@ -63,7 +63,7 @@ func (s *Service) endUnstarted(tx *db.Tx, j *Job, r Report) error {
 		return s.keep(tx, j)
 	}
 	run := Run{Status: StatusFailed, Reason: ReasonExecutor}
-	j.Detail = r.Error
+	j.Detail, j.Unfit = r.Error, r.ExitCode
 	if r.Error == "" {
 		j.Detail = fmt.Sprintf("it was launched %d times and did not come up", j.Tries)
 	}
@@ -120,7 +120,7 @@ func (s *Service) close(tx *db.Tx, j *Job, r Report, lost bool) (Run, error) {
 // describe takes over what the report says.
 func (run *Run) describe(r Report, end int64, lost bool) {
 	run.EndedAt, run.Signal, run.Checkpoint, run.Killed, run.LateNs = end, r.Signal, r.Checkpoint, r.Killed, r.LateNs
-	if r.StartedAt > 0 && !lost {
+	if (r.StartedAt > 0 || r.ExitCode != 0) && !lost {
 		run.ExitCode = &r.ExitCode
 	}
 }

@@ -108,7 +108,7 @@ type Report struct {
 
 	// The rest is said by Ended only.
 	EndedAt    int64  // taken as soon as the command's main process was waited for
-	ExitCode   int    // the command's own; 128 + the signal's number if a signal ended it
+	ExitCode   int    // the command's own; 128 + the signal's number if a signal ended it. With an Error as a shell has it: 127 not found, 126 not executable, or 0
 	Signal     string // the signal that ended it, such as SIGKILL; empty if it exited
 	Checkpoint bool   // the checkpoint file is there
 	Landed     string // why it had been sent SIGTERM, if a landing was under way at the end

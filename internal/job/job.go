@@ -103,6 +103,7 @@ type Job struct {
 	Request Request
 	Status  Status
 	Detail  string // for the user: what went wrong
+	Unfit   int    // what a shell ends with if it cannot execute the program of this run, which never came to its start
 	Hold    string // for its start, while it waits
 	Runs    []Run  // the last is the present one, once it has started
 

@@ -248,6 +248,25 @@ func TestStopAgainstTheEnd(t *testing.T) {
 	}
 }
 
+// What will stop a job that was told to stop is its grace, unless the credits end
+// before that.
+func TestAStoppedJobSaysItsDeadline(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 10*minute)
+	before := w.show(id)
+	long, short := int64(24*hour), int64(30*second)
+	w.stopJob(id, &long)
+	if s := w.show(id); s.StopAt != before.StopAt || s.StopReason != before.StopReason || s.LandAt != start+10*minute {
+		t.Errorf("stop %d (%s), signalled %d", s.StopAt-start, s.StopReason, s.LandAt-start)
+	}
+	w.stopJob(id, &short)
+	if s := w.show(id); s.StopAt != start+10*minute+short || s.StopReason != job.ReasonRequest {
+		t.Errorf("stop %d (%s)", s.StopAt-start, s.StopReason)
+	}
+}
+
 func TestStopWhileStartingNeverRuns(t *testing.T) {
 	w, _ := byHand(t)
 	id := w.create(h100(8, "train"))
@@ -283,12 +302,18 @@ func TestCommandThatCannotBeExecuted(t *testing.T) {
 	id := w.create(h100(8, "no-such-program"))
 	w.ready(id)
 	w.pass(second)
-	w.ended(id, func(r *job.Report) { r.StartedAt, r.Error = 0, "the command was not found" })
+	w.ended(id, func(r *job.Report) { r.StartedAt, r.Error, r.ExitCode = 0, "the command was not found", 127 })
 	s := w.expect(id, job.StatusFailed, "executor", "0")
-	if s.Detail != "the command was not found" || s.ExitCode() != -1 {
+	if s.Detail != "the command was not found" || s.ExitCode() != 127 {
 		t.Errorf("%q, %d", s.Detail, s.ExitCode())
 	}
 	w.expectBalance("19.12")
+	// The same before it was ready.
+	id = w.create(h100(8, "no-such-program"))
+	w.ended(id, func(r *job.Report) { r.StartedAt, r.Error, r.ExitCode = 0, "the command was not found", 127 })
+	if s := w.expect(id, job.StatusFailed, "executor", "0"); s.ExitCode() != 127 {
+		t.Errorf("before it was ready: %d", s.ExitCode())
+	}
 }
 
 // A run that died is charged to its last proof of life.

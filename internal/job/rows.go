@@ -24,6 +24,7 @@ type state struct {
 	Resumed    bool   `json:",omitempty"`
 	Reason     string `json:",omitempty"`
 	Detail     string `json:",omitempty"`
+	Unfit      int    `json:",omitempty"`
 }
 
 // save writes the whole row.
@@ -34,7 +35,7 @@ func (j *Job) save(tx *db.Tx) error {
 	}
 	rest, err := json.Marshal(state{
 		Runs: j.Runs, QueuedAt: j.QueuedAt, LaunchedAt: j.LaunchedAt, Tries: j.Tries, HeldUntil: j.HeldUntil,
-		Stopped: j.Stopped, Resumed: j.Resumed, Reason: j.Reason, Detail: j.Detail,
+		Stopped: j.Stopped, Resumed: j.Resumed, Reason: j.Reason, Detail: j.Detail, Unfit: j.Unfit,
 	})
 	if err != nil {
 		return fmt.Errorf("job %s: write its state: %w", j.ID, err)
@@ -77,7 +78,7 @@ func scan(row scanner) (*Job, error) {
 	}
 	j.Runs, j.QueuedAt, j.LaunchedAt, j.Tries = rest.Runs, rest.QueuedAt, rest.LaunchedAt, rest.Tries
 	j.HeldUntil, j.Stopped = rest.HeldUntil, rest.Stopped
-	j.Resumed, j.Reason, j.Detail = rest.Resumed, rest.Reason, rest.Detail
+	j.Resumed, j.Reason, j.Detail, j.Unfit = rest.Resumed, rest.Reason, rest.Detail, rest.Unfit
 	return &j, nil
 }
 

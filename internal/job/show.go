@@ -160,15 +160,26 @@ func (shown *Shown) addFlow(tx *db.Tx, s *Service, view *wallet.View, now int64)
 	if st.stopAt > 0 && st.landAt() <= now {
 		shown.Status, shown.Reason = StatusLanding, shown.StopReason
 	}
-	if shown.Stopped != nil {
-		shown.Status, shown.Reason = StatusLanding, ReasonRequest
+	if stop := shown.Stopped; stop != nil {
+		shown.Status, shown.Reason, shown.LandAt = StatusLanding, ReasonRequest, shorter(shown.LandAt, stop.At)
+		grace := run.Grace
+		if stop.Grace != nil {
+			grace = *stop.Grace
+		}
+		if killAt := max(stop.At, run.StartedAt) + grace; shown.StopAt == 0 || killAt < shown.StopAt {
+			shown.StopAt, shown.StopReason = killAt, ReasonRequest
+		}
 	}
 	shown.LeaseUntil, err = s.Books.LeaseUntil(tx, shown.Wallet, shown.ID)
 	return err
 }
 
-// ExitCode is the exit code of the last run; -1 if its command has none.
+// ExitCode is the exit code of the last run; -1 if its command has none. Of one
+// that cannot be executed it is what a shell would say.
 func (shown *Shown) ExitCode() int {
+	if shown.Unfit != 0 {
+		return shown.Unfit
+	}
 	if r := shown.last(); r != nil && r.ExitCode != nil {
 		return *r.ExitCode
 	}

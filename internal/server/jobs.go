@@ -158,14 +158,14 @@ func jobOnWire(j *job.Shown) api.Job {
 	if out.Tier == "" {
 		out.Tier = price.OnDemand
 	}
+	if code := j.ExitCode(); code >= 0 && j.Status.Ended() {
+		out.ExitCode = &code
+	}
 	if n := len(j.Runs); n > 0 {
 		run := &j.Runs[n-1]
 		out.Flow, out.Signal, out.Checkpoint = run.Flow, run.Signal, run.Checkpoint
-		if run.EndedAt > 0 && j.Status.Ended() {
-			out.ExitCode = run.ExitCode
-			if run.Killed != "" {
-				out.LateNanoseconds = &run.LateNs
-			}
+		if run.EndedAt > 0 && j.Status.Ended() && run.Killed != "" {
+			out.LateNanoseconds = &run.LateNs
 		}
 	}
 	if j.Flow != nil && !j.Flow.Status.Ended() {

@@ -264,6 +264,7 @@ func TestWhatCannotStart(t *testing.T) {
 		}
 		return path
 	}
+	statuses := map[string]int{"was not found in PATH": 127, "does not exist": 127, "working directory": 0, "there is no command": 0}
 	for want, spec := range map[string]job.Spec{
 		"was not found in PATH":   {Command: []string{"no-such-command-7"}},
 		"does not exist":          {Command: []string{"./nowhere"}},
@@ -278,6 +279,8 @@ func TestWhatCannotStart(t *testing.T) {
 		h.launch(spec)
 		if r := h.end(); !strings.Contains(r.Error, want) || r.StartedAt != 0 || r.Proof != 0 {
 			t.Errorf("want %q: %+v", want, r)
+		} else if status, named := statuses[want]; named && r.ExitCode != status || !named && r.ExitCode != 126 {
+			t.Errorf("%s: status %d", want, r.ExitCode)
 		}
 	}
 }

@@ -65,6 +65,25 @@ type command struct {
 	dir     string
 }
 
+// What a shell ends with if it cannot execute a program.
+const (
+	statusNotExecutable = 126
+	statusNotFound      = 127
+)
+
+// unfit is why a program cannot be executed, for the user, and the status that a
+// shell would end with.
+type unfit struct {
+	status  int
+	message string
+}
+
+func (u *unfit) Error() string { return u.message }
+
+func cannot(status int, format string, args ...any) error {
+	return &unfit{status, fmt.Sprintf(format, args...)}
+}
+
 // find looks the command up before anything is charged. Its errors are for
 // the user.
 func (f folder) find(spec job.Spec) (command, error) {
@@ -94,10 +113,10 @@ func lookUp(name, dir string, env []string) (string, error) {
 			path = filepath.Join(dir, path)
 		}
 		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("the command %q does not exist", name)
+			return "", cannot(statusNotFound, "the command %q does not exist", name)
 		}
 		if !executable(path) {
-			return "", fmt.Errorf("the command %q is not an executable file", name)
+			return "", cannot(statusNotExecutable, "the command %q is not an executable file", name)
 		}
 		return path, nil
 	}
@@ -115,7 +134,7 @@ func lookUp(name, dir string, env []string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("the command %q was not found in PATH=%s", name, search)
+	return "", cannot(statusNotFound, "the command %q was not found in PATH=%s", name, search)
 }
 
 func executable(path string) bool {
@@ -181,9 +200,9 @@ func (c command) explain(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.ENOEXEC):
-		return fmt.Errorf("the command %q is no program this machine can execute (a script needs a first line such as #!/bin/sh)", c.args[0])
+		return cannot(statusNotExecutable, "the command %q is no program this machine can execute (a script needs a first line such as #!/bin/sh)", c.args[0])
 	case errors.Is(err, syscall.ENOENT):
-		return fmt.Errorf("the command %q could not be started: its interpreter does not exist", c.args[0])
+		return cannot(statusNotExecutable, "the command %q could not be started: its interpreter does not exist", c.args[0])
 	}
-	return fmt.Errorf("the command %q could not be started: %w", c.args[0], err)
+	return cannot(statusNotExecutable, "the command %q could not be started: %v", c.args[0], err)
 }

@@ -113,7 +113,7 @@ func (s *supervisor) run() {
 	ctx, hangUp := context.WithCancel(context.Background())
 	defer hangUp()
 	if err := s.equip(); err != nil {
-		s.end.Error = err.Error()
+		s.refuse(err)
 		s.record()
 		go s.line.keep(ctx)
 	} else {
@@ -127,6 +127,15 @@ func (s *supervisor) run() {
 		s.record()
 	}
 	s.awaitAck()
+}
+
+// refuse notes why the command is not executed.
+func (s *supervisor) refuse(err error) {
+	s.end.Error = err.Error()
+	var u *unfit
+	if errors.As(err, &u) {
+		s.end.ExitCode = u.status
+	}
 }
 
 // equip does all that can be done before Go, so that it is not charged.
@@ -189,7 +198,7 @@ func (s *supervisor) take(a answer) {
 func (s *supervisor) start() bool {
 	main, err := s.command.start(s.output.write, s.group, s.pace)
 	if err != nil {
-		s.end.Error = err.Error()
+		s.refuse(err)
 		return false
 	}
 	s.main, s.end.StartedAt = main, s.clock.now()
