@@ -108,7 +108,7 @@ type Budget struct {
 	Value       string   `json:"value,omitempty" doc:"Which one; empty for the workspace." maxLength:"200"`
 	Amount      Amount   `json:"amount" doc:"The cap."`
 	Window      string   `json:"window" enum:"hour,day,week,month,total,rolling" doc:"Over which time it counts; UTC, weeks begin on Monday."`
-	WindowHours int      `json:"window_hours,omitempty" doc:"For rolling: how many hours." minimum:"0" maximum:"8784"`
+	WindowHours int      `json:"window_hours,omitempty" doc:"For rolling: how many hours." minimum:"0" maximum:"744"`
 	Hard        bool     `json:"hard" doc:"Whether work is stopped at the cap, or only reported." required:"false"`
 	Spent       Amount   `json:"spent,omitempty" doc:"In the present window, at as_of."`
 	Remaining   Amount   `json:"remaining,omitempty" doc:"Until the cap, at as_of."`

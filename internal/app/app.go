@@ -20,6 +20,7 @@ import (
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/job/local"
 	"github.com/purserhq/purser/internal/job/simulated"
@@ -52,6 +53,10 @@ func ParseCapacity(text string) (job.Capacity, error) { return job.ParseCapacity
 // Supervise is the supervisor of one job in its directory: the program that
 // [Config].Supervisor starts. It returns the exit status.
 func Supervise(dir string) int { return local.Supervise(dir) }
+
+// IsWrongSetting reports whether a setting kept the program from starting that
+// cannot be right: it is the fault of whoever gave it.
+func IsWrongSetting(err error) bool { return fault.Is(err, fault.Invalid) }
 
 // DefaultListen is where a server listens unless told otherwise.
 const DefaultListen = "127.0.0.1:8080"

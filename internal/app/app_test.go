@@ -156,6 +156,10 @@ func TestADirectoryThatCannotBeUsedIsRefused(t *testing.T) {
 	if why := refused(t, c); !strings.Contains(why, "--data") {
 		t.Errorf("%s", why)
 	}
+	c.Data = "/proc/purser/data"
+	if why := refused(t, c); !strings.Contains(why, "name another with --data") {
+		t.Errorf("%s", why)
+	}
 	c = config(t)
 	c.Database = "mysql://somewhere"
 	refused(t, c)

@@ -22,11 +22,15 @@ func prepare(data string) error {
 	err := os.MkdirAll(data, 0o700)
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fault.New(fault.Unavailable, "the data directory %s cannot be made: it may not be written there", data)
+		return fault.New(fault.Unavailable, "the data directory %s cannot be made: it may not be written there; name another with --data", data)
 	case errors.Is(err, syscall.ENOTDIR):
-		return fault.New(fault.Invalid, "the data directory %s is, or lies in, something that is no directory", data)
+		return fault.New(fault.Invalid, "the data directory %s is, or lies in, something that is no directory: name another with --data", data)
 	case err != nil:
-		return fmt.Errorf("make the data directory: %w", err)
+		var reason *fs.PathError
+		if errors.As(err, &reason) {
+			err = reason.Err
+		}
+		return fault.New(fault.Unavailable, "the data directory %s cannot be made (%s): name another with --data", data, err)
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ type attendance struct {
 	client *api.Client
 	space  string
 	screen *screen
+	from   int64 // the byte of the log at which its output is shown from
 
 	job      api.Job
 	seenAt   time.Time // when job was read
@@ -48,12 +49,12 @@ type attendance struct {
 	logsDone bool
 }
 
-// attend shows a job until it has ended, and returns its status. Signals are for
-// the job, and ctx does not end with them.
-func (p *program) attend(ctx context.Context, job api.Job, signals <-chan os.Signal) error {
+// attend shows a job until it has ended, its output from a byte on, and returns
+// its status. Signals are for the job, and ctx does not end with them.
+func (p *program) attend(ctx context.Context, job api.Job, from int64, signals <-chan os.Signal) error {
 	client := p.client()
 	client.Patience = missAfter
-	a := &attendance{p: p, client: client, space: p.workspace(), screen: newScreen(p.out, p.err)}
+	a := &attendance{p: p, client: client, space: p.workspace(), screen: newScreen(p.out, p.err), from: from}
 	a.screen.quiet = p.settings.output() == "json"
 	a.saw(job)
 	a.say()
@@ -82,7 +83,7 @@ func (a *attendance) follow(ctx context.Context) (<-chan streamed, <-chan error)
 		}
 	}()
 	go func() {
-		logs <- a.client.CopyLogs(ctx, a.space, a.job.ID, api.LogQuery{Follow: true}, a.screen)
+		logs <- a.client.CopyLogs(ctx, a.space, a.job.ID, api.LogQuery{Follow: true, Offset: a.from}, a.screen)
 	}()
 	return events, logs
 }
@@ -258,9 +259,15 @@ func (a *attendance) end(ctx context.Context) error {
 	return passOn(a.status())
 }
 
-// status is the job's own: its exit code, or 1 if it has none.
+// status is the job's own: its exit code, or 1 if it has none. A job that landed
+// with 0 has saved its work and not done it: it ends as what is refused for want
+// of credits.
 func (a *attendance) status() int {
 	switch {
+	case a.job.Status == "exhausted" && a.job.ExitCode != nil && *a.job.ExitCode == 0:
+		return statusCredits
+	case a.job.Status == "failed" && a.job.ExitCode != nil && *a.job.ExitCode == 0:
+		return statusFailed // a run before this one ended with 0
 	case a.job.ExitCode != nil:
 		return *a.job.ExitCode
 	case a.signals > 0:

@@ -78,7 +78,8 @@ token is found in the server's data directory.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused for credits or a budget,
 4 not allowed, 5 server not reachable. "purser run" ends with the status of the
-job.`,
+job, with 3 if it landed with status 0 before its work was done, and with 127 or
+126 if its program was not found or cannot be executed.`,
 		Example: `  purser demo
   purser serve --data ./purser-data
   purser credits grant 100

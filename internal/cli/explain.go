@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ is from, the arithmetic with the remainder carried from the interval before, the
 rounding, and the lots it took. It computes the amount again on this machine, from
 these numbers alone, and ends with status 1 if the result differs.
 
-Of a job or a flow it explains all charges, line by line, and their sum.`,
+Of a job or a flow it explains all charges, the oldest first, and their sum.`,
 		Example: `  purser explain chg_01jd3v8m6n7p8q9r0s1t2v3w4x_17
   purser explain job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
 		Args: cobra.ExactArgs(1),
@@ -130,6 +131,7 @@ func (p *program) explainAll(ctx context.Context, q api.ChargeQuery) error {
 	if err != nil {
 		return err
 	}
+	slices.Reverse(charges.Items) // a receipt begins at the beginning
 	t := &table{names: []string{"id", "sku", "tier", "quantity", "price", "unit", "from", "to", "amount", "waived", "refunded"}, empty: "Nothing has been charged yet."}
 	var total, loss int64
 	var differs error
@@ -164,8 +166,8 @@ func (p *program) verifyCommand() *cobra.Command {
 		Short: "Replay the books and compare everything with them",
 		Long: `Verify runs all accepted commands again from the first one on, and compares lots,
 flows, holds, charges, postings, hourly totals and the chains of hashes with what
-the database holds. It names every difference and ends with status 1 if there is
-one. --workspace narrows it to one workspace.`,
+the database holds. It names the first difference and counts the others, and ends
+with status 1 if there is one. --workspace narrows it to one workspace.`,
 		Example: `  purser verify
   purser verify --workspace acme.vision -o json`,
 		Args: cobra.NoArgs,
@@ -193,10 +195,16 @@ func (p *program) showReport(r api.VerifyReport) error {
 		return err
 	}
 	for _, d := range r.Differences {
-		p.note("%s %s %s %s: expected %s, found %s", d.Workspace, d.Table, d.ID, d.Field, orDash(d.Expected), orDash(d.Found))
+		p.note("%s: expected %s, found %s", strings.Join(slices.DeleteFunc([]string{d.Workspace, d.Table, d.ID, d.Field}, isEmpty), " "),
+			orDash(d.Expected), orDash(d.Found))
+	}
+	if more := r.Differing - int64(len(r.Differences)); more > 0 {
+		p.note("and %s", plural(int(more), "more difference"))
 	}
 	return failed
 }
+
+func isEmpty(s string) bool { return s == "" }
 
 // overrun is what of a charge no credits covered, in nano-credits: the
 // operator's loss, which the customer does not pay.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -204,8 +206,8 @@ func (p *program) jobResume() *cobra.Command {
 		Short: "Start a job again from its checkpoint",
 		Long: `Resume runs the command of a job again that was stopped for want of credits after
 it had said that its checkpoint was done. It finds its files as it left them, and
-PURSER_RESUMED=1 in its environment. Like "purser run" it shows the output and
-ends with the status of the job. --max-cost and --max-runtime bound all runs of the
+PURSER_RESUMED=1 in its environment. Like "purser run" it shows the output, of
+this run alone, and ends with the status of the job. --max-cost and --max-runtime bound all runs of the
 job together: one that has used up its own needs a higher one.`,
 		Example: `  purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x --max-cost 40
   purser credits grant 20 && purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
@@ -222,17 +224,33 @@ job together: one that has used up its own needs a higher one.`,
 			signals := make(chan os.Signal, 4)
 			signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			defer signal.Stop(signals)
+			written := p.written(c.Context(), args[0])
 			j, err := p.client().ResumeJob(c.Context(), p.workspace(), args[0], api.JobResume{MaxCost: cost, MaxRuntimeSeconds: seconds})
 			if err != nil {
 				return err
 			}
-			return p.attendOr(c.Context(), j, detach, signals)
+			return p.attendOr(c.Context(), j, written, detach, signals)
 		},
 	}
 	c.Flags().StringVar(&maxCost, "max-cost", "", "credits that all runs together may cost at most (default: as before)")
 	c.Flags().StringVar(&maxRuntime, "max-runtime", "", "how long all runs together may take at most (default: as before)")
 	c.Flags().BoolVarP(&detach, "detach", "d", false, "print the job's id and return")
 	return c
+}
+
+// written is how many bytes a job that does not run has written; 0 if that is not
+// known: then all of it is shown again.
+func (p *program) written(ctx context.Context, job string) int64 {
+	body, begin, err := p.client().Logs(ctx, p.workspace(), job, api.LogQuery{Tail: 1})
+	if err != nil {
+		return 0
+	}
+	defer body.Close()
+	n, err := io.Copy(io.Discard, body)
+	if err != nil {
+		return 0
+	}
+	return begin + n
 }
 
 // completeJobs offers the ids of jobs to the shell.

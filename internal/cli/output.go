@@ -153,6 +153,15 @@ type fact struct {
 	cell
 }
 
+// label is the name for people: where the value says its unit, it does not.
+func (f fact) label() string {
+	name := f.name
+	if f.human != f.exact {
+		name = strings.TrimSuffix(name, "_seconds")
+	}
+	return strings.ReplaceAll(name, "_", " ")
+}
+
 // showFacts writes a single thing: a line per fact, or one row of CSV. Facts
 // that are empty are left out of what people read.
 func (p *program) showFacts(answer any, facts ...fact) error {
@@ -174,12 +183,12 @@ func writeFacts(w io.Writer, indent string, facts []fact) {
 	width := 0
 	for _, f := range facts {
 		if f.exact != "" {
-			width = max(width, len(f.name))
+			width = max(width, len(f.label()))
 		}
 	}
 	for _, f := range facts {
 		if f.exact != "" {
-			fmt.Fprintf(w, "%s%-*s  %s\n", indent, width, strings.ReplaceAll(f.name, "_", " "), f.human)
+			fmt.Fprintf(w, "%s%-*s  %s\n", indent, width, f.label(), f.human)
 		}
 	}
 }

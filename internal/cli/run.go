@@ -48,8 +48,12 @@ leaves it alone and returns. With --detach the command returns at once and the
 job goes on by itself.
 
 The job runs in the present directory and with the present PATH if the server is
-on this machine; otherwise in a directory of its own. Nothing else of the
-environment goes with it: see --env.`,
+on this machine; otherwise in a directory of its own. Of the
+rest of the environment it has only what the server has of HOME, USER, LOGNAME,
+SHELL, LANG, LC_ALL, TZ and TMPDIR: see --env.
+
+A job that landed with status 0 has saved its work and not done it: the status is
+then 3. A program that is not found is 127, one that cannot be executed 126.`,
 		Example: `  purser run -- python train.py
   purser run --gpu h100:8 --tier spot --max-cost 20 -- torchrun train.py
   purser run --cpu 4 --memory 16GiB --max-runtime 2h --env EPOCHS=3 -- ./simulate
@@ -146,14 +150,14 @@ func (p *program) runJob(ctx context.Context, request api.NewJob, detach bool) e
 	if err != nil {
 		return err
 	}
-	return p.attendOr(ctx, job, detach, signals)
+	return p.attendOr(ctx, job, 0, detach, signals)
 }
 
 // attendOr attends a job or, detached, only says which one it is.
-func (p *program) attendOr(ctx context.Context, job api.Job, detach bool, signals <-chan os.Signal) error {
+func (p *program) attendOr(ctx context.Context, job api.Job, from int64, detach bool, signals <-chan os.Signal) error {
 	switch {
 	case !detach:
-		return p.attend(context.WithoutCancel(ctx), job, signals)
+		return p.attend(context.WithoutCancel(ctx), job, from, signals)
 	case p.settings.output() == "json":
 		return p.showJSON(job)
 	}

@@ -93,6 +93,14 @@ func TestRunSucceeds(t *testing.T) {
 	}
 }
 
+// A job that landed in good order has not done its work.
+func TestALandedJobIsNoSuccess(t *testing.T) {
+	c := played(t, "", isRunning, strings.Replace(isExhausted, `"exit_code":137`, `"exit_code":0`, 1))
+	if got := command(t, c, nil, "run", "--", "train"); got.status != statusCredits {
+		t.Errorf("status %d: %s", got.status, got.err)
+	}
+}
+
 func TestRunDetached(t *testing.T) {
 	c := played(t, "", isQueued)
 	if got := command(t, c, nil, "run", "--detach", "--", "true"); got.status != 0 || got.out != "job_1\n" || got.err != "" {
@@ -203,8 +211,8 @@ func TestExplainComputesAgain(t *testing.T) {
 }
 
 func TestVerifyNamesDifferences(t *testing.T) {
-	c := serve(t, map[string]any{"POST /v1/verify": `{"ok":false,"wallets":1,"differences":[{"workspace":"ws_1","table":"postings","id":"3","field":"amount","expected":"1","found":"2"}]}`})
-	if got := command(t, c, nil, "verify"); got.status != statusFailed || !strings.Contains(got.err, "ws_1 postings 3 amount: expected 1, found 2") {
+	c := serve(t, map[string]any{"POST /v1/verify": `{"ok":false,"wallets":1,"differing":3,"differences":[{"workspace":"ws_1","table":"postings","id":"3","field":"amount","expected":"1","found":"2"}]}`})
+	if got := command(t, c, nil, "verify"); got.status != statusFailed || !strings.Contains(got.err, "ws_1 postings 3 amount: expected 1, found 2\npurser: and 2 more differences\n") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -18,7 +18,8 @@ func (p *program) usageCommand() *cobra.Command {
 		Short: "Break spending down by SKU, tier, project, user or job",
 		Long: `Usage shows what was used and what it cost, up to this very instant: what is
 accruing now is in it. The rows add up to the total to the last digit. Totals are
-kept by UTC hour, so --since and --until count whole hours.`,
+kept by UTC hour, so --since and --until count whole hours. With --bucket the
+first and the last row of each kind have only what lies between the two.`,
 		Example: `  purser usage
   purser usage --by project,sku --since 7d --bucket day
   purser usage --by job --since 2026-11-01 --until 2026-12-01 -o csv --limit 0`,

@@ -62,8 +62,10 @@ func TestTheMainJobByCommand(t *testing.T) {
 	says(purser(statusDone, "credits", "grant", "100"), "purchased")
 	says(purser(7, "run", "--gpu", "h100:2", "--env", "WORD=hello", "--", "sh", "-c", "echo $WORD; sleep 0.4; exit 7"),
 		"hello\n", "runs on 2 × gpu.h100 on-demand at 4.78 an hour", "failed", "with status 7", "charged 0.")
+	says(purser(127, "run", "--", "no-such-program"), "was not found in PATH")
+	says(purser(126, "run", "--", "/etc/passwd"), "not an executable file")
 	says(purser(128+9, "run", "--", "sh", "-c", "kill -9 $$"), "SIGKILL")
-	job := strings.Split(strings.Split(purser(statusDone, "job", "ls", "-o", "csv"), "\n")[2], ",")[0]
+	job := strings.Split(strings.Split(purser(statusDone, "job", "ls", "-o", "csv"), "\n")[4], ",")[0]
 	says(purser(statusDone, "job", "show", job), "exit code", "sh -c echo $WORD; sleep 0.4; exit 7")
 	says(purser(statusDone, "job", "logs", job), "hello\n")
 	says(purser(statusDone, "explain", job), "gpu.h100", "1 charge, 0.", "each computed again")
@@ -87,17 +89,32 @@ func TestMaxCostByCommand(t *testing.T) {
 	}
 	// 8 × B300 cost 60 an hour: 0.03 lasts 1.8 s.
 	script := `trap 'echo saving; : >"$PURSER_CHECKPOINT_FILE"' TERM; while :; do sleep 0.05; done`
-	got := command(t, nil, env, "run", "--gpu", "b300:8", "--max-cost", "0.03", "--", "sh", "-c", `[ "$PURSER_RESUMED" = 1 ] && exit 0; `+script)
+	got := command(t, nil, env, "run", "--gpu", "b300:8", "--max-cost", "0.03", "--", "sh", "-c", `[ "$PURSER_RESUMED" = 1 ] && echo again && exit 0; `+script)
 	if got.status != 128+9 || !strings.Contains(got.out, "saving") || !strings.Contains(got.err, "charged 0.03, balance 9.97\n") || !strings.Contains(got.err, "can be resumed") {
 		t.Fatalf("%+v", got)
 	}
 	t.Log(got.err)
 	_, after, _ := strings.Cut(got.err, "purser job resume ")
 	job, _, _ := strings.Cut(after, " ")
-	if got := command(t, nil, env, "job", "resume", job, "--max-cost", "0.06"); got.status != statusDone {
+	if got := command(t, nil, env, "job", "resume", job, "--max-cost", "0.06"); got.status != statusDone || got.out != "again\n" {
 		t.Errorf("resumed: %+v", got)
 	}
 	if got := command(t, nil, env, "job", "show", job, "-o", "json"); !strings.Contains(got.out, `"run": 2`) || !strings.Contains(got.out, `"status": "succeeded"`) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Settings of the server that cannot be right are wrong usage.
+func TestWrongSettingsOfTheServer(t *testing.T) {
+	for flag, value := range map[string]string{
+		"--listen": "nonsense", "--database": "postgres://x", "--capacity": "gpu", "--test-clock": "noon", "--log-level": "loud",
+	} {
+		if got := command(t, nil, nil, "serve", "--data", t.TempDir(), flag, value); got.status != statusUsage || got.err == "" {
+			t.Errorf("%s %s: status %d, %s", flag, value, got.status, got.err)
+		}
+	}
+	env := map[string]string{"PURSER_OPERATOR_TOKEN": "short"}
+	if got := command(t, nil, env, "serve", "--data", t.TempDir()); got.status != statusUsage {
+		t.Errorf("a short token: status %d, %s", got.status, got.err)
 	}
 }

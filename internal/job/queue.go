@@ -64,6 +64,9 @@ func (c Capacity) admits(n needs) error {
 	for _, need := range n {
 		limit, limited := c.limit(need.sku)
 		if limited && need.quantity > limit {
+			if limit == 0 {
+				return fault.At("/resources", "this executor does not offer %s, only %s", need.sku, c).WithCode("over_capacity")
+			}
 			return fault.At("/resources", "this executor offers %s of %s, %s is more than that",
 				limit, need.sku, need.quantity).WithCode("over_capacity")
 		}

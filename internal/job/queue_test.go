@@ -1,6 +1,7 @@
 package job
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -35,6 +36,9 @@ func TestCapacityRefusesWhatWouldWaitForEver(t *testing.T) {
 		if err := c.admits(needs{x.need}); (err == nil) != x.ok {
 			t.Errorf("%v: %v", x.need, err)
 		}
+	}
+	if err := c.admits(needs{{"gpu.h200", units(1)}}); err == nil || !strings.Contains(err.Error(), "does not offer gpu.h200, only gpu.h100=8") {
+		t.Errorf("what is not offered: %v", err)
 	}
 	if err := Capacity(nil).admits(needs{{"gpu.b300", units(1000)}}); err != nil {
 		t.Errorf("without a capacity: %v", err)

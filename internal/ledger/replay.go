@@ -277,10 +277,24 @@ var later = map[string]bool{"version": true, "refunded": true}
 func (r *replay) columns(t *table, key string, stored, replayed []any) *Difference {
 	for i, column := range t.columns {
 		if stored[i] != replayed[i] && !later[column] {
-			return &Difference{t.name, r.id.String() + " " + key, column, show(stored[i]), show(replayed[i])}
+			return &Difference{t.name, r.id.String() + " " + key, column, showIn(column, stored[i]), showIn(column, replayed[i])}
 		}
 	}
 	return nil
+}
+
+// money are the columns that hold nano-credits.
+var money = map[string]bool{
+	"amount": true, "remaining": true, "free": true, "cost_basis": true, "charged": true, "owed": true, "original": true,
+	"captured": true, "spent": true, "price": true, "waived": true, "refunded": true,
+}
+
+// showIn shows a value of a column: money in credits.
+func showIn(column string, value any) string {
+	if n, ok := value.(int64); ok && money[column] {
+		return credit.Amount(n).String()
+	}
+	return show(value)
 }
 
 func show(value any) string {

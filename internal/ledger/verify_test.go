@@ -179,6 +179,18 @@ func TestCount(t *testing.T) {
 }
 
 // # A verification beside busy writers sees one instant.
+// Money in a difference is in credits, as everywhere else.
+func TestDifferencesAreInCredits(t *testing.T) {
+	for want, got := range map[string]string{
+		"0.500000001": showIn("amount", int64(500_000_001)), "500000001": showIn("quantity", int64(500_000_001)),
+		`"held"`: showIn("status", "held"),
+	} {
+		if got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
+	}
+}
+
 func TestVerifyBesideWriters(t *testing.T) {
 	h := open(t)
 	h.create(acme)
