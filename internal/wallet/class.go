@@ -50,15 +50,19 @@ type phase struct {
 	owner *member
 }
 
+// unbarred keeps the separator of class keys out of names, which callers choose:
+// flows with other items must never get an equal key.
+var unbarred = strings.NewReplacer(`\`, `\\`, `|`, `\p`)
+
 // classKey is equal for flows that belong into one class.
 func (w *Wallet) classKey(f *Flow) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s|%t|%d|%d|%d|%s", f.Project, f.Storage, f.Until, f.graceOf(w.root.Policy), f.Lease, f.Hold)
+	fmt.Fprintf(&b, "%s|%t|%d|%d|%d|%s", unbarred.Replace(f.Project), f.Storage, f.Until, f.graceOf(w.root.Policy), f.Lease, f.Hold)
 	for _, i := range w.budgetsOf(f) {
 		fmt.Fprintf(&b, "|b%d", i)
 	}
 	for _, it := range f.Items {
-		fmt.Fprintf(&b, "|%s|%s|%s|%d|%d", it.SKU, it.Tier, it.Region, it.Rate, it.Period)
+		fmt.Fprintf(&b, "|%s|%s|%s|%d|%d", it.SKU, it.Tier, unbarred.Replace(it.Region), it.Rate, it.Period)
 		for _, s := range it.Next {
 			fmt.Fprintf(&b, ">%d:%d", s.At, s.Rate)
 		}
