@@ -45,12 +45,9 @@ func NewRate(price Amount, quantity Quantity) (Rate, error) {
 	return Rate(lo), nil
 }
 
-// divisor is what a rate is divided by: the period × 10^6.
-func (p Period) divisor() Wide { return MulWide(uint64(p), uint64(Units)) }
-
-// Divisor is the exact divisor of rates over this period: the remainder of an
-// accrual is always below it.
-func (p Period) Divisor() Wide { return p.divisor() }
+// Divisor is the exact divisor of rates over this period, the period × 10^6: the
+// remainder of an accrual is always below it.
+func (p Period) Divisor() Wide { return MulWide(uint64(p), uint64(Units)) }
 
 // DivMod returns n / (p × 10^6) and the remainder. The quotient may need all
 // 128 bits; [Accrue] refuses what an amount cannot hold.

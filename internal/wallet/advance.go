@@ -317,8 +317,6 @@ func sortAgenda(agenda []appointment) {
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
-
 // mulAmount multiplies without wrapping.
 func mulAmount(a credit.Amount, n int64) credit.Amount {
 	p := credit.MulWide(uint64(a), uint64(n))

@@ -37,7 +37,7 @@ func runwayAlert(runway int64) string { return "runway:" + itoa(runway/1_000_000
 // and has not been.
 func (w *Wallet) nextAlert(balance credit.Amount) (at credit.Amount, ok bool) {
 	for _, t := range w.thresholds() {
-		if t.at < balance && !contains(w.root.Fired, t.name) && (!ok || t.at > at) {
+		if t.at < balance && !slices.Contains(w.root.Fired, t.name) && (!ok || t.at > at) {
 			at, ok = t.at, true
 		}
 	}
@@ -68,7 +68,7 @@ func (w *Wallet) alert() {
 // fires reports whether the condition of an alert begins to hold, and arms the
 // alert again when it ceases to.
 func (w *Wallet) fires(name string, holds bool) bool {
-	if holds == contains(w.root.Fired, name) {
+	if holds == slices.Contains(w.root.Fired, name) {
 		return false
 	}
 	w.course = nil

@@ -50,12 +50,9 @@ func (w *Wallet) budgetsFor(project, user, job, key string) (matching []int) {
 	return matching
 }
 
-// Bounds are the start of the budget's window in which t lies, and of the next.
-func (b *Budget) Bounds(t int64) (from, next int64) { return b.window(t) }
-
-// window is the start of the window of b in which t lies, and of the next one.
-// A rolling window begins anew with each hour.
-func (b *Budget) window(t int64) (from, next int64) {
+// Bounds are the start of the budget's window in which t lies, and of the next. A
+// rolling window begins anew with each hour.
+func (b *Budget) Bounds(t int64) (from, next int64) {
 	u := time.Unix(0, t).UTC()
 	day := time.Date(u.Year(), u.Month(), u.Day(), 0, 0, 0, 0, time.UTC)
 	switch b.Window {
@@ -76,7 +73,7 @@ func (b *Budget) window(t int64) (from, next int64) {
 
 // roll begins the window in which t lies, if it is another one.
 func (b *Budget) roll(t int64) bool {
-	from, _ := b.window(t)
+	from, _ := b.Bounds(t)
 	if from == b.From {
 		return false
 	}
@@ -207,7 +204,7 @@ func (w *Wallet) setBudgets(c SetBudgets) error {
 	w.budgets = nil
 	for i := range c.Budgets {
 		b := c.Budgets[i]
-		b.From, _ = b.window(w.root.At)
+		b.From, _ = b.Bounds(w.root.At)
 		if was := old[b.ID]; was != nil && was.Key == b.Key && was.Value == b.Value && was.Window == b.Window && was.Hours == b.Hours {
 			b.Spent, b.Past, b.From = was.Spent, was.Past, was.From
 			if was.Amount == b.Amount {

@@ -1,6 +1,10 @@
 package wallet
 
-import "github.com/purserhq/purser/internal/credit"
+import (
+	"slices"
+
+	"github.com/purserhq/purser/internal/credit"
+)
 
 // ahead is how far a calm course need not be looked at again: longer than the
 // time between two hourly closes, which look anyway.
@@ -52,14 +56,7 @@ func (c *course) nothingEnds(span int64) bool {
 }
 
 // counts reports whether the budget counts the class.
-func (cl *class) counts(budget int) bool {
-	for _, b := range cl.budgets {
-		if b == budget {
-			return true
-		}
-	}
-	return false
-}
+func (cl *class) counts(budget int) bool { return slices.Contains(cl.budgets, budget) }
 
 // allCovered reports that the lots each item may use would last for the span
 // even if everything that runs used them.

@@ -87,7 +87,7 @@ func (w *Wallet) mark(cuts map[string]Cut) {
 		}
 		w.root.NextNo.Mark++
 		book.marks = append(book.marks, m)
-		w.marks++
+		w.pruneDue = w.pruneDue || m.No%pruneEvery == 0
 		w.dirty.marks = append(w.dirty.marks, m)
 	}
 }
@@ -97,21 +97,22 @@ func (w *Wallet) usable(l *Lot) bool {
 	return l.Left > 0 && !l.Frozen && !l.Expired && l.EffectiveAt <= w.root.At
 }
 
-// maxMarks is how many lines of the timeline a wallet keeps, beyond two a lot,
-// before those that no flow needs any more are dropped.
-const maxMarks = 64
+// pruneEvery is after how many lines of the timeline those are dropped that no
+// flow needs any more. It goes by their numbers, so that a replay does the same.
+const pruneEvery = 64
 
 // pruneMarks drops the lines from before the last charge of every flow; of each
-// lot the newest of them stays if it says that the lot can be used.
+// lot the newest of them stays if it says that the lot can be used. Lots of which
+// nothing is left are put aside.
 func (w *Wallet) pruneMarks() {
-	if w.marks <= maxMarks+2*len(w.lots) {
+	if !w.pruneDue {
 		return
 	}
+	w.pruneDue = false
 	oldest := w.root.At
 	for _, f := range w.flows {
 		oldest = min(oldest, f.SettledAt)
 	}
-	w.marks, w.routes = 0, map[string][]int32{}
 	for _, l := range w.lots {
 		book, drop := w.lotByID[l.ID], 0
 		for drop+1 < len(book.marks) && book.marks[drop+1].At <= oldest {
@@ -123,6 +124,7 @@ func (w *Wallet) pruneMarks() {
 			drop++
 		}
 		book.marks = slices.Delete(book.marks, 0, drop)
-		w.marks += len(book.marks)
 	}
+	w.retire()
+	w.lotsMoved()
 }

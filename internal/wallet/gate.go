@@ -141,7 +141,7 @@ func (c *course) leased(counts func(*class) bool) (sum credit.Amount) {
 // reservedIn is what holds and leases may still spend of a budget.
 func (w *Wallet) reservedIn(budget int) credit.Amount {
 	b := w.budgets[budget]
-	counts := func(cl *class) bool { return slices.Contains(cl.budgets, budget) }
+	counts := func(cl *class) bool { return cl.counts(budget) }
 	c := w.buildCourse()
 	sum := c.leased(counts)
 	for i := range c.classes {
@@ -173,7 +173,7 @@ func (w *Wallet) passStart(f *Flow, more []Item, less []Item) error {
 		rate:    addSat(c.sumRates(hour, burns), cost(hour)),
 		budgets: w.budgetsOf(f),
 		inBudget: func(i int) credit.Amount {
-			return addSat(own, c.sumRates(dt, func(cl *class) bool { return burns(cl) && slices.Contains(cl.budgets, i) }))
+			return addSat(own, c.sumRates(dt, func(cl *class) bool { return burns(cl) && cl.counts(i) }))
 		},
 	})
 }

@@ -172,6 +172,7 @@ func (w *Wallet) ordinaryLot(id string) (*Lot, error) {
 	if book == nil || book.Kind.isOwn() {
 		return nil, fault.New(fault.NotFound, "there is no lot %s", id)
 	}
+	w.revive(book.Lot)
 	return book.Lot, nil
 }
 
@@ -225,10 +226,9 @@ func (w *Wallet) refund(c Refund) error {
 	}
 	if c.To != nil {
 		l := *c.To
-		if l.Amount = amount; true {
-			if err := w.checkLot(&l); err != nil {
-				return err
-			}
+		l.Amount = amount
+		if err := w.checkLot(&l); err != nil {
+			return err
 		}
 		l.CreatedAt, l.EffectiveAt = w.root.At, max(l.EffectiveAt, w.root.At)
 		l.Remaining, l.Left = 0, 0

@@ -116,16 +116,57 @@ func glob(pattern, s string) bool {
 	return false
 }
 
-// insertLot puts a lot into its place in the burn-down order.
+// insertLot puts a new lot into its place in the burn-down order.
 func (w *Wallet) insertLot(l *Lot) {
+	w.lotByID[l.ID] = &lotBook{Lot: l}
+	w.place(l)
+}
+
+func (w *Wallet) place(l *Lot) {
 	i, _ := slices.BinarySearchFunc(w.lots, l, compareLots)
 	w.lots = slices.Insert(w.lots, i, l)
-	w.lotByID[l.ID] = &lotBook{Lot: l}
+	w.lotsMoved()
+}
+
+// lotsMoved draws the consequences of another list of lots.
+func (w *Wallet) lotsMoved() {
 	for i, l := range w.lots {
 		w.lotByID[l.ID].index = i
 	}
-	w.routes = map[string][]int32{}
+	w.routes = map[attributes][]int32{}
 	w.course = nil
+}
+
+// retire puts the lots aside that are used up: the books have the last of them,
+// and no flow is still to be charged for a time in which they were used. So a
+// wallet with a long history costs no more than a young one.
+func (w *Wallet) retire() {
+	isSpent := func(l *Lot) bool {
+		return !l.Kind.isOwn() && l.Remaining == 0 && l.Left == 0 && len(w.lotByID[l.ID].marks) == 0
+	}
+	spent := slices.Clip(w.spent)
+	for _, l := range w.lots {
+		if isSpent(l) {
+			spent = append(spent, *l)
+			w.lotByID[l.ID].index = -1
+		}
+	}
+	if len(spent) == len(w.spent) {
+		return
+	}
+	slices.SortFunc(spent, func(a, b Lot) int { return compareLots(&a, &b) })
+	w.spent = spent
+	w.lots = slices.DeleteFunc(w.lots, isSpent)
+	w.lotsMoved()
+}
+
+// revive brings a lot back that was put aside, for a refund or a freeze.
+func (w *Wallet) revive(l *Lot) {
+	if w.lotByID[l.ID].index >= 0 {
+		return
+	}
+	w.spent = slices.DeleteFunc(slices.Clone(w.spent), func(s Lot) bool { return s.ID == l.ID })
+	w.place(l)
 }
 
 func (w *Wallet) addLot(l *Lot) {
@@ -133,13 +174,16 @@ func (w *Wallet) addLot(l *Lot) {
 	w.dirty.lots[l.ID] = l
 }
 
+// attributes are those of usage by which lots are eligible for it.
+type attributes struct {
+	sku, tier, region, project string
+	storage                    bool
+}
+
 // route lists the lots that may pay for usage with these attributes, in
 // burn-down order. The owed lot pays for storage only.
 func (w *Wallet) route(sku, tier, region, project string, storage bool) []int32 {
-	key := strings.Join([]string{sku, tier, region, project}, "\x00")
-	if storage {
-		key += "\x00storage"
-	}
+	key := attributes{sku, tier, region, project, storage}
 	if route, ok := w.routes[key]; ok {
 		return route
 	}

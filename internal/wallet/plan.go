@@ -140,7 +140,7 @@ func (c *course) nextSignal(fired []string) int64 {
 	}
 	if p.emptyAt != never {
 		for _, runway := range c.policy.AlertRunways {
-			if at := p.emptyAt - runway; at > c.at && !contains(fired, runwayAlert(runway)) {
+			if at := p.emptyAt - runway; at > c.at && !slices.Contains(fired, runwayAlert(runway)) {
 				next = min(next, at)
 			}
 		}
@@ -217,7 +217,7 @@ func (w *Wallet) layAgenda(c *course) {
 		}
 	}
 	for i, b := range w.budgets {
-		if _, next := b.window(c.at); len(w.classes) > 0 || b.Spent != 0 {
+		if _, next := b.Bounds(c.at); len(w.classes) > 0 || b.Spent != 0 {
 			add(next, budgetWindow, i)
 		}
 	}

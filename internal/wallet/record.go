@@ -1,9 +1,8 @@
 package wallet
 
 import (
-	"slices"
-
 	"math"
+	"slices"
 
 	"github.com/purserhq/purser/internal/credit"
 )
@@ -192,6 +191,7 @@ func (w *Wallet) refill(ch *Charge, kind PostingKind, lot string, amount credit.
 	}
 	w.post(Posting{Kind: kind, Lot: lot, SKU: ch.SKU, Amount: amount, Corrects: ch.No})
 	l := w.lotByID[lot].Lot
+	w.revive(l)
 	l.Remaining += amount
 	w.touchLot(l)
 	w.giveBack(lot, amount)

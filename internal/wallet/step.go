@@ -318,7 +318,7 @@ func (c *course) rollBudget(index int) {
 			return
 		}
 	}
-	_, next := b.window(c.at)
+	_, next := b.Bounds(c.at)
 	c.schedule(appointment{next, budgetWindow, index})
 }
 

@@ -25,17 +25,19 @@ import (
 type Wallet struct {
 	root    Root
 	lots    []*Lot // in burn-down order, the overdraft and the owed lot last
+	spent   []Lot  // those put aside, in the same order; never changed in place
 	lotByID map[string]*lotBook
 	flows   map[string]*Flow
 	holds   map[string]*Hold
 	pins    pins // of the holds that do not pay for a flow
 	budgets []*Budget
 	classes []*class // by key
-	marks   int      // how many lines the timeline has
 	landing int      // how many flows are landing
 
-	routes map[string][]int32 // eligible lots by attributes, until the lots change
-	course *course            // what the classes do from root.At on; nil when stale
+	routes map[attributes][]int32 // eligible lots, until the lots change
+	course *course                // what the classes do from root.At on; nil when stale
+
+	pruneDue bool // the timeline has grown
 
 	fx    *Effects
 	dirty dirt
@@ -70,7 +72,6 @@ func Load(s State) (*Wallet, error) {
 	for _, m := range s.Marks {
 		if book := w.lotByID[m.Lot]; book != nil {
 			book.marks = append(book.marks, m)
-			w.marks++
 		}
 	}
 	for _, h := range s.Holds {
@@ -82,6 +83,7 @@ func Load(s State) (*Wallet, error) {
 			w.landing++
 		}
 	}
+	w.retire()
 	w.classify()
 	return w, w.check()
 }
@@ -140,6 +142,10 @@ func (w *Wallet) State() State {
 		s.Lots = append(s.Lots, &c)
 		s.Marks = append(s.Marks, w.lotByID[l.ID].marks...)
 	}
+	for _, l := range w.spent {
+		s.Lots = append(s.Lots, &l)
+	}
+	slices.SortFunc(s.Lots, compareLots)
 	slices.SortFunc(s.Marks, func(a, b Mark) int { return int(a.No - b.No) })
 	for _, f := range w.Flows() {
 		c := *f
