@@ -139,6 +139,25 @@ func TestManyTextsDoNotPileUp(t *testing.T) {
 	}
 }
 
+func TestResultsDoNotPileUp(t *testing.T) {
+	d := open(t, Config{})
+	read := func(tx *Tx) error {
+		for range 10 * manyOpen {
+			var one int
+			if err := tx.QueryRow(`SELECT 1`).Scan(&one); err != nil {
+				return err
+			}
+		}
+		if len(tx.open) > manyOpen {
+			t.Errorf("%d closed results are kept", len(tx.open))
+		}
+		return nil
+	}
+	if err := errors.Join(d.View(t.Context(), read), d.Update(t.Context(), read)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAViewIsASnapshot(t *testing.T) {
 	d := open(t, Config{})
 	update(t, d, inserting(1))

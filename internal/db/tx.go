@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 )
 
 // Tx is one unit of work. It is valid inside its function only, on its goroutine.
@@ -62,8 +63,22 @@ func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if err != nil {
 		return nil, tx.noted(err)
 	}
+	if len(tx.open) >= manyOpen {
+		tx.open = slices.DeleteFunc(tx.open, isClosed)
+	}
 	tx.open = append(tx.open, rows)
 	return rows, nil
+}
+
+// manyOpen is how many results are kept to be closed with the unit before those
+// are forgotten that are closed: a unit that asks a million times needs no more
+// memory than one that asks once.
+const manyOpen = 64
+
+// isClosed reports whether a result is closed: only then it has no columns.
+func isClosed(rows *sql.Rows) bool {
+	_, err := rows.Columns()
+	return err != nil
 }
 
 // finish closes rows that the unit left open: they would hold the connection at
