@@ -261,3 +261,17 @@ func TestAPageOfALongStatement(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 }
+
+// What was captured of a hold by its amount has no SKU, and still has a name.
+func TestTheStatementNamesWhatHasNoSKU(t *testing.T) {
+	m := open(t)
+	m.grant("100")
+	m.apply(wallet.Reserve{ID: "hold_1", Amount: amount("5"), TTL: day})
+	m.apply(wallet.Capture{Hold: "hold_1", Amount: amount("2")})
+	m.send(event("1", "", "gpu.h100", "1"))
+	m.apply(wallet.Refund{Charge: *m.charges()[0], Amount: amount("1")})
+	m.expectStatement(`
+		22T09:30 refund chg_acme_1 1 96.61 (refund of amounts held)
+		22T09:30 deduction 2026-11-22 -4.39 95.61 (amounts held, gpu.h100)
+		22T09:30 addition lot 100 100 (purchased credits: bought)`)
+}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -46,7 +45,10 @@ func (g group) String() string {
 func (g group) describe(s sum) string {
 	what := "usage"
 	if len(s.skus) > 0 {
-		what = strings.Join(s.skus[:min(len(s.skus), 3)], ", ")
+		what = skuText(s.skus[0])
+		for _, sku := range s.skus[1:min(len(s.skus), 3)] {
+			what += ", " + sku
+		}
 	}
 	if more := len(s.skus) - 3; more > 0 {
 		what += fmt.Sprintf(" and %d more", more)
@@ -58,6 +60,15 @@ func (g group) describe(s sum) string {
 		what += fmt.Sprintf("; %s of it is owed for retained storage", s.owed)
 	}
 	return what
+}
+
+// skuText names what was charged: of the capture of an amount that is only known
+// to be the amount of a hold.
+func skuText(sku string) string {
+	if sku == "" {
+		return "amounts held"
+	}
+	return sku
 }
 
 // sum is what the charges of a group come to.

@@ -125,7 +125,7 @@ func (w *walk) stepPosting(p posting) error {
 		return w.run(p, Activity{Kind: Transfer, Description: "transfer of credits", Source: p.transfer},
 			func(q posting) bool { return q.transfer == p.transfer })
 	case wallet.PostRefund, wallet.PostUnOverdraw, wallet.PostUnOwe, wallet.PostUnOverrun:
-		return w.run(p, Activity{Kind: Refund, Description: "refund of " + p.sku, Source: w.chargeID(p.charge), Project: p.project},
+		return w.run(p, Activity{Kind: Refund, Description: "refund of " + skuText(p.sku), Source: w.chargeID(p.charge), Project: p.project},
 			func(q posting) bool { return isRefund(q.kind) && q.at == p.at && q.charge == p.charge })
 	case wallet.PostRepayOwed:
 		return w.run(p, Activity{Kind: Deduction, Description: "what retained storage owed", Source: lotOf(p.debit)},
