@@ -146,8 +146,8 @@ func (s *Service) Resume(tx *db.Tx, w ledger.ID, id string, maxCost credit.Amoun
 	case !j.Status.Ended():
 		return Shown{}, fault.New(fault.Conflict, "the job is %s: only a job that has ended can be resumed", j.Status).WithCode("job_active")
 	case until == 0:
-		return Shown{}, fault.New(fault.Conflict, "the job cannot be resumed: that needs a run that was landed, "+
-			"left its checkpoint file and exited 0").WithCode("not_resumable")
+		return Shown{}, fault.New(fault.Conflict, "the job cannot be resumed: that needs a checkpoint file, and "+
+			"a run that was stopped and then exited 0 or was killed, or that was lost").WithCode("not_resumable")
 	case until <= tx.Now():
 		return Shown{}, fault.New(fault.Conflict, "the checkpoint was kept for 24 hours, which are over").WithCode("not_resumable")
 	}
