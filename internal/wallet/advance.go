@@ -123,7 +123,7 @@ func (w *Wallet) finish(f *Flow, status Status, reason string, at int64) {
 func (w *Wallet) keepAppointments() {
 	now := w.root.At
 	for _, l := range slices.Clone(w.lots) {
-		if !l.Expired && l.ExpiresAt != 0 && l.ExpiresAt <= now {
+		if w.outlived(l) && !l.Expired && l.Remaining > 0 {
 			w.expire(l)
 		} else if l.EffectiveAt == now && l.CreatedAt < now && !l.Kind.isOwn() {
 			w.event(EventLotEffective, l.ID)

@@ -19,7 +19,7 @@ func (p *play) compare() error {
 	}
 	for _, l := range p.lots {
 		m := p.w.Lot(l.ID)
-		if m == nil || m.Left != l.Left || m.Frozen != l.Frozen || m.Expired != l.Expired {
+		if m == nil || m.Left != l.Left || m.Frozen != l.Frozen || m.Expired != l.Expired && m.Remaining > 0 {
 			return fmt.Errorf("engine's lot is %+v, model's left %v, frozen %t, expired %t", m, l.Left, l.Frozen, l.Expired)
 		}
 		if m.Remaining != p.book[l.ID] || m.Remaining != l.Left+p.unposted(l.ID) {

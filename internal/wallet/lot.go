@@ -251,10 +251,14 @@ func (w *Wallet) giveBack(id string, amount credit.Amount) {
 	}
 	l := w.lotByID[id].Lot
 	w.setLeft(l, l.Left+amount)
-	if l.Expired {
+	if w.outlived(l) {
 		w.expire(l)
 	}
 }
+
+// outlived reports that the lot's expiry has passed. One of which nothing was
+// left by then is not marked as expired.
+func (w *Wallet) outlived(l *Lot) bool { return l.ExpiresAt != 0 && l.ExpiresAt <= w.root.At }
 
 // expire books what is left of a lot as expired.
 func (w *Wallet) expire(l *Lot) {

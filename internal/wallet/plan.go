@@ -204,7 +204,7 @@ func (w *Wallet) layAgenda(c *course) {
 		}
 	}
 	for i, l := range w.lots {
-		if !l.Expired {
+		if !l.Expired && l.Remaining > 0 {
 			add(l.EffectiveAt, lotBecomesEffective, i)
 			add(l.ExpiresAt, lotExpires, i)
 		}

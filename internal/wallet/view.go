@@ -9,10 +9,11 @@ import (
 // View answers questions about a wallet as it was at an instant and will be if
 // no command comes. It never changes, so any number of readers may share it.
 type View struct {
-	At   int64
-	root Root
-	c    *course
-	lots []Lot
+	At    int64
+	root  Root
+	c     *course
+	lots  []Lot
+	spent []Lot
 }
 
 // Balance is what a wallet holds at an instant (SEMANTICS 5). LandingAt and
@@ -34,7 +35,7 @@ type Balance struct {
 // View makes a view of the wallet's present state.
 func (w *Wallet) View() *View {
 	c := w.buildCourse()
-	v := &View{At: w.root.At, root: w.root, c: c}
+	v := &View{At: w.root.At, root: w.root, c: c, spent: w.spent}
 	for _, l := range w.lots {
 		v.lots = append(v.lots, *l)
 	}
@@ -92,27 +93,14 @@ func (v *View) Balance(t int64) Balance {
 // Lots are the ordinary lots in burn-down order as they will be at t.
 func (v *View) Lots(t int64) []Lot {
 	c := v.at(max(t, v.At))
-	var out []Lot
+	out := slices.Clone(v.spent)
 	for i, l := range v.lots {
-		if l.Kind.isOwn() {
-			continue
+		if !l.Kind.isOwn() {
+			l.Left, l.Expired = c.lots[i].left, c.lots[i].gone
+			out = append(out, l)
 		}
-		run := c.lots[i]
-		l.Left, l.Expired = run.left, run.gone
-		out = append(out, l)
 	}
-	return out
-}
-
-// Budgets are the budgets as they will be at t.
-func (v *View) Budgets(t int64) []Budget {
-	c := v.at(max(t, v.At))
-	out := make([]Budget, 0, len(c.budgets))
-	for i := range c.budgets {
-		b := c.budgets[i].Budget
-		b.Spent = b.Amount - c.budgets[i].left
-		out = append(out, b)
-	}
+	slices.SortFunc(out, func(a, b Lot) int { return compareLots(&a, &b) })
 	return out
 }
 
