@@ -104,6 +104,18 @@ func (v *View) Lots(t int64) []Lot {
 	return out
 }
 
+// Budgets are the budgets as they will be at t.
+func (v *View) Budgets(t int64) []Budget {
+	c := v.at(max(t, v.At))
+	out := make([]Budget, 0, len(c.budgets))
+	for i := range c.budgets {
+		b := c.budgets[i].Budget
+		b.Spent = b.Amount - c.budgets[i].left
+		out = append(out, b)
+	}
+	return out
+}
+
 // HeldByLot is what holds will have set aside of each lot at t. A hold that pays
 // for a flow shrinks by what the flow takes, the first slices first.
 func (v *View) HeldByLot(t int64) map[string]credit.Amount {
