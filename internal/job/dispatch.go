@@ -2,6 +2,8 @@ package job
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -13,19 +15,20 @@ import (
 func isQueued(j *Job) bool { return j.Status == StatusQueued }
 func occupies(j *Job) bool { return !isQueued(j) }
 
-// dispatch renews the holds of those that wait long, and starts what fits.
+// dispatch renews the holds of those that wait long, and starts what fits. What
+// goes wrong with one job does not hold up the others.
 func (s *Service) dispatch(ctx context.Context) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	queue := s.jobs(isQueued)
-	for _, j := range queue {
+	var errs []error
+	for _, j := range s.jobs(isQueued) {
 		if j.HeldUntil-renewBefore <= s.DB.Clock().Now() {
 			if err := s.renewHold(ctx, j); err != nil {
-				return err
+				errs = append(errs, fmt.Errorf("renew the hold of job %s: %w", j.ID, err))
 			}
 		}
 	}
-	return s.launchAll(ctx, s.place())
+	return errors.Join(append(errs, s.launchAll(ctx, s.place()))...)
 }
 
 // launchers is how many jobs are launched at the same time.
@@ -57,7 +60,11 @@ func (s *Service) launchAll(ctx context.Context, places []place) error {
 	}
 	all.Wait()
 	close(failed)
-	return <-failed
+	var errs []error
+	for err := range failed {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // place finds every waiting job its place.

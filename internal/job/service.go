@@ -96,25 +96,24 @@ func (s *Service) Run(ctx context.Context) error {
 	s.follow(ctx)
 	reports := make(chan error, 1)
 	go func() { reports <- s.Executor.Run(ctx, s) }()
+	sweeps := time.NewTicker(sweepEvery) // of its own: a queue that is nudged all the time does not hold it up
+	defer sweeps.Stop()
 	for {
-		wait := sweepEvery
+		var again <-chan time.Time
 		if err := s.dispatch(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("jobs cannot be started", "error", err)
-			wait = time.Second
+			again = time.After(time.Second)
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return errors.Join(ctx.Err(), <-reports)
 		case err := <-reports:
-			timer.Stop()
 			return fmt.Errorf("the executor ended: %w", err)
 		case <-s.kick:
-		case <-timer.C:
+		case <-again:
+		case <-sweeps.C:
 			s.sweep(ctx)
 		}
-		timer.Stop()
 	}
 }
 
