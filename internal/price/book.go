@@ -169,14 +169,21 @@ func extend(tx *db.Tx, h *History) (*History, error) {
 	return h, rows.Err()
 }
 
-// rememberAfter remembers a history once it is durable: until then the unit may
-// still be undone, and another version may get the same number.
+// rememberAfter remembers a history once it is durable: what an Update reads may
+// still be undone, and another version may get the same number. A View reads only
+// what is committed.
 func (b *Book) rememberAfter(tx *db.Tx, h *History) {
-	tx.AfterCommit(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if known := b.cards[h.Name]; known == nil || len(known.versions) < len(h.versions) {
-			b.cards[h.Name] = h
-		}
-	})
+	if !tx.IsUpdate() {
+		b.remember(h)
+		return
+	}
+	tx.AfterCommit(func() { b.remember(h) })
+}
+
+func (b *Book) remember(h *History) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known := b.cards[h.Name]; known == nil || len(known.versions) < len(h.versions) {
+		b.cards[h.Name] = h
+	}
 }

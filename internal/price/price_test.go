@@ -268,6 +268,25 @@ func TestAnUndoneVersionIsForgotten(t *testing.T) {
 	}
 }
 
+// After a restart a card is read once, also if nobody writes.
+func TestAViewRemembersWhatItRead(t *testing.T) {
+	s := open(t)
+	book := price.NewBook(s.books)
+	var read [2]*price.History
+	for i := range read {
+		err := s.db.View(t.Context(), func(tx *db.Tx) (err error) {
+			read[i], err = book.History(tx, price.Default)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read[0] != read[1] {
+		t.Error("the card was read twice")
+	}
+}
+
 func TestCards(t *testing.T) {
 	s := open(t)
 	flow := s.run(price.Ask{SKU: "gpu.h100", Quantity: units("8")})
