@@ -242,6 +242,9 @@ func (a *attendance) now() int64 {
 
 // end says what became of the job and returns its status.
 func (a *attendance) end(ctx context.Context) error {
+	if a.screen.live {
+		a.show() // the last figure is the one in the books
+	}
 	a.screen.close()
 	a.say()
 	if b, err := a.client.Balance(ctx, a.space); err == nil {

@@ -23,6 +23,9 @@ type shown struct {
 // line now and then.
 func (a *attendance) show() {
 	now := a.now()
+	if a.job.EndedAt != nil && a.job.Ended() {
+		now, _ = a.job.EndedAt.UnixNano()
+	}
 	s := shown{name: a.job.Name, status: a.job.Status, rate: a.job.Rate, cost: a.spent(), stopReason: a.job.StopReason}
 	if a.job.StartedAt != nil {
 		started, _ := a.job.StartedAt.UnixNano()
@@ -35,7 +38,7 @@ func (a *attendance) show() {
 		balance := a.ticker.Balance(a.elapsed(a.eventAt))
 		s.balance = &balance
 	}
-	if a.job.StopAt != nil && a.signals == 0 {
+	if a.job.StopAt != nil && a.signals == 0 && !a.job.Ended() {
 		stop, _ := a.job.StopAt.UnixNano()
 		left := stop - now
 		s.stopIn = &left

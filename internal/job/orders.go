@@ -119,9 +119,9 @@ func granted(reserved, now, stop, grace int64) int64 {
 	return max(0, stop-now)
 }
 
-// grace is how long before its stop a run is signalled: as the job says, or as
-// the wallet does, but never more than a quarter of the longest run (0: without
-// end), so that a short job is not signalled at its first second.
+// grace is how long before its stop a run is signalled: as the job says, at most
+// the longest run (0: without end), or as the wallet does, at most a quarter of
+// that, so that a short job is not signalled at its first second.
 func grace(asked *int64, policy, longest int64) int64 {
 	g := policy
 	if asked != nil {

@@ -37,7 +37,7 @@ var problemCodes = []problemCode{
 	{"slug_taken", "The slug is in use. Choose another."},
 	{"job_ended", "The job has ended."},
 	{"job_active", "The job has not ended."},
-	{"not_resumable", "Only a job that landed with its checkpoint file and exit 0 can be resumed, for 24 hours."},
+	{"not_resumable", "Only a job that left its checkpoint file can be resumed, for 24 hours: one that was stopped and then exited 0 or was killed, or that was lost."},
 	{"max_cost_used", "The job has used its max_cost. Resume it with a higher one."},
 	{"max_runtime_used", "The job has used its max_runtime_seconds. Resume it with more."},
 	{"over_capacity", "The executor does not offer as much of this at all, so that waiting would not help."},

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/org"
@@ -156,10 +158,11 @@ func lotStatus(l *wallet.Lot, now int64) string {
 }
 
 func lotOnWire(l *wallet.Lot, held credit.Amount, now int64) api.Lot {
+	source, from, _ := strings.Cut(l.Source, " ") // a transfer, and the lot it took
 	return api.Lot{
 		ID: l.ID, Kind: string(l.Kind), Status: lotStatus(l, now), Amount: amount(l.Amount), Remaining: amount(l.Left),
 		Held: amount(held), Priority: l.Priority, Scope: scopeOnWire(l.Scope), EffectiveAt: api.At(l.EffectiveAt),
-		ExpiresAt: api.AtOrNull(l.ExpiresAt), CreatedAt: api.At(l.CreatedAt), Source: l.Source, Reason: l.Reason,
+		ExpiresAt: api.AtOrNull(l.ExpiresAt), CreatedAt: api.At(l.CreatedAt), Source: source, FromLot: from, Reason: l.Reason,
 		CostBasis: amount(l.CostBasis), AsOf: api.At(now),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
@@ -145,10 +146,16 @@ func (s *Server) failed(ctx context.Context, err error) error {
 	return f
 }
 
-// init sets what huma keeps in variables of its package: the errors that it makes
-// by itself, which are about parameters, become ours, and a list is never null.
+// init sets what huma keeps in variables of its packages: the errors that it makes
+// by itself, which are about parameters, become ours, in our words, and a list is
+// never null.
 func init() {
 	huma.DefaultArrayNullable = false
+	validation.MsgExpectedMinimumNumber = "must be at least %v"
+	validation.MsgExpectedMaximumNumber = "must be at most %v"
+	validation.MsgExpectedMinLength = "must have at least %d characters"
+	validation.MsgExpectedMaxLength = "must have at most %d characters"
+	validation.MsgExpectedOneOf = `must be one of "%s"`
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return parameterProblem(status, message, errs)
 	}
@@ -161,6 +168,12 @@ func init() {
 	}
 }
 
+// parameterMessages are the rest of what huma says, in our words.
+var parameterMessages = map[string]string{
+	"unknown query parameter": "is no parameter of this call", "invalid integer": "must be a whole number",
+	"invalid boolean": "must be true or false", "required query parameter is missing": "is missing",
+}
+
 func parameterProblem(status int, message string, errs []error) *api.Problem {
 	if status >= 500 {
 		return problemOf(internalFault())
@@ -171,6 +184,9 @@ func parameterProblem(status int, message string, errs []error) *api.Problem {
 		var detail huma.ErrorDetailer
 		if errors.As(err, &detail) {
 			field.Pointer, field.Message = parameterName(detail.ErrorDetail().Location), detail.ErrorDetail().Message
+		}
+		if ours, known := parameterMessages[field.Message]; known {
+			field.Message = ours
 		}
 		fields = append(fields, field)
 	}

@@ -323,3 +323,17 @@ func TestARefusalForCreditsSaysTheNumbers(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// What is wrong with a parameter is said in the words that a body gets.
+func TestParametersAreRefusedInOurWords(t *testing.T) {
+	s := newStage(t)
+	for query, want := range map[string]string{
+		"limit=201": "must be at most 200", "limit=0": "must be at least 1", "limit=ten": "must be a whole number", "colour=red": "is no parameter of this call",
+		"status=" + strings.Repeat("x", 60): "must be one of",
+	} {
+		p := s.problem(s.send("GET", ws+"/flows?"+query, ""))
+		if len(p.Errors) != 1 || !strings.HasPrefix(p.Errors[0].Detail, want) {
+			t.Errorf("%s: %+v", query, p)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package server_test
 import (
 	"fmt"
 	"math/big"
-	"strings"
 	"testing"
 	"time"
 
@@ -157,7 +156,7 @@ func TestCreditsMoveAndComeBack(t *testing.T) {
 	lot := s.grant("default", "100")
 	must(s.CreateWorkspace(ctx, "default", api.NewWorkspace{Slug: "vision"}))(t)
 	moved := must(s.Transfer(ctx, "default", api.NewTransfer{ToWorkspace: "default.vision", Amount: "40"}))(t)
-	if moved.Amount != "40" || len(moved.Lots) != 1 || !strings.Contains(moved.Lots[0].Source, lot.ID) ||
+	if moved.Amount != "40" || len(moved.Lots) != 1 || moved.Lots[0].Source != moved.ID || moved.Lots[0].FromLot != lot.ID ||
 		s.balance("default").Balance != "60" || s.balance("default.vision").Balance != "40" {
 		t.Errorf("%+v", moved)
 	}
