@@ -125,3 +125,17 @@ func TestEventsSpeakTheContractsWords(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// A verification may be of one workspace alone.
+func TestOneWorkspaceIsVerified(t *testing.T) {
+	s := newStage(t)
+	must(s.CreateWorkspace(t.Context(), "default", api.NewWorkspace{Slug: "vision"}))(t)
+	all := must(s.Verify(t.Context(), api.VerifyRequest{}))(t)
+	one := must(s.Verify(t.Context(), api.VerifyRequest{Workspace: "default.vision"}))(t)
+	if all.Wallets != 2 || one.Wallets != 1 || !one.OK || one.Differing != 0 {
+		t.Errorf("all %+v, one %+v", all, one)
+	}
+	if p := s.problem(s.send("POST", "/v1/verify", `{"workspace":"default.nothing"}`)); p.Status != 404 {
+		t.Errorf("%+v", p)
+	}
+}
