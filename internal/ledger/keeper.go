@@ -20,6 +20,10 @@ const (
 	closeFlows = 500         // flows that one Close charges
 	retryAfter = time.Second // when something due could not be done
 	courtesy   = 10 * time.Second
+
+	// What is due goes by the clock, which may be set, and sleep does not, which
+	// stands still while the machine is suspended: so it is never long.
+	longestSleep = 10 * time.Second
 )
 
 // keeper knows when something is due next.
@@ -94,7 +98,7 @@ func (l *Ledger) keepOnce(ctx context.Context) error {
 		next = never
 	}
 	k.next.Store(next)
-	k.sleep(ctx, time.Duration(max(0, next-l.db.Clock().Now())))
+	k.sleep(ctx, min(longestSleep, time.Duration(max(0, next-l.db.Clock().Now()))))
 	return nil
 }
 

@@ -102,16 +102,25 @@ func (l *Ledger) Renew(tx *db.Tx, id ID, name string, lease int64) (until int64,
 
 // LeaseUntil is until when the holder may run on; 0 if it has no lease.
 func (l *Ledger) LeaseUntil(tx *db.Tx, id ID, name string) (until int64, err error) {
-	until, _, err = one(tx, func(r scanner) (until int64, err error) { return until, r.Scan(&until) },
-		`SELECT until_at FROM leases`+inWallet+` AND holder = $3`, id.Organization, id.Workspace, name)
-	return until, wrapped("read a lease", err)
+	held, err := l.leaseOf(tx, id, name)
+	return held.until, err
 }
 
 // Proof is the holder's last proof of life; 0 if it has no lease.
 func (l *Ledger) Proof(tx *db.Tx, id ID, name string) (proof int64, err error) {
-	proof, _, err = one(tx, func(r scanner) (proof int64, err error) { return proof, r.Scan(&proof) },
-		`SELECT proof FROM leases`+inWallet+` AND holder = $3`, id.Organization, id.Workspace, name)
-	return proof, wrapped("read a lease", err)
+	held, err := l.leaseOf(tx, id, name)
+	return held.proof, err
+}
+
+// leaseOf reads a holder's lease as the unit of work has left it.
+func (l *Ledger) leaseOf(tx *db.Tx, id ID, name string) (lease, error) {
+	held, _, err := one(tx, func(r scanner) (held lease, err error) { return held, r.Scan(&held.until, &held.proof) },
+		`SELECT until_at, proof FROM leases`+inWallet+` AND holder = $3`, id.Organization, id.Workspace, name)
+	if tx.IsUpdate() { // what the batch has still to write
+		begun := l.set(tx).leases[holder{id, name}]
+		held.until, held.proof = max(held.until, begun.until), max(held.proof, begun.proof)
+	}
+	return held, wrapped("read a lease", err)
 }
 
 // lapsed is a lease whose end has come.
@@ -156,8 +165,8 @@ func (l *Ledger) lapse(tx *db.Tx, d lapsed) error {
 	return wrapped("drop a lapsed lease", err)
 }
 
-// lose closes a flow at the last proof of life of its holder; at its start, or
-// its last change, if that came later.
+// lose closes a flow at the last proof of life of its holder, or at its start if
+// that came later.
 func (l *Ledger) lose(tx *db.Tx, id ID, flow string, proof int64) error {
 	s := l.set(tx)
 	b, err := s.open(tx, id)

@@ -132,8 +132,13 @@ func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (walle
 	switch c := command.(type) {
 	case wallet.Grant, wallet.Reserve:
 		s.ledger.shelf.grew(b, 1)
+	case wallet.TransferIn:
+		s.ledger.shelf.grew(b, len(c.Lots))
 	case wallet.Start:
 		s.ledger.shelf.grew(b, 1)
+		if c.MaxCost > 0 {
+			s.ledger.shelf.grew(b, 1) // its hold
+		}
 		s.begin(b, c.ID, at)
 	case wallet.Limit:
 		s.begin(b, c.Flow, at)

@@ -58,7 +58,7 @@ func decodeCursor(cursor string) (string, error) {
 	return string(b), nil
 }
 
-// list is a query for a page of rows: sorted by one column, which is unique.
+// listing is a query for a page of rows: sorted by one column, which is unique.
 type listing[T any] struct {
 	columns, table string
 	by             string
@@ -141,15 +141,11 @@ type FlowFilter struct {
 // Flows lists flows by id, and thereby by their start.
 func (l *Ledger) Flows(tx *db.Tx, id ID, f FlowFilter, page Page) ([]*wallet.Flow, string, error) {
 	q := listing[*wallet.Flow]{flowColumns, "flows", "id", false, scanFlow, func(f *wallet.Flow) string { return f.ID }}
+	where := []condition{{"status =", f.Status}, {"project =", f.Project}, {"user_id =", f.User}, {"job =", f.Job}}
 	if f.IsRunning {
-		q.table = "flows" // the partial index flows_running has the condition's text
-		return q.read(tx, id, page, append(f.conditions(), condition{"ended <", int64(1)})...)
+		where = append(where, condition{"ended = 0 AND ended <", int64(1)}) // the index flows_running is of ended = 0
 	}
-	return q.read(tx, id, page, f.conditions()...)
-}
-
-func (f FlowFilter) conditions() []condition {
-	return []condition{{"status =", f.Status}, {"project =", f.Project}, {"user_id =", f.User}, {"job =", f.Job}}
+	return q.read(tx, id, page, where...)
 }
 
 // HoldFilter narrows a list of holds.

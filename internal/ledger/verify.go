@@ -238,7 +238,7 @@ func (v *verification) seals() error {
 			return err
 		}
 		last = s.no
-		prev, _ = parseDigest(s.hash)
+		prev, _ = parseDigest(s.hash) // one that cannot be read was a difference
 	}
 }
 
