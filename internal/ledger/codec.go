@@ -191,11 +191,19 @@ func structCoder(t reflect.Type) coder {
 }
 
 // isEmpty reports whether decoding gives the value back when it is left out; a
-// slice or map of length 0 comes back as nil, which nothing tells apart.
+// slice or map of length 0 comes back as nil, which nothing tells apart, alone or
+// in a struct.
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !isEmpty(v.Field(i)) {
+				return false
+			}
+		}
+		return true
 	}
 	return v.IsZero()
 }

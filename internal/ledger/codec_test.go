@@ -79,6 +79,74 @@ func scramble(r *rand.Rand, v reflect.Value, depth int) {
 	}
 }
 
+// # An empty list is stored as no list is: the replay, which reads the journal,
+// cannot tell them apart.
+func TestEmptyIsNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(testSeed(t), 3))
+	b := newBook(acme)
+	b.wallet = wallet.New(acme.Workspace, 1, wallet.Policy{})
+	same := func(row any, columns func(row reflect.Value) ([]any, error)) {
+		t.Helper()
+		typ := reflect.TypeOf(row)
+		for range 200 {
+			v := reflect.New(typ).Elem()
+			scramble(r, v, 0)
+			hollow(v, false)
+			without, err1 := columns(v)
+			hollow(v, true)
+			with, err2 := columns(v)
+			if err1 != nil || err2 != nil || !reflect.DeepEqual(without, with) {
+				t.Fatalf("%s is stored as\n%v (%v), with empty lists as\n%v (%v)", typ, without, err1, with, err2)
+			}
+		}
+	}
+	same(wallet.Root{}, func(v reflect.Value) ([]any, error) { return b.addRoot(nil, v.Interface().(wallet.Root)) })
+	same(wallet.Lot{}, func(v reflect.Value) ([]any, error) { return b.addLot(nil, v.Addr().Interface().(*wallet.Lot)) })
+	same(wallet.Flow{}, func(v reflect.Value) ([]any, error) { return b.addFlow(nil, v.Addr().Interface().(*wallet.Flow)) })
+	same(wallet.Hold{}, func(v reflect.Value) ([]any, error) { return b.addHold(nil, v.Addr().Interface().(*wallet.Hold)) })
+	same(wallet.Budget{}, func(v reflect.Value) ([]any, error) { return b.addBudget(nil, v.Addr().Interface().(*wallet.Budget)) })
+	same(wallet.Mark{}, func(v reflect.Value) ([]any, error) { return b.addMark(nil, v.Interface().(wallet.Mark)) })
+	same(wallet.Charge{}, func(v reflect.Value) ([]any, error) { return b.addCharge(nil, v.Addr().Interface().(*wallet.Charge)) })
+	same(wallet.Event{}, func(v reflect.Value) ([]any, error) { return b.addEvent(nil, v.Addr().Interface().(*wallet.Event)) })
+	for _, typ := range kinds {
+		same(reflect.New(typ).Elem().Interface(), func(v reflect.Value) ([]any, error) {
+			kind, text, err := encodeCommand(v.Interface())
+			return []any{kind, text}, err
+		})
+	}
+}
+
+// hollow empties the short lists and the maps of a value: they are there with
+// nothing in them, or not there.
+func hollow(v reflect.Value, isThere bool) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			hollow(v.Elem(), isThere)
+		}
+	case reflect.Slice:
+		if v.Len() > 1 {
+			for i := range v.Len() {
+				hollow(v.Index(i), isThere)
+			}
+			return
+		}
+		v.SetZero()
+		if isThere {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+	case reflect.Map:
+		v.SetZero()
+		if isThere {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			hollow(v.Field(i), isThere)
+		}
+	}
+}
+
 // # What is zero is left out; a pointer to zero is not nothing.
 func TestCanonical(t *testing.T) {
 	zero := int64(0)

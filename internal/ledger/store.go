@@ -130,12 +130,12 @@ func (b *book) addRoot(args []any, root wallet.Root) ([]any, error) {
 }
 
 func (b *book) addLot(args []any, l *wallet.Lot) ([]any, error) {
-	scope := ""
-	if l.Scope.SKUs != nil || l.Scope.Tiers != nil || l.Scope.Regions != nil || l.Scope.Projects != nil {
-		var err error
-		if scope, err = encode(l.Scope); err != nil {
-			return nil, err
-		}
+	scope, err := encode(l.Scope)
+	if err != nil {
+		return nil, err
+	}
+	if scope == "{}" { // by its text: a list may be empty without being nil
+		scope = ""
 	}
 	return append(args, b.organization, b.workspace, l.ID, b.version(), string(l.Kind), int64(l.Amount), int64(l.Remaining),
 		int64(l.Left), int64(l.Priority), scope, l.CreatedAt, l.EffectiveAt, l.ExpiresAt, flag(l.Frozen), flag(l.Expired),

@@ -186,6 +186,25 @@ func TestCreditsMoveAndComeBack(t *testing.T) {
 	s.verified()
 }
 
+// Lists that are sent empty say the same as lists that are left out, also to the
+// books.
+func TestEmptyListsAreNone(t *testing.T) {
+	s := newStage(t)
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/grants", `{"amount":"10","kind":"plan","scope":{"skus":[],"tiers":[],"regions":[],"projects":[]}}`},
+		{"POST", "/holds", `{"amount":"1","ttl_seconds":60,"skus":[]}`},
+		{"PUT", "/budgets", `{"items":[]}`},
+		{"PATCH", "/policy", `{"alert_percents":[],"alert_amounts":[],"alert_runway_seconds":[]}`},
+		{"POST", "/usage-events", `[]`},
+	} {
+		if a := s.send(c.method, ws+c.path, c.body); a.status >= 300 && c.path != "/usage-events" {
+			t.Errorf("%s: %d %s", c.path, a.status, a.body)
+		}
+	}
+	s.advance("7200")
+	s.verified()
+}
+
 // A month with hundreds of jobs replays in seconds, each job at its own instants.
 func TestAMonthOfJobsReplaysInSeconds(t *testing.T) {
 	s := newStage(t)
