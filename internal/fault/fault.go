@@ -8,6 +8,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind is one of the few ways in which a request can fail.
@@ -53,6 +54,11 @@ func At(pointer, format string, args ...any) *Fault {
 	f.Fields = []Field{{pointer, message}}
 	return f
 }
+
+var escapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// Escape makes a name one step of a JSON pointer (RFC 6901).
+func Escape(name string) string { return escapes.Replace(name) }
 
 // WithCode replaces the code.
 func (f *Fault) WithCode(code string) *Fault { f.Code = code; return f }

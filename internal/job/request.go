@@ -104,7 +104,7 @@ func (q *Request) checkEnv(p *problems) {
 	size := 0
 	for name, value := range q.Env {
 		size += len(name) + len(value) + 2
-		pointer := "/env/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+		pointer := "/env/" + fault.Escape(name)
 		p.when(name == "" || strings.ContainsAny(name, "=\x00") || hasNUL(value), pointer, "is no environment variable: no name, or = or NUL in it")
 		p.when(slices.Contains(ours, name), pointer, "is set by purser")
 	}

@@ -122,7 +122,7 @@ func checkPrices(p *problems, at string, s SKU) {
 		p.add(at+"/prices", "%s has no price", s.Name)
 	}
 	for _, tier := range slices.Sorted(maps.Keys(s.Prices)) {
-		pointer := at + "/prices/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(tier)
+		pointer := at + "/prices/" + fault.Escape(tier)
 		price := s.Prices[tier]
 		switch {
 		case !slices.Contains(Tiers, tier):

@@ -21,15 +21,9 @@ func (s *Server) balanceCalls() {
 		if err != nil {
 			return api.Balance{}, err
 		}
-		return s.balance(r.id, snapshot), nil
+		return balanceOnWire(r.id, snapshot, s.instant(snapshot.View)), nil // without asking the database
 	})
 	s.streamCalls()
-}
-
-// balance is the balance at the clock's instant, or at the wallet's if the clock
-// is behind it. It asks no database.
-func (s *Server) balance(id ledger.ID, snapshot ledger.Snapshot) api.Balance {
-	return balanceOnWire(id, snapshot, s.instant(snapshot.View))
 }
 
 // instant is the instant at which a view is read: now, but never before its own.

@@ -140,7 +140,7 @@ func parseObject(d *json.Decoder, pointer string, depth int) (any, error) {
 			return nil, err
 		}
 		name := token.(string)
-		at := pointer + "/" + escapePointer(name)
+		at := pointer + "/" + fault.Escape(name)
 		if _, twice := object[name]; twice {
 			return nil, fault.At(at, "stands there twice")
 		}
@@ -164,11 +164,6 @@ func parseArray(d *json.Decoder, pointer string, depth int) (any, error) {
 	_, err := d.Token()
 	return array, err
 }
-
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
-
-// escapePointer makes a name one step of a JSON pointer (RFC 6901).
-func escapePointer(name string) string { return pointerEscapes.Replace(name) }
 
 func invalidAt(body []byte) int {
 	for i := 0; i < len(body); {

@@ -144,7 +144,7 @@ func numberedOrNone(prefix string, id ledger.ID, no int64) string {
 
 // numberOf reads such an id; it must be of this workspace.
 func numberOf(prefix, what string, id ledger.ID, text string) (int64, error) {
-	rest, ok := strings.CutPrefix(text, numbered(prefix, id, 0)[:len(prefix)+len(id.Workspace)-len("ws_")+1])
+	rest, ok := strings.CutPrefix(text, strings.TrimSuffix(numbered(prefix, id, 0), "0"))
 	no, err := strconv.ParseInt(rest, 10, 64)
 	if !ok || err != nil || no < 1 {
 		return 0, fault.New(fault.NotFound, "there is no %s %q in this workspace", what, text)

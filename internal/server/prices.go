@@ -125,7 +125,7 @@ func putCard(u *unit, p *CardPath, b *api.NewRateCard) (api.RateCard, error) {
 	for i, sku := range b.SKUs {
 		skus[i] = price.SKU{Name: sku.SKU, Unit: price.Unit(sku.Unit), Description: sku.Description, Prices: map[string]credit.Amount{}}
 		for tier, text := range sku.Prices {
-			skus[i].Prices[tier] = f.amount(at("/skus", i)+"/prices/"+escapePointer(tier), text)
+			skus[i].Prices[tier] = f.amount(at("/skus", i)+"/prices/"+fault.Escape(tier), text)
 		}
 	}
 	if err := f.fault(); err != nil {

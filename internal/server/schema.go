@@ -79,12 +79,12 @@ func (c *check) object(s *huma.Schema, v any, pointer string) {
 	}
 	for _, name := range s.Required {
 		if _, there := object[name]; !there {
-			c.wrong(pointer+"/"+escapePointer(name), "is required")
+			c.wrong(pointer+"/"+fault.Escape(name), "is required")
 		}
 	}
 	extra, open := s.AdditionalProperties.(*huma.Schema)
 	for _, name := range sortedNames(object) {
-		at := pointer + "/" + escapePointer(name)
+		at := pointer + "/" + fault.Escape(name)
 		property, known := s.Properties[name]
 		switch {
 		case known:

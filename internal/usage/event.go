@@ -83,15 +83,13 @@ func parseFields(under string, raw []byte) *fields {
 	return f
 }
 
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
-
 func (f *fields) refuse(name, format string, args ...any) {
 	if f.fault != nil {
 		return
 	}
 	pointer := f.under
 	if name != "" {
-		pointer += "/" + pointerEscapes.Replace(name)
+		pointer += "/" + fault.Escape(name)
 	}
 	if pointer == "" {
 		f.fault = fault.New(fault.Invalid, "the event "+format, args...)
