@@ -65,7 +65,8 @@ const (
 
 // Query asks for a breakdown of what was used from an instant to another. Totals
 // are kept by UTC hour: From is taken back to the hour it lies in, To on to the
-// next hour, but never past now.
+// next hour, but never past now. What was reported early (see [MaxEarly]) is
+// charged now, and so counts up to now though its hour may not have begun.
 type Query struct {
 	From, To                int64 // 0: 30 days before To; now
 	GroupBy                 []Dimension
@@ -73,13 +74,20 @@ type Query struct {
 	Project, User, Job, SKU string // "" for all
 	Limit                   int    // rows of a page; 0: 50
 	Cursor                  string
+
+	end int64 // the first hour that no longer counts
 }
 
 // fill checks the query and fills in what is missing.
 func (q *Query) fill(now int64) error {
+	asked := q.To
 	if q.To == 0 || q.To > now {
 		q.To = now
 	}
+	if asked == 0 || asked > now+MaxEarly {
+		asked = now + MaxEarly
+	}
+	q.end = asked + (hour-asked%hour)%hour
 	if q.From == 0 {
 		q.From = max(0, q.To-defaultSpan)
 	}
@@ -87,7 +95,7 @@ func (q *Query) fill(now int64) error {
 		return fault.At("/from", "%s is after %s, where the report ends", instant(q.From), instant(q.To))
 	}
 	q.From -= q.From % hour
-	q.To = min(now, q.To+(hour-q.To%hour)%hour)
+	q.To = min(now, q.end)
 	for _, d := range q.GroupBy {
 		if columns[d] == "" {
 			return fault.At("/group_by", "%q: usage can be grouped by sku, tier, project, user, job and provider", d)
@@ -104,9 +112,6 @@ func (q *Query) fill(now int64) error {
 	}
 	return nil
 }
-
-// ends is the first hour that no longer counts.
-func (q *Query) ends() int64 { return q.To + (hour-q.To%hour)%hour }
 
 // dimensions are those grouped by, each once and in one order, so that there are
 // few different statements.
@@ -127,7 +132,7 @@ func (q *Query) selection(id ledger.ID) (string, []any) {
 	for _, d := range q.dimensions() {
 		by += ", " + columns[d]
 	}
-	where, args := "", []any{id.Organization, id.Workspace, q.From, q.ends()}
+	where, args := "", []any{id.Organization, id.Workspace, q.From, q.end}
 	for _, f := range []struct{ column, value string }{{"project", q.Project}, {"user_id", q.User}, {"job", q.Job}, {"sku", q.SKU}} {
 		if f.value != "" {
 			args = append(args, f.value)

@@ -149,7 +149,7 @@ func (s *Service) addAccruing(tx *db.Tx, id ledger.ID, q Query, sums map[Key]*Ro
 		}
 		all := Key{SKU: item.SKU, Tier: item.Tier, Project: f.Project, User: f.User, Job: f.Job}
 		for _, p := range parts {
-			if p.hour < q.From || p.hour >= q.ends() {
+			if p.hour < q.From || p.hour >= q.end {
 				continue
 			}
 			row := Row{Key{Bucket: q.Bucket.begin(p.hour), Unit: price.Unit(item.Unit)}, p.count, p.amount}

@@ -114,6 +114,23 @@ func TestTheWindowOfAReport(t *testing.T) {
 	}
 }
 
+// What was reported early is charged, and so in the report, before its hour has
+// begun; a report that ends before that hour is without it.
+func TestAReportHasWhatCameEarly(t *testing.T) {
+	m := open(t)
+	m.grant("1000")
+	m.advance(28 * 60 * second) // to 09:58
+	m.send(event("1", "2026-11-22T10:02:10Z", "network.egress", "10"))
+	m.expect(usage.Query{Bucket: usage.Hourly}, "11-22T10 10 gib 0.5\ntotal 0.5")
+	m.expect(usage.Query{To: start + 30*day}, "10 gib 0.5\ntotal 0.5")
+	m.expect(usage.Query{To: start + 28*60*second}, "total 0")
+	if r := m.report(usage.Query{}); r.To != start+28*60*second || r.To != r.AsOf {
+		t.Errorf("to %d, as of %d", r.To, r.AsOf)
+	}
+	m.advance(hour)
+	m.expect(usage.Query{}, "10 gib 0.5\ntotal 0.5")
+}
+
 func TestRefusedReports(t *testing.T) {
 	m := open(t)
 	for pointer, q := range map[string]usage.Query{
