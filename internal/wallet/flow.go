@@ -186,6 +186,8 @@ func (w *Wallet) change(c Change) error {
 		if err := w.passStart(f, c.Items, f.Items); err != nil {
 			return err
 		}
+	} else if !w.mayPay(w.holds[f.Hold], f, c.Items) {
+		return fault.New(fault.Conflict, "credits that are held for flow %s may not pay for these items: stop it and start another", f.ID)
 	}
 	w.leave(f)
 	w.rebase(f)

@@ -210,6 +210,25 @@ func (w *Wallet) dropHold(h *Hold, status HoldStatus) {
 	w.closeHold(h, status)
 }
 
+// mayPay reports whether the scopes of all that is left of a flow's hold admit the
+// items.
+func (w *Wallet) mayPay(h *Hold, f *Flow, items []Item) bool {
+	left := h.Amount - f.accrued(w.root.At)
+	for _, s := range slices.Backward(h.Slices) { // the first are used first
+		if left <= 0 {
+			break
+		}
+		left -= s.Amount
+		scope := w.lotByID[s.Lot].Scope
+		for _, it := range items {
+			if !scope.admits(it.SKU, it.Tier, it.Region, f.Project) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // shrinkHold gives a part of a hold back, the last slices first.
 func (w *Wallet) shrinkHold(h *Hold, by credit.Amount) {
 	pinned := slices.Clone(h.Slices)

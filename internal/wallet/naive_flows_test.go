@@ -186,8 +186,23 @@ func (n *naive) change(c wallet.Change) refused {
 			return r
 		}
 	}
+	if f.payedBy != nil && !n.mayPay(f.payedBy, f.Project, needs(c.Items)) {
+		return conflict
+	}
 	f.Items, f.items, f.Since, f.changedAt = next.Items, next.items, n.at, n.at
 	return accepted
+}
+
+// mayPay says whether every lot that a hold has something of admits all needs.
+func (n *naive) mayPay(h *naiveHold, project string, all []need) bool {
+	for _, s := range h.Slices {
+		for _, x := range all {
+			if s.Amount > 0 && !admits(n.lot(s.Lot).Scope, project, x) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (n *naive) limit(c wallet.Limit) refused {
