@@ -303,6 +303,7 @@ func (w *Wallet) writeOff(f *Flow) {
 	amount := min(f.Owed, credit.Max-o.Remaining)
 	if amount > 0 {
 		w.post(Posting{Kind: PostWriteOff, Lot: o.ID, Amount: amount})
+		o.Amount -= amount // what was written off is what Amount lacks
 		o.Remaining += amount
 		w.setLeft(o, o.Left+amount)
 	}

@@ -19,7 +19,9 @@ func (n *naive) back(f *naiveFlow, l *wallet.Line, lot string, a credit.Amount, 
 		unpaid := min(a, n.owed.Used)
 		f.Owed -= min(f.Owed, a)
 		n.giveBack(lot, unpaid, true)
-		n.giveBack(wallet.OverdraftLot, a-unpaid, true)
+		lost := min(a-unpaid, n.writtenOff)
+		n.writtenOff -= lost
+		n.giveBack(wallet.OverdraftLot, a-unpaid-lost, true)
 	default:
 		n.giveBack(lot, a, true)
 	}

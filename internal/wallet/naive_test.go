@@ -47,18 +47,19 @@ import (
 
 // naive is a wallet of the naive model.
 type naive struct {
-	at      int64
-	policy  wallet.Policy
-	lots    []*naiveLot
-	lent    naiveLot // the overdraft: Used of what the policy allows
-	owed    naiveLot // what retained storage ran up: Used, without end
-	flows   []*naiveFlow
-	holds   []*naiveHold
-	budgets []*naiveBudget
-	pieces  []*piece
-	given   []*piece // what was given back, as negative amounts
-	charges map[int64]*naiveCharge
-	facts   []*naiveCharge // of the last command
+	at         int64
+	policy     wallet.Policy
+	lots       []*naiveLot
+	lent       naiveLot      // the overdraft: Used of what the policy allows
+	owed       naiveLot      // what retained storage ran up: Used, without end
+	writtenOff credit.Amount // of it
+	flows      []*naiveFlow
+	holds      []*naiveHold
+	budgets    []*naiveBudget
+	pieces     []*piece
+	given      []*piece // what was given back, as negative amounts
+	charges    map[int64]*naiveCharge
+	facts      []*naiveCharge // of the last command
 
 	projecting bool // this is a copy that runs into the future
 	stops      map[string]naiveStop

@@ -334,7 +334,9 @@ func (n *naive) release(f *naiveFlow) {
 	if n.released == 0 {
 		n.released = n.at
 	}
-	n.owed.Used -= min(f.Owed, n.owed.Used)
+	lost := min(f.Owed, n.owed.Used)
+	n.owed.Used -= lost
+	n.writtenOff += lost
 	f.Owed = 0
 }
 

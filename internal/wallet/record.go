@@ -158,8 +158,10 @@ func (w *Wallet) refundCharge(ch *Charge, amount credit.Amount, quantity int64, 
 	w.event(EventRefunded, itoa(ch.No), "amount", amount.String())
 }
 
-// refundSlice books one slice of a refund. What was owed and has been paid since
-// comes back as a claim against the overdraft: it may stand above its limit.
+// refundSlice books one slice of a refund. What was owed and written off was the
+// operator's loss and comes back to the operator; what was owed and has been paid
+// since comes back as a claim against the overdraft, which may then stand above
+// its limit.
 func (w *Wallet) refundSlice(ch *Charge, lot string, amount credit.Amount, to string) {
 	kind := PostRefund
 	switch lot {
@@ -170,9 +172,16 @@ func (w *Wallet) refundSlice(ch *Charge, lot string, amount credit.Amount, to st
 		if f := w.flows[ch.Flow]; f != nil {
 			f.Owed -= min(f.Owed, amount)
 		}
-		unpaid := min(amount, credit.Max-w.lotByID[OwedLot].Remaining)
+		o := w.lotByID[OwedLot].Lot
+		unpaid := min(amount, credit.Max-o.Remaining)
 		w.refill(ch, PostUnOwe, OwedLot, unpaid)
-		w.refill(ch, PostUnOverdraw, OverdraftLot, amount-unpaid)
+		lost := min(amount-unpaid, credit.Max-o.Amount)
+		if lost > 0 {
+			w.post(Posting{Kind: PostUnOverrun, Lot: OverrunLot, SKU: ch.SKU, Amount: lost, Corrects: ch.No})
+			o.Amount += lost
+			w.touchLot(o)
+		}
+		w.refill(ch, PostUnOverdraw, OverdraftLot, amount-unpaid-lost)
 		return
 	case OverdraftLot:
 		kind = PostUnOverdraw
