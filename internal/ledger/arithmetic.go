@@ -49,3 +49,26 @@ func usageArithmetic(c *wallet.Charge) string {
 	}
 	return ""
 }
+
+// priced compares the price of a charge with the rate card that it names: history
+// keeps its prices. What a card says wrong is told once.
+func (r *replay) priced(c *wallet.Charge) error {
+	if r.Price == nil || c.Card == "" {
+		return nil
+	}
+	price, sold, err := r.Price(r.tx, c)
+	if err != nil || sold && price == c.Price {
+		return err
+	}
+	row, what := c.Card+" "+number(int64(c.Version)), c.SKU+" "+c.Tier
+	if r.mispriced[row+" "+what] {
+		return nil
+	}
+	r.mispriced[row+" "+what] = true
+	stored := "nothing"
+	if sold {
+		stored = price.String()
+	}
+	return r.differ(Difference{"rate_cards", row, "skus", what + " at " + stored,
+		what + " at " + c.Price.String() + ", by charge " + number(c.No) + " of " + r.id.String()})
+}

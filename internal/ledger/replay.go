@@ -209,6 +209,9 @@ func (r *replay) compare(e *Entry, fx wallet.Effects) error {
 		if isReported(&fx.Charges[i]) {
 			r.made["usage_events"]++
 		}
+		if err := r.priced(&fx.Charges[i]); err != nil {
+			return err
+		}
 		if wrong := arithmetic(&fx.Charges[i]); wrong != "" {
 			if err := r.mismatch("charges", number(fx.Charges[i].No), "amount", fx.Charges[i].Amount.String(), wrong); err != nil {
 				return err

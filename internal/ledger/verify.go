@@ -9,12 +9,17 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/wallet"
 )
 
 // Options say what Verify does.
 type Options struct {
 	Count bool // go on behind the first difference and count them all
 	Only  ID   // this wallet alone, without what concerns all of them: the sum of the accounts and the seals
+
+	// Price tells what the rate card that a charge names says about it; sold is
+	// false if it says nothing. Prices are not compared if it is nil.
+	Price func(tx *db.Tx, c *wallet.Charge) (price credit.Amount, sold bool, err error)
 }
 
 // Report is what Verify found: how many rows were replayed and compared, and
@@ -65,26 +70,27 @@ var errStop = errors.New("a difference was found")
 
 // verification is a run of Verify.
 type verification struct {
-	tx     *db.Tx
-	all    bool
-	sealer sealer
-	report Report
-	rows   map[string]int64 // how many rows of each table the replay accounts for
-	sealed map[ID]int64     // the last entry that a seal covers
+	Options
+	tx        *db.Tx
+	sealer    sealer
+	report    Report
+	rows      map[string]int64 // how many rows of each table the replay accounts for
+	sealed    map[ID]int64     // the last entry that a seal covers
+	mispriced map[string]bool  // what of the rate cards was found to differ
 }
 
 // Verify replays the journal of every wallet from its first command through the
 // engine and compares every row of the books and of the state with what comes
 // out; it checks the hash chains and the seals, recomputes the arithmetic of
-// every charge, sums all accounts to zero, and sees that leases and usage events
-// point at what they say. It names the first difference, by organization,
+// every charge and compares its price with the rate card it names, sums all
+// accounts to zero, and sees that leases and usage events point at what they say. It names the first difference, by organization,
 // workspace and time.
 //
 // It works on one snapshot, beside a running server, and needs little memory:
 // what one wallet's state takes, whatever the length of its history.
 func (l *Ledger) Verify(ctx context.Context, o Options) (Report, error) {
 	began := time.Now()
-	v := &verification{all: o.Count, rows: map[string]int64{}, sealed: map[ID]int64{}}
+	v := &verification{Options: o, rows: map[string]int64{}, sealed: map[ID]int64{}, mispriced: map[string]bool{}}
 	v.report.Accounts = map[string]credit.Amount{}
 	err := l.db.View(ctx, func(tx *db.Tx) error {
 		v.tx, v.report.At = tx, tx.Now()
@@ -167,7 +173,7 @@ func (v *verification) differ(d Difference) error {
 	if v.report.First == nil {
 		v.report.First = &d
 	}
-	if v.all {
+	if v.Count {
 		return nil
 	}
 	return errStop

@@ -7,18 +7,19 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/price"
 )
 
 func (s *Server) verifyCalls() {
 	task(s, call{
 		id: "verify", method: "POST", path: "/v1/verify", tag: tagServer, action: org.Operate, optional: true,
 		summary:     "Replay the books and compare everything with them",
-		description: "Replays every command from the first on and compares lots, flows, holds, totals, postings and chains.",
+		description: "Replays every command from the first on and compares lots, flows, holds, totals, postings, prices and chains.",
 	}, verify)
 }
 
 func verify(r *reading, _ *none, b *api.VerifyRequest) (api.VerifyReport, error) {
-	options := ledger.Options{Count: true}
+	options := ledger.Options{Count: true, Price: price.Audit()}
 	if b.Workspace != "" {
 		err := r.view(func(tx *db.Tx) (err error) {
 			options.Only, err = r.orgs.Resolve(tx, b.Workspace)
