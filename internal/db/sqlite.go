@@ -64,13 +64,6 @@ func code(err error) int {
 	return 0
 }
 
-// IsDuplicate reports whether a statement was refused because a row with the same
-// unique key is there.
-func IsDuplicate(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-}
-
 // fatal says what an error means that does not pass by itself, or nil.
 func fatal(err error) *fault.Fault {
 	because := ""

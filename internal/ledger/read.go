@@ -213,14 +213,6 @@ func (l *Ledger) Events(tx *db.Tx, id ID, f EventFilter, page Page) ([]wallet.Ev
 		condition{"at >=", f.From}, condition{"at <", f.To})...)
 }
 
-const entryColumns = `no, at, kind, command, route, key, digest, status, answer, hash`
-
-// Journal lists the entries of the journal by number.
-func (l *Ledger) Journal(tx *db.Tx, id ID, page Page) ([]Entry, string, error) {
-	q := listing[Entry]{entryColumns, "journal", "no", true, scanEntry, func(e Entry) string { return number(e.No) }}
-	return q.read(tx, id, page)
-}
-
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 // Lots reads all lots of a wallet, by id; its View has them in burn-down order,
@@ -283,13 +275,6 @@ func scanEvent(r scanner) (e wallet.Event, err error) {
 		return e, err
 	}
 	return e, unpack(data, &e.Data)
-}
-
-func scanEntry(r scanner) (e Entry, err error) {
-	var route, key sql.NullString
-	err = r.Scan(&e.No, &e.At, &e.Kind, &e.Command, &route, &key, &e.Digest, &e.Status, &e.Answer, &e.Hash)
-	e.Route, e.Key = route.String, key.String
-	return e, err
 }
 
 func isNoRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }
