@@ -61,7 +61,7 @@ func (q *Request) complete() {
 	if q.Name == "" && len(q.Command) > 0 {
 		q.Name = filepath.Base(q.Command[0])
 		if len(q.Name) > MaxName {
-			q.Name = q.Name[:MaxName]
+			q.Name = strings.ToValidUTF8(q.Name[:MaxName], "") // a character may have been cut
 		}
 	}
 }

@@ -66,3 +66,11 @@ func TestRequestIsCompleted(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+func TestANameThatNobodyGaveIsAName(t *testing.T) {
+	q := Request{Command: []string{strings.Repeat("x", MaxName-1) + "é"}}
+	q.complete()
+	if q.Name != strings.Repeat("x", MaxName-1) {
+		t.Errorf("%q", q.Name)
+	}
+}
