@@ -166,14 +166,18 @@ func (w *Wallet) passStart(f *Flow, more []Item, less []Item) error {
 		return nil
 	}
 	own, c := cost(dt), w.buildCourse()
+	var reserve credit.Amount // what its lease may burn while nobody can reach its holder
+	if f.Lease > 0 {
+		reserve = cost(f.Lease + f.graceOf(w.root.Policy))
+	}
 	burns := func(cl *class) bool { return cl.hold == "" }
 	return w.pass(gate{
 		route:   w.eligible(more, f.Project),
-		need:    addSat(w.root.Policy.BlockBelow, addSat(c.sumRates(dt, burns), own)),
+		need:    max(reserve, addSat(w.root.Policy.BlockBelow, addSat(c.sumRates(dt, burns), own))),
 		rate:    addSat(c.sumRates(hour, burns), cost(hour)),
 		budgets: w.budgetsOf(f),
 		inBudget: func(i int) credit.Amount {
-			return addSat(own, c.sumRates(dt, func(cl *class) bool { return burns(cl) && cl.counts(i) }))
+			return max(reserve, addSat(own, c.sumRates(dt, func(cl *class) bool { return burns(cl) && cl.counts(i) })))
 		},
 	})
 }

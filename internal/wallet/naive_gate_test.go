@@ -94,13 +94,20 @@ func (n *naive) reservedIn(b *naiveBudget) (sum credit.Amount) {
 }
 
 // gateRunway asks for block_below and min_runway of the whole burn, with the
-// items that come and without those that go (SEMANTICS 10).
+// items that come and without those that go (SEMANTICS 10), and for what the
+// flow's own lease sets aside (SEMANTICS 12).
 func (n *naive) gateRunway(f *naiveFlow, more, less []*naiveItem) refused {
 	dt := n.policy.MinRunway
 	due := func(counts func(*naiveFlow) bool) credit.Amount {
 		return plus(burn(dt, n.burning(counts)...), burn(dt, more...)-burn(dt, less...))
 	}
-	return n.gate(f.who(), needs(f.Items), n.policy.BlockBelow+due(everyone), due)
+	lease := credit.Amount(0)
+	if f.Lease > 0 {
+		span := f.Lease + n.graceOf(f)
+		lease = burn(span, more...) - burn(span, less...)
+	}
+	orLease := func(counts func(*naiveFlow) bool) credit.Amount { return max(lease, due(counts)) }
+	return n.gate(f.who(), needs(f.Items), max(lease, n.policy.BlockBelow+due(everyone)), orLease)
 }
 
 // graceOf is the time between the flow's signal and its stop.
