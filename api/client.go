@@ -45,8 +45,8 @@ func (u *Unreachable) Unwrap() error { return u.Err }
 
 type keyOfIdempotency struct{}
 
-// WithKey gives the POST made with the context an Idempotency-Key of the
-// caller's, for example one that survives a restart of the caller. Without it
+// WithKey gives the POST, PUT or PATCH made with the context an Idempotency-Key of
+// the caller's, for example one that survives a restart of the caller. Without it
 // every call makes a new one.
 func WithKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, keyOfIdempotency{}, key)
@@ -99,7 +99,7 @@ func (c *Client) exchange(ctx context.Context, r request, out any) error {
 // send sends a request, again and again within the client's patience, until
 // there is an answer that is worth having.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
-	if r.method == http.MethodPost {
+	if r.method != http.MethodGet {
 		r.key = idempotencyKey(ctx)
 	}
 	patience := c.Patience

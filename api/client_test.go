@@ -70,6 +70,13 @@ func TestTheKeyOfTheCallerIsUsed(t *testing.T) {
 	if err != nil || lot.ID != "mine" {
 		t.Fatalf("got %+v, %v", lot, err)
 	}
+	// A PUT has one too: sent again after a lost answer, it makes no second version.
+	c = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(RateCard{Name: r.Header.Get("Idempotency-Key")})
+	})
+	if card, err := c.PutRateCard(t.Context(), "default", NewRateCard{}); err != nil || card.Name == "" {
+		t.Fatalf("got %+v, %v", card, err)
+	}
 }
 
 func TestRefusalsAreNotRepeated(t *testing.T) {

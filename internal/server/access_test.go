@@ -125,7 +125,7 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 					t.Errorf("%s does not declare %s", name, parameter[1])
 				}
 			}
-			if method == "post" != strings.Contains(declared, "Idempotency-Key") {
+			if method != "get" != strings.Contains(declared, "Idempotency-Key") {
 				t.Errorf("%s: parameters %s", name, declared)
 			}
 			if !strings.Contains(page, `id="`+op.ID+`"`) {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -31,6 +32,35 @@ func TestAKeyCountsOnce(t *testing.T) {
 	}
 	if b := s.balance("default"); b.Balance != "10" {
 		t.Errorf("balance %s", b.Balance)
+	}
+	s.verified()
+}
+
+// A key counts the same on PUT and PATCH.
+func TestAKeyCountsOnceOnEveryMethod(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "1000")
+	flow := must(s.StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}}))(t)
+	for _, c := range []struct{ call, body, other string }{
+		{"PATCH " + ws + "/flows/" + flow.ID, `{"items":[{"sku":"gpu.h100","quantity":2}]}`, `{"items":[{"sku":"gpu.h100","quantity":3}]}`},
+		{"PATCH " + ws + "/policy", `{"grace_seconds":60}`, `{"grace_seconds":61}`},
+		{"PUT " + ws + "/budgets", `{"items":[{"key":"workspace","amount":"9","window":"day"}]}`, `{"items":[]}`},
+		{"PUT /v1/rate-cards/other", `{"skus":[{"sku":"gpu.x","unit":"hour","prices":{"on-demand":"1"}}]}`,
+			`{"skus":[{"sku":"gpu.x","unit":"hour","prices":{"on-demand":"2"}}]}`},
+	} {
+		method, path, _ := strings.Cut(c.call, " ")
+		first := s.send(method, path, c.body, "Idempotency-Key", "k")
+		s.advance("1")
+		again := s.send(method, path, c.body, "Idempotency-Key", "k")
+		if first.status != 200 || again.status != 200 || again.header.Get("Idempotent-Replayed") != "true" || string(first.body) != string(again.body) {
+			t.Errorf("%s: %d %s, again %d %s", c.call, first.status, first.body, again.status, again.body)
+		}
+		if p := s.problem(s.send(method, path, c.other, "Idempotency-Key", "k")); p.Code != "idempotency_mismatch" {
+			t.Errorf("%s with another body: %+v", c.call, p)
+		}
+	}
+	if card := must(s.RateCard(t.Context(), "other", api.RateCardQuery{}))(t); card.Version != 1 {
+		t.Errorf("version %d", card.Version)
 	}
 	s.verified()
 }

@@ -56,7 +56,7 @@ func (c call) operation() huma.Operation {
 		op.Extensions[actionExtension] = string(c.action)
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
-	if c.method == http.MethodPost {
+	if c.method != http.MethodGet {
 		op.Parameters = append(op.Parameters, keyParameter)
 	}
 	return op
@@ -237,7 +237,7 @@ func (s *Server) update(ctx context.Context, c call, p any, request ledger.Reque
 // on another flow is another request.
 func once(ctx context.Context, c call, p any, body []byte) ledger.Request {
 	r := ledger.Request{Route: c.method + " " + c.path, Key: keyOf(ctx), Body: body}
-	if c.method != http.MethodPost || c.repeatable {
+	if c.repeatable {
 		r.Key = ""
 	}
 	v := reflect.ValueOf(p).Elem()
