@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 )
@@ -189,7 +189,7 @@ func wrapped(doing string, err error) error {
 }
 
 // bodyDigest is the digest of a request's body: of its canonical JSON, so that
-// neither blanks, nor the order of members, nor 12.50 for 12.5 make a difference;
+// neither blanks, nor the order of members, nor 12.50 or 125e-1 for 12.5 make a difference;
 // of its bytes if it is not JSON.
 func bodyDigest(body []byte) string {
 	if text, err := canonical(body); err == nil {
@@ -223,9 +223,7 @@ func normal(value any) any {
 			v[i] = normal(v[i])
 		}
 	case json.Number:
-		if text := v.String(); strings.Contains(text, ".") && !strings.ContainsAny(text, "eE") {
-			return json.Number(strings.TrimSuffix(strings.TrimRight(text, "0"), "."))
-		}
+		return json.Number(credit.Plain(v.String()))
 	}
 	return value
 }

@@ -8,10 +8,12 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/fault"
 )
 
@@ -45,9 +47,15 @@ func decode(registry huma.Registry, schema *huma.Schema, body []byte, value any)
 		return err
 	}
 	c := check{registry: registry}
+	tree = c.plain(tree)
 	c.value(schema, tree, "")
 	if len(c.fields) > 0 {
 		return wrongFields(c.fields)
+	}
+	if c.isRewritten { // 5.0 is an integer to JSON, but not to Go
+		if body, err = json.Marshal(tree); err != nil {
+			return err
+		}
 	}
 	if err := json.Unmarshal(body, value); err != nil {
 		return unmarshalFault(err)
@@ -97,12 +105,66 @@ func parseTree(body []byte) (any, error) {
 	return tree, nil
 }
 
+// plain writes the numbers of a tree in the one form that integers and quantities
+// are read in.
+func (c *check) plain(tree any) any {
+	switch v := tree.(type) {
+	case map[string]any:
+		for name := range v {
+			v[name] = c.plain(v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = c.plain(v[i])
+		}
+	case json.Number:
+		plain := json.Number(credit.Plain(string(v)))
+		c.isRewritten = c.isRewritten || plain != v
+		return plain
+	}
+	return tree
+}
+
 // checkText refuses what is no text: JSON would quietly replace it.
 func checkText(body []byte) error {
-	if utf8.Valid(body) {
-		return nil
+	if !utf8.Valid(body) {
+		return malformed("the body is not valid UTF-8 (at byte %d)", invalidAt(body))
 	}
-	return malformed("the body is not valid UTF-8 (at byte %d)", invalidAt(body))
+	if at := loneSurrogate(body); at >= 0 {
+		return malformed("the body has half a character (at byte %d): an escape \\ud800 to \\udfff stands only in a pair", at)
+	}
+	return nil
+}
+
+// loneSurrogate is where an escape stands for half of a pair (UTF-16) without the
+// other half; -1 if there is none.
+func loneSurrogate(body []byte) int {
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		first := escapedRune(body[i:])
+		if utf16.IsSurrogate(first) {
+			if i+6 > len(body) || utf16.DecodeRune(first, escapedRune(body[i+6:])) == utf8.RuneError {
+				return i
+			}
+			i += 6
+		}
+		i++ // what was escaped
+	}
+	return -1
+}
+
+// escapedRune is the value of an escape \uXXXX that text begins with, or -1.
+func escapedRune(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
 
 func syntaxFault(err error, d *json.Decoder) error {

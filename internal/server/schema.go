@@ -19,8 +19,9 @@ import (
 // description uses: type, required, properties, additionalProperties, items,
 // enum, oneOf and the limits.
 type check struct {
-	registry huma.Registry
-	fields   []fault.Field
+	registry    huma.Registry
+	fields      []fault.Field
+	isRewritten bool // some number of the value was, in a form that is easier to read
 }
 
 func (c *check) wrong(pointer, message string) {

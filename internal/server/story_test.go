@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -202,6 +204,37 @@ func TestEmptyListsAreNone(t *testing.T) {
 		}
 	}
 	s.advance("7200")
+	s.verified()
+}
+
+// A JSON number is what it says, in whatever form; a text is what it says, in
+// whatever escapes.
+func TestNumbersAndTextsInAllTheirForms(t *testing.T) {
+	s := newStage(t)
+	for i, body := range []string{
+		`{"amount":"10","kind":"plan","priority":50,"reason":"\\ud83d 😀"}`, `{"amount":"10","kind":"plan","priority":50.0,"reason":"\\ud83d \ud83d\ude00"}`,
+		`{"amount":"10","kind":"plan","priority":5e1,"reason":"\\ud83d \uD83D\uDE00"}`, `{"amount":"10","kind":"plan","priority":0.5E+2,"reason":"\u005cud83d 😀"}`,
+	} {
+		a := s.send("POST", ws+"/grants", body, "Idempotency-Key", "k")
+		if a.status != 201 || (a.header.Get("Idempotent-Replayed") == "true") != (i > 0) {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+	if lot := must(s.Lots(t.Context(), "default", api.Page{}))(t).Items[0]; lot.Priority != 50 || lot.Reason != `\ud83d 😀` {
+		t.Errorf("%+v", lot)
+	}
+	for quantity, want := range map[string]api.Quantity{"1e0": "1", "15e-1": "1.5", "0.25E1": "2.5", "1.50": "1.5"} {
+		body := `{"items":[{"sku":"cpu.vcpu","quantity":` + quantity + `}]}`
+		a := s.send("POST", ws+"/flows", body)
+		var flow api.Flow
+		if err := json.Unmarshal(a.body, &flow); err != nil || a.status != 201 || flow.Items[0].Quantity != want {
+			t.Errorf("%s: %d %s", quantity, a.status, a.body)
+		}
+		event := `[{"specversion":"1.0","id":"` + quantity + `","source":"/m","type":"t","data":{"sku":"network.egress","quantity":` + quantity + `}}]`
+		if a := s.send("POST", ws+"/usage-events", event, "Content-Type", "application/cloudevents-batch+json"); !strings.Contains(string(a.body), `"accepted":1`) {
+			t.Errorf("%s: %d %s", quantity, a.status, a.body)
+		}
+	}
 	s.verified()
 }
 

@@ -155,6 +155,9 @@ func (f *fields) quantity(name string) credit.Quantity {
 		f.refuse(name, "must be a decimal number")
 		return 0
 	}
+	if raw[0] != '"' {
+		text = credit.Plain(text)
+	}
 	q, err := credit.ParseQuantity(text)
 	switch {
 	case err != nil:
