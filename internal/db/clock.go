@@ -111,8 +111,28 @@ func (d *DB) startClock(ctx context.Context) error {
 	if d.writer == nil {
 		return nil
 	}
+	if stored == 0 {
+		if err := d.refuseRealHistory(ctx); err != nil {
+			return err
+		}
+	}
 	test.db = d
 	return d.Update(ctx, func(tx *Tx) error { return test.Move(tx, test.Now()) })
+}
+
+// refuseRealHistory is the other way round: what has lived in real time would be
+// billed up to an instant that somebody made up, and could never go back.
+func (d *DB) refuseRealHistory(ctx context.Context) error {
+	var last int64
+	err := d.View(ctx, func(tx *Tx) error { return tx.QueryRow(`SELECT COALESCE(MAX(at), 0) FROM journal`).Scan(&last) })
+	if err != nil {
+		return fmt.Errorf("look for books kept in real time: %w", err)
+	}
+	if last == 0 {
+		return nil
+	}
+	return fault.New(fault.Conflict, "this database lives by the real clock, its books go up to %s: "+
+		"start without --test-clock, or on another database", show(last)).WithCode("real_clock")
 }
 
 func show(at int64) string { return time.Unix(0, at).UTC().Format(time.RFC3339Nano) }

@@ -115,3 +115,22 @@ func TestARestartTakesTheLaterOfStoredAndGiven(t *testing.T) {
 		t.Errorf("a reader shows %d", clock.Now())
 	}
 }
+
+func TestBooksKeptInRealTimeAreNotOpenedInTestTime(t *testing.T) {
+	url := "sqlite:" + filepath.Join(t.TempDir(), "purser.db")
+	closed(t, open(t, Config{URL: url})) // nothing has happened yet
+	closed(t, open(t, Config{URL: url, Clock: NewTestClock(1000)}))
+
+	url = "sqlite:" + filepath.Join(t.TempDir(), "purser.db")
+	d := open(t, Config{URL: url})
+	update(t, d, func(tx *Tx) error {
+		_, err := tx.Exec(`INSERT INTO journal (organization, workspace, no, at, kind, command, digest, status, answer, hash)
+			VALUES ('o', 'w', 1, $1, 'create', '{}', '', 0, '', '')`, tx.Now())
+		return err
+	})
+	closed(t, d)
+	if _, err := Open(t.Context(), Config{URL: url, Clock: NewTestClock(1000)}); !fault.Is(err, fault.Conflict) || fault.Of(err).Code != "real_clock" {
+		t.Errorf("opened in test time: %v", err)
+	}
+	open(t, Config{URL: url})
+}

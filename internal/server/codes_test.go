@@ -14,7 +14,7 @@ import (
 
 // atStart are the codes of what keeps a server from starting: no request is
 // answered with them.
-var atStart = []string{"database_in_use", "test_clock", "schema_too_old", "schema_too_new"}
+var atStart = []string{"database_in_use", "test_clock", "real_clock", "schema_too_old", "schema_too_new"}
 
 // Every code that the program gives a fault is explained at the place to which
 // a problem's type points.
