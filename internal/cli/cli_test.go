@@ -283,6 +283,13 @@ version     7
 	}
 }
 
+func TestAServerNeedsTheFileOfSettingsItIsTold(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "purser.json")
+	if got := command(t, nil, nil, "serve", "--data", t.TempDir(), "--config", missing); got.status != statusUsage || !strings.Contains(got.err, "there is no file "+missing) {
+		t.Errorf("%d %s", got.status, got.err)
+	}
+}
+
 func TestConfigurationIsKeptForTheUserOnly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "inner", "config.json")
 	env := map[string]string{"PURSER_CONFIG": file}

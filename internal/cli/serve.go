@@ -67,6 +67,7 @@ that is started again takes them over.`,
 	c.Flags().StringVar(&s.path, "config", "", "file of settings")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s.flags = c.Flags()
+		s.mustExist = c.Flags().Changed("config")
 		if err := s.read(); err != nil {
 			return err
 		}

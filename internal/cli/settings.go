@@ -34,6 +34,8 @@ type settings struct {
 	path  string // of the file
 	flags *pflag.FlagSet
 	file  map[string]string
+
+	mustExist bool // the file was named on the command line
 }
 
 func clientSettings(env lookupEnv) *settings {
@@ -109,8 +111,11 @@ func (s *settings) read() error {
 		return nil
 	}
 	text, err := os.ReadFile(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !s.mustExist {
 		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return wrong("there is no file %s, which --config names", s.path)
 	}
 	if err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
