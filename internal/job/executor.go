@@ -43,6 +43,13 @@ type Executor interface {
 	// nothing while the supervisor is alive.
 	Clear(job string) error
 
+	// Kept are the jobs of which there are files.
+	Kept() ([]string, error)
+
+	// Remove removes all files of a job, so that Inspect does not know it any
+	// more. It does nothing while a run of it is alive.
+	Remove(job string) error
+
 	// Run carries reports to the handler until ctx ends. Jobs go on running
 	// after it returned, and a later Run takes them up again.
 	Run(ctx context.Context, handler Handler) error

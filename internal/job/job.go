@@ -161,10 +161,11 @@ func (q *Request) needs() needs {
 const ResumeWithin = 24 * int64(credit.Hour)
 
 // resumableUntil is until when the job may be resumed; 0 if it may not. A run
-// that was killed at its stop, or lost, had no say in its exit code.
+// that was killed at its stop, or lost, had no say in its exit code. A resumption
+// that ended before its run began changes nothing of it.
 func (j *Job) resumableUntil() int64 {
 	r := j.last()
-	if r == nil || !r.Status.Ended() || !r.Checkpoint || j.Status != r.Status {
+	if r == nil || !r.Status.Ended() || !r.Checkpoint || !j.Status.Ended() {
 		return 0
 	}
 	switch {

@@ -9,7 +9,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 )
 
@@ -30,11 +32,15 @@ type Log struct {
 // OpenLog finds the log of a job: from a byte on, or if tail is more than 0 from
 // the last so many lines on.
 func (s *Service) OpenLog(ctx context.Context, w ledger.ID, id string, offset, tail int64) (*Log, error) {
-	err := s.DB.View(ctx, func(tx *db.Tx) error {
-		_, err := one(tx, w, id)
+	var j *Job
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		j, err = one(tx, w, id)
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkLog(j); err != nil {
 		return nil, err
 	}
 	l := &Log{Offset: max(offset, 0), ended: func() bool { return s.entry(id) == nil }}
@@ -51,6 +57,19 @@ func (s *Service) OpenLog(ctx context.Context, w ledger.ID, id string, offset, t
 		return l, err
 	}
 	return l, nil
+}
+
+// checkLog refuses the log of a job whose files are there no more.
+func (s *Service) checkLog(j *Job) error {
+	if !j.Status.Ended() || j.LaunchedAt == 0 && len(j.Runs) == 0 {
+		return nil
+	}
+	state, err := s.Executor.Inspect(j.ID)
+	if err != nil || state.Launched {
+		return err
+	}
+	return fault.New(fault.NotFound, "the log of job %s is gone: the files of a job are kept for %d days after its end",
+		j.ID, KeepFiles/(24*int64(credit.Hour))).WithCode("log_gone")
 }
 
 // CopyTo writes the log to w; if follow, until the job has ended.

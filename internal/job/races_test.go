@@ -30,6 +30,8 @@ func (h *hand) Launch(_ context.Context, spec job.Spec) error {
 func (h *hand) Wake(string)                                  {}
 func (h *hand) Inspect(id string) (job.State, error)         { return h.states[id], nil }
 func (h *hand) Clear(string) error                           { h.cleared++; return nil }
+func (h *hand) Kept() ([]string, error)                      { return nil, nil }
+func (h *hand) Remove(string) error                          { return nil }
 func (h *hand) Run(ctx context.Context, _ job.Handler) error { <-ctx.Done(); return nil }
 
 // byHand is a world whose executor is a hand.

@@ -92,7 +92,9 @@ func (s *Service) Open(ctx context.Context) error {
 // ends. Jobs run on after it.
 func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var cleaner sync.WaitGroup
+	defer func() { cancel(); cleaner.Wait() }()
+	cleaner.Go(func() { s.keepClean(ctx) })
 	s.follow(ctx)
 	reports := make(chan error, 1)
 	go func() { reports <- s.Executor.Run(ctx, s) }()

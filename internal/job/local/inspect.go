@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/purserhq/purser/internal/job"
@@ -42,6 +44,33 @@ func (e *Executor) Inspect(id string) (job.State, error) {
 	state.Checkpoint = f.has("checkpoint")
 	state.Proof, _, err = f.lastProof()
 	return state, err
+}
+
+// Kept are the jobs that have a directory.
+func (e *Executor) Kept() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(e.config.Dir, "jobs"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var ids []string
+	for _, entry := range entries {
+		if entry.IsDir() && validID.MatchString(entry.Name()) {
+			ids = append(ids, entry.Name())
+		}
+	}
+	return ids, nil
+}
+
+// Remove removes the directory of a job that nobody supervises.
+func (e *Executor) Remove(id string) error {
+	f, err := e.folder(id)
+	if err != nil {
+		return err
+	}
+	if alive, err := f.locked(); err != nil || alive {
+		return err
+	}
+	return os.RemoveAll(string(f))
 }
 
 // Clear kills what a dead supervisor left behind.

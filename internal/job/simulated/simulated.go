@@ -115,7 +115,7 @@ func (e *Executor) Launch(_ context.Context, spec job.Spec) error {
 	}
 	if spec.Resumed {
 		if before, err := read(e.file(spec.Job, "simulated.json")); err == nil {
-			p.Worked = before.Saved
+			p.Worked = max(before.Saved, before.Worked) // it may have ended before it worked on
 		}
 	}
 	if err := e.keep(p); err != nil {
@@ -161,6 +161,25 @@ func (e *Executor) Inspect(id string) (job.State, error) {
 
 // Clear has nothing to kill.
 func (e *Executor) Clear(string) error { return nil }
+
+// Kept are the jobs that have a directory.
+func (e *Executor) Kept() ([]string, error) {
+	files, err := filepath.Glob(e.file("*", ""))
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	return files, err
+}
+
+// Remove removes the directory of a process that was acknowledged.
+func (e *Executor) Remove(id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.processes[id] != nil {
+		return nil
+	}
+	return os.RemoveAll(e.file(id, ""))
+}
 
 // Run carries reports until ctx ends. On a clock that runs by itself it also
 // waits for what is due next; the test clock calls [Executor.RunDue].
