@@ -68,8 +68,30 @@ func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
 			s.writeFault(w, r, fault.At("Idempotency-Key", "must be at most %d printable ASCII characters", maxKey))
 			return
 		}
+		if err := checkParameters(r); err != nil {
+			s.writeFault(w, r, err)
+			return
+		}
 		next(huma.WithValue(huma.WithValue(ctx, actorKey{}, actor), keyKey{}, key))
 	}
+}
+
+// checkParameters refuses control characters in the address of a request.
+func checkParameters(r *http.Request) error {
+	if hasControls(r.URL.Path, "") {
+		return fault.New(fault.Invalid, "the path has control characters")
+	}
+	if !strings.Contains(r.URL.RawQuery, "%") {
+		return nil
+	}
+	for name, values := range r.URL.Query() {
+		for _, value := range values {
+			if hasControls(value, "") {
+				return fault.At(name, "has control characters")
+			}
+		}
+	}
+	return nil
 }
 
 func unprintable(r rune) bool { return r < ' ' || r > '~' }

@@ -190,7 +190,7 @@ var badBooks = []bad{
 var badJobs = []bad{
 	{"no command", "POST " + ws + "/jobs", `{}`, 422, "invalid", "/command"},
 	{"empty command", "POST " + ws + "/jobs", `{"command":[""]}`, 422, "invalid", "/command"},
-	{"NUL in it", "POST " + ws + "/jobs", `{"command":["a\u0000b"]}`, 422, "invalid", "/command"},
+	{"NUL in it", "POST " + ws + "/jobs", `{"command":["a\u0000b"]}`, 422, "invalid", "/command/0"},
 	{"unknown GPU", "POST " + ws + "/jobs", `{"command":["a"],"resources":{"gpu":"h1000"}}`, 422, "unknown_sku", "/resources/gpu"},
 	{"too many GPUs", "POST " + ws + "/jobs", `{"command":["a"],"resources":{"gpu":"h100","gpu_count":100001}}`, 422, "invalid", "/resources/gpu_count"},
 	{"no CPU", "POST " + ws + "/jobs", `{"command":["a"],"resources":{"cpu":"0"}}`, 422, "invalid", "/resources/cpu"},
@@ -208,6 +208,25 @@ var badJobs = []bad{
 	{"unknown job", "PATCH " + ws + "/jobs/job_nothing", `{}`, 404, "not_found", ""},
 	{"no runtime", "PATCH " + ws + "/jobs/$job", `{"max_runtime_seconds":0}`, 422, "invalid", "/max_runtime_seconds"},
 	{"unknown status", "GET " + ws + "/jobs?status=happy", ``, 422, "invalid", "status"},
+}
+
+// No text has control characters; only a command's has lines.
+var badTexts = []bad{
+	{"NUL in a project", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1}],"project":"a\u0000"}`, 422, "invalid", "/project"},
+	{"BEL in a user", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1}],"user":"\u0007"}`, 422, "invalid", "/user"},
+	{"a label of two lines", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1}],"label":"a\nb"}`, 422, "invalid", "/label"},
+	{"NUL in a region", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1,"region":"\u0000"}]}`, 422, "invalid", "/items/0/region"},
+	{"DEL in a reason", "POST " + ws + "/flows/$flow/stop", `{"reason":"a\u007f"}`, 422, "invalid", "/reason"},
+	{"ESC in a reason", "POST " + ws + "/grants", `{"amount":"1","kind":"plan","reason":"\u001b[31m"}`, 422, "invalid", "/reason"},
+	{"NUL in a name", "POST /v1/organizations", `{"slug":"a","name":"\u0000"}`, 422, "invalid", "/name"},
+	{"NUL in a scope", "POST " + ws + "/grants", `{"amount":"1","kind":"plan","scope":{"projects":["\u0000"]}}`, 422, "invalid", "/scope/projects/0"},
+	{"NUL in a job's region", "POST " + ws + "/jobs", `{"command":["a"],"region":"\u0000"}`, 422, "invalid", "/region"},
+	{"a second line in a directory", "POST " + ws + "/jobs", `{"command":["a"],"working_dir":"/a\nb"}`, 422, "invalid", "/working_dir"},
+	{"ESC in a command", "POST " + ws + "/jobs", `{"command":["a","\u001b"]}`, 422, "invalid", "/command/1"},
+	{"NUL in a variable", "POST " + ws + "/jobs", `{"command":["a"],"env":{"A":"\u0000"}}`, 422, "invalid", "/env/A"},
+	{"a variable's name of two lines", "POST " + ws + "/jobs", `{"command":["a"],"env":{"A\n":"b"}}`, 422, "invalid", "/env/A\n"},
+	{"NUL in a parameter", "GET " + ws + "/charges?project=a%00", ``, 422, "invalid", "project"},
+	{"NUL in a path", "GET " + ws + "/jobs/a%00", ``, 422, "invalid", ""},
 }
 
 var badOthers = []bad{
@@ -250,7 +269,7 @@ var badLists = []bad{
 }
 
 var refusals = slices.Concat(
-	badTenants, badLots, badFlows, badHolds, badUsage, badBooks, badJobs, badOthers, badLists,
+	badTenants, badLots, badFlows, badHolds, badUsage, badBooks, badJobs, badTexts, badOthers, badLists,
 	badAmounts("POST "+ws+"/grants", `{"amount":%s,"kind":"purchased"}`, "/amount"),
 	badAmounts("POST "+ws+"/flows", `{"items":[{"sku":"gpu.h100","quantity":1}],"max_cost":%s}`, "/max_cost", "empty", "null"),
 	badAmounts("POST "+ws+"/holds", `{"ttl_seconds":60,"amount":%s}`, "/amount"),
@@ -342,5 +361,14 @@ func TestParametersAreRefusedInOurWords(t *testing.T) {
 		if len(p.Errors) != 1 || !strings.HasPrefix(p.Errors[0].Detail, want) {
 			t.Errorf("%s: %+v", query, p)
 		}
+	}
+}
+
+func TestACommandMayHaveLines(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "10")
+	body := `{"command":["sh","-c","sleep 1\n\techo done"],"env":{"CERTIFICATE":"a\r\nb"}}`
+	if answer := s.send("POST", ws+"/jobs", body); answer.status != 201 {
+		t.Errorf("status %d %s", answer.status, answer.body)
 	}
 }

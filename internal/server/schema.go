@@ -6,7 +6,9 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -93,6 +95,8 @@ func (c *check) object(s *huma.Schema, v any, pointer string) {
 				continue // null says the same as leaving it out
 			}
 			c.value(property, object[name], at)
+		case open && hasControls(name, ""):
+			c.wrong(at, "has control characters")
 		case open:
 			c.value(extra, object[name], at)
 		case s.AdditionalProperties != true:
@@ -132,6 +136,8 @@ func (c *check) text(s *huma.Schema, v any, pointer string) {
 	switch {
 	case s.MinLength != nil && length < *s.MinLength:
 		c.wrong(pointer, "must have at least "+strconv.Itoa(*s.MinLength)+" characters")
+	case hasControls(text, multiline(pointer)):
+		c.wrong(pointer, "has control characters")
 	case s.MaxLength != nil && length > *s.MaxLength:
 		c.wrong(pointer, "must have at most "+strconv.Itoa(*s.MaxLength)+" characters")
 	case s.Pattern != "" && !pattern(s.Pattern).MatchString(text):
@@ -139,6 +145,22 @@ func (c *check) text(s *huma.Schema, v any, pointer string) {
 	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(text)):
 		c.wrong(pointer, "must be one of "+joinEnum(s.Enum))
 	}
+}
+
+// hasControls reports whether a text has control characters but for those in
+// but. They have no place in what is shown in one line, and NUL has none in a
+// database.
+func hasControls(text, but string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune(but, r) })
+}
+
+// multiline are the control characters that the text at a pointer may have: a
+// script can be the argument of a command, and a certificate a variable.
+func multiline(pointer string) string {
+	if strings.HasPrefix(pointer, "/command/") || strings.HasPrefix(pointer, "/env/") {
+		return "\t\n\r"
+	}
+	return ""
 }
 
 func (c *check) number(s *huma.Schema, v any, pointer string) {
