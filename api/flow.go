@@ -64,7 +64,6 @@ type Flow struct {
 	EndedAt    *Instant `json:"ended_at" format:"date-time"`
 	Accrued    Amount   `json:"accrued" doc:"Not yet in a charge."`
 	Charged    Amount   `json:"charged" doc:"All of it: up to as_of, or to the end."`
-	Late       Amount   `json:"late,omitempty" doc:"What a lost flow reported of itself afterwards, up to its true end: charged besides."`
 	MaxCost    Amount   `json:"max_cost,omitempty" doc:"What it may cost at most."`
 	LeaseUntil *Instant `json:"lease_until" format:"date-time" doc:"When its lease runs out unless it is renewed."`
 	StopAt     *Instant `json:"stop_at" format:"date-time" doc:"When it will be stopped, as things stand."`

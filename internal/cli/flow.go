@@ -71,7 +71,7 @@ func (p *program) showFlow(f api.Flow, err error) error {
 	return p.showFacts(f,
 		fact{"id", text(f.ID)}, fact{"status", text(f.Status)}, fact{"reason", text(f.Reason)}, fact{"label", text(f.Label)},
 		fact{"items", text(itemsText(f.Items))}, fact{"project", text(f.Project)}, fact{"user", text(f.User)}, fact{"job", text(f.Job)},
-		fact{"rate", amount(f.Rate)}, fact{"charged", amount(f.Charged)}, fact{"late", amount(f.Late)}, fact{"accrued", some(f.Accrued)}, fact{"max_cost", amount(f.MaxCost)},
+		fact{"rate", amount(f.Rate)}, fact{"charged", amount(f.Charged)}, fact{"accrued", some(f.Accrued)}, fact{"max_cost", amount(f.MaxCost)},
 		fact{"started_at", text(string(f.StartedAt))}, fact{"ended_at", exactly(f.EndedAt)}, fact{"lease_until", exactly(f.LeaseUntil)},
 		fact{"stop_at", exactly(f.StopAt)}, fact{"stop_reason", text(f.StopReason)}, fact{"retained_at", exactly(f.RetainedAt)},
 		fact{"owed", some(f.Owed)}, fact{"as_of", text(string(f.AsOf))},

@@ -7,6 +7,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -153,16 +154,11 @@ func (s *Service) correct(tx *db.Tx, j *Job, flow *wallet.Flow, end int64) (chan
 			}
 		}
 	case end > flow.EndedAt && flow.Status == wallet.Lost:
-		lines, err := lateLines(flow, end)
+		late, err := s.late(tx, j, flow, end)
 		if err != nil {
 			return 0, err
 		}
-		for _, line := range lines {
-			change += line.Amount
-		}
-		if len(lines) > 0 {
-			commands = append(commands, wallet.Use{Lines: lines})
-		}
+		commands = append(commands, late)
 	case end > flow.EndedAt:
 		commands = append(commands, wallet.Overrun{Flow: *flow, Until: end})
 	}
@@ -187,25 +183,22 @@ func overcharged(c *wallet.Charge, end int64) credit.Amount {
 	return c.Amount - c.Refunded - min(kept, c.Amount)
 }
 
-// lateLines is what a flow used from its end on, as usage: unit-hours, rounded
-// down to their sixth decimal.
-func lateLines(f *wallet.Flow, until int64) ([]wallet.Line, error) {
-	var lines []wallet.Line
-	for _, item := range f.Items {
-		n := credit.MulWide(uint64(item.Quantity), uint64(until-f.EndedAt)).Big()
-		n.Quo(n, credit.MulWide(uint64(item.Period), 1).Big())
-		quantity := credit.Quantity(n.Int64())
-		amount, err := credit.Cost(item.Price, quantity, 1)
-		if err != nil {
-			return nil, err
-		}
-		if quantity > 0 {
-			lines = append(lines, wallet.Line{
-				SKU: item.SKU, Tier: item.Tier, Region: item.Region, Project: f.Project, User: f.User, Job: f.Job, Key: f.Key,
-				Event: f.ID, Unit: item.Unit, Quantity: quantity, Price: item.Price, Card: item.Card, Version: item.Version,
-				Amount: amount, At: f.EndedAt,
-			})
-		}
+// late is the true end of a run that was closed as lost.
+func (s *Service) late(tx *db.Tx, j *Job, flow *wallet.Flow, end int64) (late wallet.Late, err error) {
+	prices, err := s.Prices.History(tx, price.Default)
+	if err != nil {
+		return late, err
 	}
-	return lines, nil
+	late = wallet.Late{Flow: *flow, Until: end}
+	if late.Flow.Items, err = prices.Resume(flow.Items, flow.Since, flow.EndedAt); err != nil {
+		return late, err
+	}
+	if j.Request.MaxCost > 0 {
+		spent, err := s.spent(tx, j)
+		if err != nil {
+			return late, err
+		}
+		late.Most = max(1, j.Request.MaxCost-spent)
+	}
+	return late, nil
 }

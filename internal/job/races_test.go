@@ -349,8 +349,8 @@ func TestHolderThatComesBack(t *testing.T) {
 		t.Errorf("it is not told to end: %+v", o)
 	}
 	w.ended(id, func(r *job.Report) { r.EndedAt, r.Landed = start+10*minute, job.ReasonLease })
-	w.expect(id, job.StatusStopped, "lease", "3.18666587") // 1.333333 GPU-hours, to the sixth place
-	w.expectBalance("15.93333413")
+	w.expect(id, job.StatusStopped, "lease", "3.186666666") // 19.12 × 600 / 3600
+	w.expectBalance("15.933333334")
 }
 
 // The orders follow from the wallet, and the lease never passes the landing.

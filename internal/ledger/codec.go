@@ -24,6 +24,7 @@ var kinds = map[string]reflect.Type{
 	"limit":        reflect.TypeFor[wallet.Limit](),
 	"stop":         reflect.TypeFor[wallet.Stop](),
 	"overrun":      reflect.TypeFor[wallet.Overrun](),
+	"late":         reflect.TypeFor[wallet.Late](),
 	"reserve":      reflect.TypeFor[wallet.Reserve](),
 	"capture":      reflect.TypeFor[wallet.Capture](),
 	"release":      reflect.TypeFor[wallet.Release](),

@@ -93,6 +93,32 @@ func oneFamily(items []wallet.Item) error {
 
 func isStorage(sku string) bool { return strings.HasPrefix(sku, "storage.") }
 
+// Resume gives a flow's items as they were priced at an instant, with the prices
+// that came after it, so that what ran on from there can be charged late. since
+// is from when on the items have the prices they have.
+func (h *History) Resume(items []wallet.Item, since, at int64) ([]wallet.Item, error) {
+	items = slices.Clone(items)
+	for i := range items {
+		it := &items[i]
+		if card := h.At(at); at < since {
+			if price, sold := card.price(it.SKU, it.Tier); sold {
+				it.Price, it.Version = price, card.Version
+			}
+		}
+		var err error
+		if it.Rate, err = rate(it.Price, it.Quantity); err != nil {
+			return nil, err
+		}
+		it.Next = h.steps(it.SKU, it.Tier, it.Price, at)
+		for j := range it.Next {
+			if it.Next[j].Rate, err = rate(it.Next[j].Price, it.Quantity); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return items, nil
+}
+
 func (h *History) item(card *Card, sku *SKU, tier string, ask Ask, at int64) (wallet.Item, error) {
 	if sku.Unit.Period() == 0 {
 		return wallet.Item{}, fault.At("/sku",

@@ -248,15 +248,7 @@ func (r *reading) flow(tx *db.Tx, f *wallet.Flow, view *wallet.View) (api.Flow, 
 	if err != nil {
 		return api.Flow{}, err
 	}
-	out := flowOnWire(f, view, r.instant(view), until, limit)
-	if f.Status == wallet.Lost {
-		late, err := r.usage.Reported(tx, r.id, lateSource, f.ID)
-		if err != nil {
-			return api.Flow{}, err
-		}
-		out.Late = amountOrNone(late)
-	}
-	return out, nil
+	return flowOnWire(f, view, r.instant(view), until, limit), nil
 }
 
 func listFlows(r *reading, p *struct {

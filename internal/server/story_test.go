@@ -114,14 +114,14 @@ func TestASilentReporterIsBilledToItsLastHeartbeat(t *testing.T) {
 	}}))(t)
 	for range 2 {
 		flow := must(s.StopFlow(t.Context(), "default", flow.ID, api.FlowStop{At: "2027-01-01T09:30:50Z"}))(t)
-		if flow.Late != "1.195" || flow.Charged != "0.033194444" {
-			t.Errorf("late %s, charged %s", flow.Late, flow.Charged)
+		if flow.Charged != "1.228194444" || flow.Reason != "late" || *flow.EndedAt != "2027-01-01T09:30:50Z" {
+			t.Errorf("charged %s until %s", flow.Charged, *flow.EndedAt)
 		}
 	}
-	if again := must(s.Flow(t.Context(), "default", flow.ID))(t); again.Late != "1.195" {
-		t.Errorf("later: late %s", again.Late)
+	if again := must(s.Flow(t.Context(), "default", flow.ID))(t); again.Charged != "1.228194444" {
+		t.Errorf("later: charged %s", again.Charged)
 	}
-	if b := s.balance("default"); b.Balance != "98.771805556" { // 100 - 0.033194444 - 0.5 × 2.39
+	if b := s.balance("default"); b.Balance != "98.771805556" { // 100 - 2.39 × 1850 / 3600
 		t.Errorf("after the late report: %s", b.Balance)
 	}
 	if p := s.problem(s.send("POST", ws+"/flows/"+flow.ID+"/stop", `{"at":"2027-01-01T09:40:00Z"}`)); p.Status != 409 {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/fault"
-	"github.com/purserhq/purser/internal/wallet"
 )
 
 // Message is what somebody sent: one event in the structured mode
@@ -22,12 +21,10 @@ type Message struct {
 	Body        []byte
 }
 
-// Reading is an event of a message, or why it cannot be taken. One with an item,
-// which no message has, is priced as that item of a flow was.
+// Reading is an event of a message, or why it cannot be taken.
 type Reading struct {
 	Event Event
 	Fault *fault.Fault
-	Item  *wallet.Item
 }
 
 // Read reads a message. A broken event is a reading with a fault; the error is

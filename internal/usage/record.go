@@ -109,42 +109,12 @@ func judge(prices *price.History, r Reading, now int64, k *known) (wallet.Line, 
 	if at == 0 {
 		at = now
 	}
-	line, err := rate(prices, r, at)
+	line, err := prices.Rate(r.Event.Ask, at)
 	if err != nil {
 		return wallet.Line{}, fault.Of(fault.Under("/data", err))
 	}
 	line.Project, line.User, line.Job, line.Event = e.Project, e.User, e.Job, e.Source+" "+e.ID
 	return line, nil
-}
-
-// rate prices an event by the card that was in force at the instant, or by the
-// item of the flow that it belongs to.
-func rate(prices *price.History, r Reading, at int64) (wallet.Line, error) {
-	item, ask := r.Item, r.Event.Ask
-	if item == nil {
-		return prices.Rate(ask, at)
-	}
-	amount, err := credit.Cost(item.Price, ask.Quantity, 1)
-	if err != nil {
-		return wallet.Line{}, fault.At("/quantity", "%s at %s is more than one event can say", ask.Quantity, item.Price)
-	}
-	return wallet.Line{
-		SKU: item.SKU, Tier: item.Tier, Region: item.Region, Unit: item.Unit, Quantity: ask.Quantity,
-		Price: item.Price, Card: item.Card, Version: item.Version, Amount: amount, At: at,
-	}, nil
-}
-
-// Reported is what the events of a source were charged whose ids begin with id
-// and a slash, refunds taken off.
-func (s *Service) Reported(tx *db.Tx, id ledger.ID, source, of string) (sum credit.Amount, err error) {
-	err = tx.QueryRow(`SELECT COALESCE(SUM(c.amount - c.refunded), 0) FROM usage_events e
-		JOIN charges c ON c.organization = e.organization AND c.workspace = e.workspace AND c.no = e.charge
-		WHERE e.organization = $1 AND e.workspace = $2 AND e.source = $3 AND e.id > $4 AND e.id < $5`,
-		id.Organization, id.Workspace, source, of+"/", of+"0").Scan(&sum) // 0 comes after the slash
-	if err != nil {
-		return 0, fmt.Errorf("add up what %s reported of %s: %w", source, of, err)
-	}
-	return sum, nil
 }
 
 // charge charges the lines, and notes the charges in the verdicts.

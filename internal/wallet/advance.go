@@ -151,14 +151,7 @@ func (w *Wallet) takePrices(cl *class) {
 	flows := w.detach(cl)
 	for _, f := range flows {
 		w.rebase(f)
-		for i := range f.Items {
-			it := &f.Items[i]
-			for len(it.Next) > 0 && it.Next[0].At <= w.root.At {
-				s := it.Next[0]
-				it.Price, it.Card, it.Version, it.Rate = s.Price, s.Card, s.Version, s.Rate
-				it.Next = it.Next[1:]
-			}
-		}
+		f.takeSteps(w.root.At)
 		w.event(EventRepriced, f.ID)
 	}
 	w.attach(flows)

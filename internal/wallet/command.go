@@ -62,6 +62,16 @@ type Overrun struct {
 	Until int64
 }
 
+// Late records the true end of a flow that was closed as lost at its last proof
+// of life: what it used in between is charged now, at the prices of then (the
+// items' Next), and the flow's end moves. Most bounds it, for a flow with a
+// largest cost; 0 is no bound.
+type Late struct {
+	Flow  Flow
+	Until int64
+	Most  credit.Amount
+}
+
 // Reserve sets credits aside.
 type Reserve struct {
 	ID      string
@@ -160,6 +170,7 @@ func (Change) isCommand()      {}
 func (Limit) isCommand()       {}
 func (Stop) isCommand()        {}
 func (Overrun) isCommand()     {}
+func (Late) isCommand()        {}
 func (Reserve) isCommand()     {}
 func (Capture) isCommand()     {}
 func (Release) isCommand()     {}

@@ -129,6 +129,7 @@ const (
 	EventRestored         = "flow.restored"
 	EventReleaseSoon      = "flow.release_soon"
 	EventUnleased         = "flow.unleased" // of the wallet, once a day
+	EventLate             = "flow.late"     // the true end of a lost flow was charged
 	EventOverrun          = "overrun"
 	EventHeld             = "hold.created"
 	EventCaptured         = "hold.captured"

@@ -138,31 +138,6 @@ func (w *Wallet) coversLate(f *Flow, late credit.Amount) error {
 	return w.pass(gate{route: w.eligible(f.Items, f.Project), need: addSat(late, own), rate: costOf(f.Items, hour)})
 }
 
-// chargeLate charges what a flow used before it was reported: a late fact, from
-// the lots as they stand now.
-func (w *Wallet) chargeLate(f *Flow) {
-	if f.StartedAt == w.root.At {
-		return
-	}
-	matching := w.budgetsOf(f)
-	for f.SettledAt < w.root.At {
-		to := min(w.root.At, f.SettledAt-f.SettledAt%hour+hour)
-		for i := range f.Items {
-			amount := f.amount(i, f.SettledAt, to)
-			var part handed
-			if f.Hold != "" {
-				part.slices = w.drawPinned(w.holds[f.Hold], amount)
-			} else {
-				it := &f.Items[i]
-				part.slices, part.rest = w.take(w.route(it.SKU, it.Tier, it.Region, f.Project, f.Storage), amount)
-			}
-			w.recordSpending(matching, amount-part.rest, f.SettledAt)
-			w.chargeItem(f, i, f.SettledAt, to, part)
-		}
-		f.SettledAt = to
-	}
-}
-
 func (w *Wallet) running(id string) (*Flow, error) {
 	if f := w.flows[id]; f != nil {
 		return f, nil
@@ -341,43 +316,4 @@ func (w *Wallet) returnCharged(ch *Charge, at int64) {
 	if back := ch.Amount - ch.Refunded - min(kept, ch.Amount); back > 0 {
 		w.refundCharge(ch, back, ch.counted(cut, ch.To), "")
 	}
-}
-
-// overrun books what a flow used after it had ended as the operator's loss.
-func (w *Wallet) overrun(c Overrun) error {
-	f := c.Flow
-	if w.flows[f.ID] != nil || f.EndedAt == 0 {
-		return fault.New(fault.Conflict, "flow %s has not ended", f.ID)
-	}
-	if f.EndedAt < f.Since { // it ended under an older price, which it no longer has
-		f.Since, f.Items = f.EndedAt, slices.Clone(f.Items)
-		for i := range f.Items {
-			f.Items[i].Rem = credit.Wide{}
-		}
-	}
-	var lost credit.Amount
-	for s := f.EndedAt; s < min(c.Until, w.root.At); {
-		t := min(c.Until, w.root.At, s-s%hour+hour)
-		for i := range f.Items {
-			it := &f.Items[i]
-			amount := f.amount(i, s, t)
-			lost = addSat(lost, amount)
-			w.charge(Charge{
-				Flow: f.ID, Item: i, SKU: it.SKU, Tier: it.Tier, Region: it.Region, Project: f.Project, User: f.User,
-				Job: f.Job, Key: f.Key, Unit: it.Unit, Quantity: it.Quantity, From: s, To: t, Price: it.Price,
-				Card: it.Card, Version: it.Version, Rate: it.Rate, Period: it.Period, Rem: it.remainder(s - f.Since),
-				Slices: overrunSlice(amount),
-			})
-		}
-		s = t
-	}
-	w.event(EventOverrun, f.ID, "amount", lost.String(), "ended_at", itoa(c.Until))
-	return nil
-}
-
-func overrunSlice(amount credit.Amount) []Slice {
-	if amount == 0 {
-		return nil
-	}
-	return []Slice{{OverrunLot, amount}}
 }

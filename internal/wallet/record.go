@@ -117,8 +117,8 @@ func (w *Wallet) chargeItem(f *Flow, i int, s, t int64, part handed) {
 		From: s, To: t, Price: it.Price, Card: it.Card, Version: it.Version, Rate: it.Rate, Period: it.Period,
 		Rem: it.remainder(s - f.Since), Waived: part.rest, Slices: part.slices,
 	}
+	f.Charged += spent(part.slices)
 	for _, sl := range part.slices {
-		f.Charged += sl.Amount
 		if sl.Lot == OwedLot {
 			f.Owed += sl.Amount
 		}

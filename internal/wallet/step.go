@@ -59,6 +59,7 @@ const (
 	ReasonRetention = "retention"
 	ReasonRequest   = "request"
 	ReasonLease     = "lease"
+	ReasonLate      = "late" // it was lost, and its true end was told later
 )
 
 // spend brings the course to t, the first instant at which something may run

@@ -205,6 +205,8 @@ func (w *Wallet) do(c Command) error {
 		return w.stop(c)
 	case Overrun:
 		return w.overrun(c)
+	case Late:
+		return w.late(c)
 	case Reserve:
 		return w.reserve(c)
 	case Capture:
