@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -52,6 +53,7 @@ type attendance struct {
 // attend shows a job until it has ended, its output from a byte on, and returns
 // its status. Signals are for the job, and ctx does not end with them.
 func (p *program) attend(ctx context.Context, job api.Job, from int64, signals <-chan os.Signal) error {
+	signal.Ignore(syscall.SIGPIPE) // the write fails instead, and the job is stopped
 	client := p.client()
 	client.Patience = missAfter
 	a := &attendance{p: p, client: client, space: p.workspace(), screen: newScreen(p.out, p.err), from: from}
@@ -105,6 +107,11 @@ func (a *attendance) watch(ctx context.Context, signals <-chan os.Signal, events
 		case err := <-logs:
 			if a.logsDone = true; err != nil {
 				a.screen.say("the output cannot be followed: %v", err)
+			}
+			if errors.Is(err, syscall.EPIPE) && a.signals == 0 { // as a command dies whose reader has gone
+				if err := a.signal(ctx, syscall.SIGPIPE); err != nil {
+					return err
+				}
 			}
 			a.look(ctx)
 		case <-draw.C:

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -213,6 +212,9 @@ job together: one that has used up its own needs a higher one.`,
   purser credits grant 20 && purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs("exhausted"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			cost, err := parseAmount(maxCost)
 			if err != nil {
 				return err
@@ -222,7 +224,7 @@ job together: one that has used up its own needs a higher one.`,
 				return err
 			}
 			signals := make(chan os.Signal, 4)
-			signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			signal.Notify(signals, forTheJob...)
 			defer signal.Stop(signals)
 			written := p.written(c.Context(), args[0])
 			j, err := p.client().ResumeJob(c.Context(), p.workspace(), args[0], api.JobResume{MaxCost: cost, MaxRuntimeSeconds: seconds})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/purserhq/purser/api"
 )
@@ -60,6 +61,9 @@ then 3. A program that is not found is 127, one that cannot be executed 126.`,
   job=$(purser run --detach --gpu b300 -- ./train) && purser job logs -f $job`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			request, err := p.newJob(f, args)
 			if err != nil {
 				return err
@@ -119,8 +123,11 @@ func (p *program) newJob(f runFlags, command []string) (api.NewJob, error) {
 	keep(e)
 	n.Env, e = parsePairs(f.env, p.env)
 	keep(e)
+	if err != nil {
+		return n, err
+	}
 	p.nearBy(&n)
-	return n, err
+	return n, nil
 }
 
 // nearBy gives a job that will run on this machine this directory and PATH.
@@ -136,13 +143,28 @@ func (p *program) nearBy(n *api.NewJob) {
 	}
 }
 
+// noneEmpty refuses flags that are given with nothing in them: a variable of a
+// script that is not set must not take a limit away.
+func noneEmpty(c *cobra.Command) (err error) {
+	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		value := f.Value.String()
+		if f.Changed && (value == "" || f.Name == "max-runtime" && strings.Trim(value, "0.hms") == "") {
+			err = wrong("--%s is %q: give it a value, or leave it out", f.Name, value)
+		}
+	})
+	return err
+}
+
+// forTheJob are the signals that stop an attended job.
+var forTheJob = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+
 // createWithin bounds the making of a job, which no signal interrupts: after one
 // that did, nobody would know whether there is a job.
 const createWithin = 30 * time.Second
 
 func (p *program) runJob(ctx context.Context, request api.NewJob, detach bool) error {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, forTheJob...)
 	defer signal.Stop(signals)
 	create, cancel := context.WithTimeout(context.WithoutCancel(ctx), createWithin)
 	defer cancel()

@@ -147,6 +147,54 @@ func TestSignalsArePassedOn(t *testing.T) {
 	}
 }
 
+// gone is an output that nobody reads any more.
+type gone struct{}
+
+func (gone) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// A job whose output nobody reads any more is stopped, once.
+func TestABrokenPipeStopsTheJob(t *testing.T) {
+	c := played(t, "a line\n", isRunning, isRunning, isDone)
+	read, stopped := c.answers["GET /v1/workspaces/default/jobs/job_1"], make(chan struct{})
+	c.on("GET /v1/workspaces/default/jobs/job_1", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stopped:
+			read(w, r)
+		case <-r.Context().Done():
+		}
+	})
+	var bodies []string
+	c.on("POST /v1/workspaces/default/jobs/job_1/stop", func(w http.ResponseWriter, _ *http.Request) {
+		c.mu.Lock()
+		bodies = append(bodies, c.bodies[len(c.bodies)-1])
+		c.mu.Unlock()
+		close(stopped)
+		io.WriteString(w, `{}`)
+	})
+	p := &program{in: strings.NewReader(""), out: gone{}, err: io.Discard, patience: -1}
+	home := t.TempDir()
+	p.env = func(name string) (string, bool) {
+		value, set := map[string]string{"HOME": home, "PURSER_URL": c.url}[name]
+		return value, set
+	}
+	if status := p.main([]string{"run", "--", "true"}); len(bodies) != 1 || strings.Contains(bodies[0], `"now":true`) {
+		t.Errorf("status %d after %v", status, bodies)
+	}
+}
+
+// A flag that is empty or wrong takes no limit away: nothing is run.
+func TestEmptyFlagsAreWrongUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"--max-cost", ""}, {"--max-runtime", ""}, {"--max-runtime", "0"}, {"--max-runtime", "0s"}, {"--gpu", ""}, {"--cpu", ""}, {"--tier", ""},
+		{"--org", ""}, {"--workspace", ""}, {"--env", "PURSER_IS_NOT_SET"}, {"--env", "=x"}, {"--env", ""},
+	} {
+		c := serve(t, nil)
+		if got := command(t, c, nil, append(append([]string{"run"}, args...), "--", "true")...); got.status != statusUsage || len(c.bodies) > 0 {
+			t.Errorf("%q: status %d, %s", args, got.status, got.err)
+		}
+	}
+}
+
 func TestLiveLine(t *testing.T) {
 	balance, left := int64(416_666_666), int64(24_990_000_000)
 	for want, s := range map[string]shown{

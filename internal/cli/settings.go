@@ -98,6 +98,11 @@ func (s *settings) load(flags *pflag.FlagSet) error {
 	if err := s.read(); err != nil {
 		return err
 	}
+	for _, name := range []string{"org", "workspace", "url"} {
+		if f := flags.Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return wrong("--%s is empty: give it a value, or leave it out", name)
+		}
+	}
 	switch s.output() {
 	case "table", "json", "csv":
 		return nil
