@@ -150,15 +150,43 @@ func listHolds(r *reading, p *struct {
 	WorkspacePath
 	api.HoldQuery
 }) (list api.List[api.Hold], err error) {
+	view, err := r.ledger.View(r.ctx, r.id)
+	if err != nil {
+		return list, err
+	}
 	err = r.view(func(tx *db.Tx) error {
 		holds, next, err := r.ledger.Holds(tx, r.id, ledger.HoldFilter{Status: p.Status}, newest(p.Page))
 		if err != nil {
 			return err
 		}
-		list, err = listed(holds, next, func(h *wallet.Hold) (api.Hold, error) { return holdOnWire(h), nil })
+		list, err = listed(holds, next, func(h *wallet.Hold) (api.Hold, error) {
+			err := r.shrink(tx, h, view)
+			return holdOnWire(h), err
+		})
 		return err
 	})
 	return list, err
+}
+
+// shrink takes off a hold what the flow that it pays for has used up to now and
+// not been charged for, the first slices first.
+func (r *reading) shrink(tx *db.Tx, h *wallet.Hold, view *wallet.View) error {
+	if h.Flow == "" || h.Status != wallet.Held {
+		return nil
+	}
+	f, err := r.ledger.Flow(tx, r.id, h.Flow)
+	if err != nil {
+		return err
+	}
+	used := min(view.Accrued(&f, r.instant(view)), h.Amount)
+	for h.Amount -= used; used > 0 && len(h.Slices) > 0; {
+		part := min(used, h.Slices[0].Amount)
+		used -= part
+		if h.Slices[0].Amount -= part; h.Slices[0].Amount == 0 {
+			h.Slices = h.Slices[1:]
+		}
+	}
+	return nil
 }
 
 func holdOnWire(h *wallet.Hold) api.Hold {

@@ -104,6 +104,28 @@ func TestEventsCanBeFollowedByNumber(t *testing.T) {
 	}
 }
 
+// At one instant the balance, the lots and the holds agree, also on what a flow
+// with a largest cost has used and not been charged for.
+func TestWhatIsHeldAgrees(t *testing.T) {
+	s := newStage(t)
+	lot := s.grant("default", "10")
+	must(s.StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}, MaxCost: "5"}))(t)
+	must(s.CreateHold(t.Context(), "default", api.NewHold{Amount: "1", TTLSeconds: 3600}))(t)
+	s.advance("60")
+	lots := must(s.Lots(t.Context(), "default", api.Page{}))(t).Items
+	var held int64
+	for _, h := range must(s.Holds(t.Context(), "default", api.HoldQuery{}))(t).Items {
+		amount, _ := h.Amount.Nano()
+		slice, _ := h.Slices[0].Amount.Nano()
+		if held += amount; amount != slice || h.Slices[0].Lot != lot.ID {
+			t.Errorf("%+v", h)
+		}
+	}
+	if b := s.balance("default"); b.Held != "5.960166667" || lots[0].Held != b.Held || api.NanoCredits(held) != b.Held {
+		t.Errorf("held: %s by the balance, %s by the lot, %s by the holds", b.Held, lots[0].Held, api.NanoCredits(held))
+	}
+}
+
 // In the data of events instants are written as everywhere else, and what is
 // about a charge names it.
 func TestEventsSpeakTheContractsWords(t *testing.T) {
