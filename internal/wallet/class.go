@@ -55,10 +55,12 @@ type phase struct {
 var unbarred = strings.NewReplacer(`\`, `\\`, `|`, `\p`)
 
 // classKey is equal for flows that belong into one class.
-func (w *Wallet) classKey(f *Flow) string {
+func (w *Wallet) classKey(f *Flow) string { return f.classKey(w.root.Policy, w.budgetsOf(f)) }
+
+func (f *Flow) classKey(policy Policy, budgets []int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s|%t|%d|%d|%d|%s", unbarred.Replace(f.Project), f.Storage, f.Until, f.graceOf(w.root.Policy), f.Lease, f.Hold)
-	for _, i := range w.budgetsOf(f) {
+	fmt.Fprintf(&b, "%s|%t|%d|%d|%d|%s", unbarred.Replace(f.Project), f.Storage, f.Until, f.graceOf(policy), f.Lease, f.Hold)
+	for _, i := range budgets {
 		fmt.Fprintf(&b, "|b%d", i)
 	}
 	for _, it := range f.Items {

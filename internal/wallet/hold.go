@@ -117,7 +117,9 @@ func (w *Wallet) chargeLine(l Line, h *Hold) {
 	if h != nil {
 		ch.Hold = h.ID
 		if w.holds[h.ID] != nil {
-			ch.Slices = w.drawPinned(h, rest)
+			ch.Slices = w.drawAdmitted(h, rest, func(s Scope) bool {
+				return l.SKU == "" || s.admits(l.SKU, l.Tier, l.Region, l.Project)
+			})
 			rest -= total(ch.Slices)
 		}
 	}

@@ -104,7 +104,14 @@ func (n *naive) capture(c wallet.Capture) refused {
 		n.payLine(&wallet.Line{Project: h.Project, User: h.User, Key: h.Key, Amount: c.Amount, At: n.at}, n.pinned(h))
 	}
 	for _, l := range c.Lines {
-		n.payLine(&l, append(n.pinned(h), n.open(l.Project, need{l.SKU, l.Tier, l.Region})...))
+		asks := need{l.SKU, l.Tier, l.Region}
+		var from []payer
+		for _, p := range n.pinned(h) { // a hold pays only what its lots admit
+			if admits(p.lot.Scope, l.Project, asks) {
+				from = append(from, p)
+			}
+		}
+		n.payLine(&l, append(from, n.open(l.Project, asks)...))
 	}
 	if h.Status == wallet.Held {
 		n.unpin(h, wallet.Captured)

@@ -124,19 +124,30 @@ func (f *Flow) sum(s, t int64) (sum credit.Amount) {
 }
 
 // drawPinned takes up to amount out of a hold.
-func (w *Wallet) drawPinned(h *Hold, amount credit.Amount) (out []Slice) {
-	pinned := slices.Clone(h.Slices)
-	for amount > 0 && len(pinned) > 0 {
-		part := min(amount, pinned[0].Amount)
-		out = append(out, Slice{pinned[0].Lot, part})
-		amount -= part
-		h.Amount -= part
-		h.Captured += part
-		if pinned[0].Amount -= part; pinned[0].Amount == 0 {
-			pinned = pinned[1:]
+func (w *Wallet) drawPinned(h *Hold, amount credit.Amount) []Slice {
+	return w.drawAdmitted(h, amount, func(Scope) bool { return true })
+}
+
+// drawAdmitted takes up to amount out of the slices of a hold whose lots have a
+// scope that admits it.
+func (w *Wallet) drawAdmitted(h *Hold, amount credit.Amount, admits func(Scope) bool) (out []Slice) {
+	var kept []Slice
+	for _, s := range h.Slices {
+		part := min(amount, s.Amount)
+		if !admits(w.lotByID[s.Lot].Scope) {
+			part = 0
+		}
+		if part > 0 {
+			out = append(out, Slice{s.Lot, part})
+			amount -= part
+			h.Amount -= part
+			h.Captured += part
+		}
+		if s.Amount > part {
+			kept = append(kept, Slice{s.Lot, s.Amount - part})
 		}
 	}
-	h.Slices = pinned
+	h.Slices = kept
 	w.dirty.holds[h.ID] = h
 	return out
 }

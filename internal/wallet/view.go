@@ -135,27 +135,14 @@ func (v *View) HeldByLot(t int64) map[string]credit.Amount {
 
 // StopAt says when a running flow will be stopped and why; 0 if it will not.
 func (v *View) StopAt(f *Flow) (int64, string) {
-	for i := range v.c.classes {
-		cr := &v.c.classes[i]
-		if cr.class.has(f) {
-			s := v.c.planned().stops[cr.key]
-			return s.at, s.reason
+	var matching []int
+	for i := range v.c.budgets {
+		if v.c.budgets[i].counts(f.Project, f.User, f.Job, f.Key) {
+			matching = append(matching, i)
 		}
 	}
-	return 0, ""
-}
-
-// has reports whether the flow is in the class.
-func (cl *class) has(f *Flow) bool {
-	if len(cl.items) != len(f.Items) || cl.project != f.Project || cl.hold != f.Hold || cl.until != f.Until {
-		return false
-	}
-	for i := range cl.items {
-		if a, b := &cl.items[i], &f.Items[i]; a.SKU != b.SKU || a.Tier != b.Tier || a.Region != b.Region || a.Rate != b.Rate {
-			return false
-		}
-	}
-	return slices.ContainsFunc(cl.flows, func(m *member) bool { return m.id == f.ID })
+	s := v.c.planned().stops[f.classKey(v.root.Policy, matching)]
+	return s.at, s.reason
 }
 
 // Accrued is what a running flow has used up to t and not been charged for.
