@@ -119,13 +119,13 @@ func (c call) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, tooLarge(limit)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	noDeadline(w)
-	if err != nil {
+	if err != nil { // the deadline stays: else the connection would wait for the rest
 		if _, ok := err.(*http.MaxBytesError); ok {
 			return nil, tooLarge(limit)
 		}
 		return nil, malformed("the body did not arrive whole: %s", err)
 	}
+	noDeadline(w)
 	if len(body) == 0 {
 		if c.optional {
 			return []byte("{}"), nil
