@@ -30,6 +30,7 @@ type course struct {
 	policy Policy
 	pins
 
+	ticks     []tick  // room for those of one nanosecond
 	calmUntil int64   // no landing and no alert about the runway is due before this
 	future    *future // what the projection finds, once somebody asks
 }
@@ -120,7 +121,7 @@ func (d draw) taken(s, t int64) credit.Amount {
 // clone makes a copy that can be advanced.
 func (c *course) clone() *course {
 	n := *c
-	n.future = &future{}
+	n.future, n.ticks = &future{}, nil
 	n.lots = slices.Clone(c.lots)
 	n.classes = slices.Clone(c.classes)
 	for i := range n.classes {

@@ -87,7 +87,7 @@ func (c *course) runsOut(t int64) bool {
 // flow id and item, each taking from its lots in order until they are used up.
 func (c *course) handOut(t int64) outcome {
 	c.settle(t - 1)
-	var ticks []tick
+	ticks := c.ticks[:0]
 	for i := range c.classes {
 		cr := &c.classes[i]
 		for j := range cr.items {
@@ -96,12 +96,15 @@ func (c *course) handOut(t int64) outcome {
 			}
 		}
 	}
+	c.ticks = ticks
 	slices.SortFunc(ticks, func(a, b tick) int {
 		return cmp.Or(cmp.Compare(a.owner.start, b.owner.start), strings.Compare(a.owner.id, b.owner.id), cmp.Compare(a.item, b.item))
 	})
-	out := outcome{cuts: map[string]Cut{}, handed: make(map[handKey]handed, len(ticks))}
+	out := outcome{cuts: map[string]Cut{}, handed: map[handKey]handed{}}
 	for _, tk := range ticks {
-		out.handed[handKey{tk.owner.id, tk.item}] = c.hand(tk, out.cuts)
+		if h := c.hand(tk, out.cuts); !c.planning || h.rest > 0 {
+			out.handed[handKey{tk.owner.id, tk.item}] = h
+		}
 	}
 	c.at = t
 	return out
@@ -134,7 +137,9 @@ func (c *course) hand(tk tick, cuts map[string]Cut) handed {
 			part := min(l.left, need)
 			l.left -= part
 			need -= part
-			h.slices = append(h.slices, Slice{l.id, part})
+			if !c.planning { // a projection asks only what nothing covers
+				h.slices = append(h.slices, Slice{l.id, part})
+			}
 			if l.left == 0 {
 				cuts[l.id] = Cut{tk.owner.start, tk.owner.id, tk.item, part}
 			}
