@@ -5,7 +5,7 @@
 // What it keeps true: a job runs only while a durable flow pays for it; its
 // orders are computed from the wallet and never stored, so there is nothing to
 // fall out of step; and whatever dies in between, each run is closed once, at
-// its true end or its last proof of life (docs/decisions/010).
+// its true end or its last proof of life (docs/decisions/001).
 package job
 
 import (

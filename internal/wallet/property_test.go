@@ -3,6 +3,7 @@ package wallet_test
 import (
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -26,9 +27,13 @@ func TestEngineIsTheNaiveModel(t *testing.T) {
 		seed = uint64(time.Now().UnixNano()) % 1_000_000_000_000
 	}
 	if count == 0 {
-		count = 10_000
-		if testing.Short() {
+		switch {
+		case testing.Short():
 			count = 1000
+		case os.Getenv("PURSER_SOAK") != "":
+			count = 100_000
+		default:
+			count = 10_000
 		}
 	}
 	t.Logf("seed %d, %d histories", seed, count)
