@@ -280,7 +280,7 @@ func (r *replay) auditAccounts(s wallet.State) error {
 		case wallet.OverdraftLot:
 			name, want = overdraft, l.Remaining-l.Amount
 		case wallet.OwedLot:
-			name, want = owed, l.Remaining-l.Amount
+			name, want = owed, l.Remaining-credit.Max
 		}
 		if sum := r.accounts[name]; sum != want {
 			if err := r.mismatch("lots", l.ID, "remaining", want.String(), sum.String()+" by the sum of "+name); err != nil {

@@ -33,7 +33,7 @@ func newHistory(t testing.TB, seed uint64, wallets int) *history {
 		id := ID{fmt.Sprintf("org_%d", i/2), fmt.Sprintf("ws_%d", i)}
 		h.ids = append(h.ids, id)
 		policy := wallet.DefaultPolicy()
-		policy.MinRunway, policy.Overdraft = 0, credit.Amount(h.IntN(3))*credit.One
+		policy.MinRunway, policy.RetentionDays, policy.Overdraft = 0, 1, credit.Amount(h.IntN(3))*credit.One
 		h.must(h.update(func(tx *db.Tx) error { return h.Create(tx, id, policy) }))
 	}
 	return h
@@ -98,7 +98,7 @@ func (h *history) command(id ID) wallet.Command {
 		return wallet.Unfreeze{Lot: pick(h, h.lots[id])}
 	case n < 91:
 		p := wallet.DefaultPolicy()
-		p.MinRunway, p.Overdraft = 0, h.credits(3)
+		p.MinRunway, p.RetentionDays, p.Overdraft = 0, 1, h.credits(3)
 		return wallet.SetPolicy{Policy: p}
 	case n < 94:
 		return wallet.SetBudgets{Budgets: h.budgets()}

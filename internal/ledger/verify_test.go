@@ -228,3 +228,33 @@ func TestVerifyBesideWriters(t *testing.T) {
 		t.Errorf("only %d entries were written meanwhile", n)
 	}
 }
+
+// # Storage that was released in debt is written off, and the books verify, also
+// after what it was charged is refunded.
+func TestReleasedStorageVerifies(t *testing.T) {
+	h := open(t)
+	policy := wallet.DefaultPolicy()
+	policy.MinRunway, policy.RetentionDays = 0, 1
+	h.must(h.update(func(tx *db.Tx) error { return h.Create(tx, acme, policy) }))
+	price := 2 * credit.One
+	rate, err := credit.NewRate(price, credit.Units)
+	h.must(err)
+	disk := wallet.Item{SKU: "storage.cluster", Tier: "on-demand", Unit: "hour", Quantity: credit.Units, Price: price, Card: "default", Version: 1, Rate: rate, Period: credit.Hour}
+	h.apply(acme, wallet.Grant{Lot: wallet.Lot{ID: "lot_1", Kind: wallet.Promotional, Amount: 3 * credit.One}})
+	h.apply(acme, wallet.Start{ID: "flow_1", Items: []wallet.Item{disk}})
+	h.advance(60 * hour)
+	if n := h.count(`SELECT COUNT(*) FROM postings WHERE kind = 'write_off' AND amount = 48000000000`); n != 1 {
+		t.Errorf("%d write-offs of the day's 48 credits", n)
+	}
+	h.verified()
+	for no := range h.count(`SELECT COUNT(*) FROM charges`) {
+		h.apply(acme, wallet.Refund{Charge: wallet.Charge{No: no + 1}})
+	}
+	h.verified()
+	if left := h.count(`SELECT SUM(free) FROM lots WHERE id = 'lot_1'`); left != 3e9 {
+		t.Errorf("%d nano-credits are back", left)
+	}
+	if lent := h.count(`SELECT free FROM lots WHERE id = 'overdraft'`); lent != 0 {
+		t.Errorf("the customer was given %d nano-credits for what the operator had written off", lent)
+	}
+}

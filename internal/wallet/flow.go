@@ -101,7 +101,7 @@ func pointer(list string, i int, field string) string { return fmt.Sprintf("%s/%
 // admit passes the gate, and pins the largest cost if there is one. Time before
 // now is part of what must be covered.
 func (w *Wallet) admit(f *Flow, c Start) error {
-	late := f.sum(f.StartedAt, w.root.At)
+	late := f.used(w.root.At)
 	if c.MaxCost == 0 {
 		if err := w.passStart(f, f.Items, nil); err != nil {
 			return err

@@ -73,6 +73,18 @@ func (w *Wallet) chargeUpTo(f *Flow, until int64, pay func(it *Item, amount cred
 	}
 }
 
+// used is what chargeUpTo would charge a flow up to an instant.
+func (f Flow) used(until int64) (sum credit.Amount) {
+	f.takeSteps(f.SettledAt)
+	for f.SettledAt < until {
+		to := min(until, f.nextStep())
+		sum = addSat(sum, f.sum(f.SettledAt, to))
+		f.SettledAt = to
+		f.takeSteps(to)
+	}
+	return sum
+}
+
 // spent is what slices took from the customer.
 func spent(list []Slice) (sum credit.Amount) {
 	for _, s := range list {

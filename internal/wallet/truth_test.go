@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // The true end of a lost flow is charged as if it had run on: by the hour, at
@@ -62,5 +63,36 @@ func TestTrueEndOfLostFlow(t *testing.T) {
 	}
 	if c, _, over, _ := life(1000*credit.One, true, 20*credit.One); c+over != whole || c > 21*credit.One {
 		t.Errorf("with a largest cost: charged %s, overrun %s", c, over)
+	}
+}
+
+// A start in the past is judged by the prices of that past.
+func TestPastStartAcrossAPriceChange(t *testing.T) {
+	begin := 480_000 * hour
+	it := quote("gpu.h100", "1", "2.39")
+	it.Next = []Step{{At: begin + 3000_000_000_000, Price: 7 * credit.One, Card: "default", Version: 2, Rate: 7_000_000_000 * 1_000_000}}
+	exact := func(dt int64) credit.Amount {
+		return credit.Ceil(it.Rate, 2800_000_000_000, credit.Hour) + credit.Ceil(it.Next[0].Rate, dt, credit.Hour)
+	}
+	start := func(most credit.Amount) (*Wallet, error) {
+		w := New("ws_past", begin, DefaultPolicy())
+		w.root.Policy.MinRunway = 0
+		now := begin + 2*hour
+		if _, err := w.Apply(now, Grant{Lot{ID: "lot_1", Kind: Purchased, Amount: 100 * credit.One}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.Apply(now, Start{ID: "flow_1", Items: []Item{it}, At: begin + 200_000_000_000, MaxCost: most})
+		return w, err
+	}
+	whole := exact(4200_000_000_000)
+	if _, err := start(6 * credit.One); !fault.Is(err, fault.Invalid) {
+		t.Errorf("6 credits for a past that cost %s: %v", whole, err)
+	}
+	w, err := start(20 * credit.One)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := w.Flow("flow_1"); whole-f.Charged > 1 || f.Charged > whole || len(f.Items[0].Next) != 0 {
+		t.Errorf("charged %s, the past cost %s", f.Charged, whole)
 	}
 }
