@@ -76,7 +76,7 @@ func (s *story) tell(ctx context.Context) error {
 func (s *story) openServer(ctx context.Context) error {
 	s.screen.title("Purser: prepaid credits that tick down, to the nano-credit, while real work runs")
 	var err error
-	if s.server, err = startServer(s.Program); err != nil {
+	if s.server, err = startServer(s.Program, s.Keep); err != nil {
 		return err
 	}
 	if s.client, err = s.server.ready(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -31,8 +32,9 @@ type server struct {
 }
 
 // startServer starts one on a free port. It is a process of its own, in a
-// session of its own: it can stay when we leave, and Ctrl-C reaches only us.
-func startServer(program string) (*server, error) {
+// session of its own: Ctrl-C reaches only us. It ends with us, however we end,
+// unless it is to stay.
+func startServer(program string, stays bool) (*server, error) {
 	dir, err := os.MkdirTemp("", "purser-demo-")
 	if err != nil {
 		return nil, err
@@ -47,18 +49,25 @@ func startServer(program string) (*server, error) {
 		return nil, err
 	}
 	defer log.Close()
-	s.process, err = os.StartProcess(program, []string{program, "serve", "--data", dir, "--listen", address}, &os.ProcAttr{
-		Files: []*os.File{nil, log, log},
-		Env:   environment(),
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
+	attributes := &syscall.SysProcAttr{Setsid: true}
+	if !stays {
+		attributes.Pdeathsig = syscall.SIGTERM
+	}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the signal comes when the starting thread ends, so that one waits
+		s.process, err = os.StartProcess(program, []string{program, "serve", "--data", dir, "--listen", address}, &os.ProcAttr{
+			Files: []*os.File{nil, log, log}, Env: environment(), Sys: attributes,
+		})
+		started <- err
+		if err == nil {
+			s.process.Wait()
+			close(s.ended)
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	go func() {
-		s.process.Wait()
-		close(s.ended)
-	}()
 	return s, nil
 }
 
