@@ -32,13 +32,7 @@ func (w *Wallet) late(c Late) error {
 	case c.Until > w.root.At:
 		return fault.At("/at", "lies in the future")
 	}
-	f.Items, f.SettledAt = slices.Clone(f.Items), f.EndedAt
-	if f.EndedAt < f.Since { // it was closed at an instant before its present price
-		f.Since = f.EndedAt
-		for i := range f.Items {
-			f.Items[i].Rem = credit.Wide{}
-		}
-	}
+	f.goOnFromEnd()
 	before := f.Charged
 	w.chargeUpTo(&f, c.Until, func(it *Item, amount credit.Amount) (part handed) {
 		allowed := amount
@@ -56,6 +50,17 @@ func (w *Wallet) late(c Late) error {
 	return nil
 }
 
+// goOnFromEnd prepares an ended flow to be charged for what came after its end.
+func (f *Flow) goOnFromEnd() {
+	f.Items, f.SettledAt = slices.Clone(f.Items), f.EndedAt
+	if f.EndedAt < f.Since { // it was closed at an instant before its present price
+		f.Since = f.EndedAt
+		for i := range f.Items {
+			f.Items[i].Rem = credit.Wide{}
+		}
+	}
+}
+
 // chargeUpTo charges a flow that is in no class up to an instant, hour by hour
 // and price by price, as pay takes it from somewhere.
 func (w *Wallet) chargeUpTo(f *Flow, until int64, pay func(it *Item, amount credit.Amount) handed) {
@@ -65,7 +70,9 @@ func (w *Wallet) chargeUpTo(f *Flow, until int64, pay func(it *Item, amount cred
 		to := min(until, f.SettledAt-f.SettledAt%hour+hour, f.nextStep())
 		for i := range f.Items {
 			part := pay(&f.Items[i], f.amount(i, f.SettledAt, to))
-			w.recordSpending(matching, spent(part.slices), f.SettledAt)
+			if paid := spent(part.slices); paid != 0 {
+				w.recordSpending(matching, paid, f.SettledAt)
+			}
 			w.chargeItem(f, i, f.SettledAt, to, part)
 		}
 		f.SettledAt = to
@@ -131,28 +138,16 @@ func (w *Wallet) overrun(c Overrun) error {
 	if w.flows[f.ID] != nil || f.EndedAt == 0 {
 		return fault.New(fault.Conflict, "flow %s has not ended", f.ID)
 	}
-	if f.EndedAt < f.Since { // it ended under an older price, which it no longer has
-		f.Since, f.Items = f.EndedAt, slices.Clone(f.Items)
-		for i := range f.Items {
-			f.Items[i].Rem = credit.Wide{}
-		}
+	f.goOnFromEnd()
+	f.Hold = "" // it has ended: nothing is taken from it
+	for i := range f.Items {
+		f.Items[i].Next = nil // all of it at the price the flow has
 	}
 	var lost credit.Amount
-	for s := f.EndedAt; s < min(c.Until, w.root.At); {
-		t := min(c.Until, w.root.At, s-s%hour+hour)
-		for i := range f.Items {
-			it := &f.Items[i]
-			amount := f.amount(i, s, t)
-			lost = addSat(lost, amount)
-			w.charge(Charge{
-				Flow: f.ID, Item: i, SKU: it.SKU, Tier: it.Tier, Region: it.Region, Project: f.Project, User: f.User,
-				Job: f.Job, Key: f.Key, Unit: it.Unit, Quantity: it.Quantity, From: s, To: t, Price: it.Price,
-				Card: it.Card, Version: it.Version, Rate: it.Rate, Period: it.Period, Rem: it.remainder(s - f.Since),
-				Slices: overrunSlice(amount),
-			})
-		}
-		s = t
-	}
+	w.chargeUpTo(&f, min(c.Until, w.root.At), func(_ *Item, amount credit.Amount) handed {
+		lost = addSat(lost, amount)
+		return handed{slices: overrunSlice(amount)}
+	})
 	w.event(EventOverrun, f.ID, "amount", lost.String(), "ended_at", itoa(c.Until))
 	return nil
 }
