@@ -20,7 +20,7 @@ demo: build ## the main job from start to end, in under a minute
 	$(BIN) demo
 
 test: lint ## lint and every test, in its short form of fixed size
-	$(GO) test -timeout $(TIMEOUT) ./...
+	$(GO) test -count=1 -timeout $(TIMEOUT) ./... # never from the cache: test/e2e builds the program, seeds are new
 
 lint: ## gofmt, go vet and staticcheck (its version is pinned in go.mod)
 	@unformatted=$$(gofmt -l .); \
