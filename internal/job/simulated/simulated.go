@@ -30,8 +30,9 @@ type Executor struct {
 	dir   string
 	clock Clock
 	kick  chan struct{}
+	begun chan struct{} // closed by Run, which sets handler before
+	mu    sync.Mutex    // held while reports are made: one thing happens after the other
 
-	mu        sync.Mutex // held while reports are made: one thing happens after the other
 	handler   job.Handler
 	processes map[string]*process // those that are not acknowledged
 	launches  int64
@@ -39,7 +40,7 @@ type Executor struct {
 
 // New takes up the processes kept in dir.
 func New(dir string, clock Clock) (*Executor, error) {
-	e := &Executor{dir: dir, clock: clock, kick: make(chan struct{}, 1), processes: map[string]*process{}}
+	e := &Executor{dir: dir, clock: clock, kick: make(chan struct{}, 1), begun: make(chan struct{}), processes: map[string]*process{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*", "simulated.json"))
 	if err != nil {
 		return nil, fmt.Errorf("simulated: list %s: %w", dir, err)
@@ -182,11 +183,11 @@ func (e *Executor) Remove(id string) error {
 }
 
 // Run carries reports until ctx ends. On a clock that runs by itself it also
-// waits for what is due next; the test clock calls [Executor.RunDue].
+// waits for what is due next; the test clock calls [Executor.RunDue]. It is
+// called once.
 func (e *Executor) Run(ctx context.Context, handler job.Handler) error {
-	e.mu.Lock()
 	e.handler = handler
-	e.mu.Unlock()
+	close(e.begun)
 	for {
 		wait := time.Second
 		if _, err := e.RunDue(ctx); err != nil && ctx.Err() == nil {
@@ -204,8 +205,12 @@ func (e *Executor) Run(ctx context.Context, handler job.Handler) error {
 }
 
 // NextAt is the next instant at which a process does something or its lease
-// wants renewal; 0 if none does.
+// wants renewal; 0 if none does. Like RunDue it waits for Run to be called: who
+// asked earlier would hear of no leases, and let time pass over them.
 func (e *Executor) NextAt(ctx context.Context) (int64, error) {
+	if err := e.wait(ctx); err != nil {
+		return 0, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range e.list() {
@@ -214,6 +219,15 @@ func (e *Executor) NextAt(ctx context.Context) (int64, error) {
 		}
 	}
 	return e.due(), nil
+}
+
+func (e *Executor) wait(ctx context.Context) error {
+	select {
+	case <-e.begun:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (e *Executor) nextDue() int64 {
@@ -266,6 +280,9 @@ func (e *Executor) list() []*process {
 // RunDue does everything that processes do up to now, each thing at its own
 // instant. It says whether anything happened.
 func (e *Executor) RunDue(ctx context.Context) (bool, error) {
+	if err := e.wait(ctx); err != nil {
+		return false, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	moved := false
@@ -287,7 +304,7 @@ func (e *Executor) RunDue(ctx context.Context) (bool, error) {
 // step takes a process one step further, if one is due.
 func (e *Executor) step(ctx context.Context, p *process) (bool, error) {
 	now := e.clock.Now()
-	if p.Acked || e.handler == nil {
+	if p.Acked {
 		return false, nil
 	}
 	if p.End == nil && p.StartedAt == 0 {
@@ -337,7 +354,7 @@ func (e *Executor) begin(ctx context.Context, p *process, now int64) (bool, erro
 
 // refresh reports proof of life and takes the orders in.
 func (e *Executor) refresh(ctx context.Context, p *process) error {
-	if e.handler == nil || p.StartedAt == 0 || p.End != nil {
+	if p.StartedAt == 0 || p.End != nil {
 		return nil
 	}
 	now := e.clock.Now()
