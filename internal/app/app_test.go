@@ -13,12 +13,13 @@ import (
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/app"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 )
 
 func config(t *testing.T) app.Config {
 	dir := t.TempDir()
-	return app.Config{Data: dir, Listen: "unix:" + filepath.Join(dir, "http.sock"), TestClock: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()}
+	return app.Config{Data: dir, Database: dbtest.URL(t), Listen: "unix:" + filepath.Join(dir, "http.sock"), TestClock: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()}
 }
 
 // start starts a program that must start.

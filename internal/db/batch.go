@@ -26,10 +26,14 @@ const (
 // them or undoes them all.
 func (w *writer) attempt(units []*unit) tried {
 	watch := startWatch()
-	if err := w.conn.begin(); err != nil {
+	err := w.db.revive(background, &w.conn)
+	if err == nil {
+		err = w.conn.begin()
+	}
+	if err != nil {
 		return tried{len(units), w.refusal("begin", err), nobody}
 	}
-	b := &batch{db: w.db, conn: w.conn, members: map[any]Member{}}
+	b := &batch{db: w.db, conn: w.conn, members: map[any]Member{}, isAgain: w.again > 0}
 	w.open = b
 	ran := 0
 	for ran < len(units) && (ran == 0 || watch.elapsed() < maxSpan) {
@@ -42,7 +46,11 @@ func (w *writer) attempt(units []*unit) tried {
 	}
 	executed := watch.elapsed()
 	if err := b.commit(); err != nil {
+		isLost := w.conn.lost(err)
 		b.undo()
+		if isLost {
+			return tried{ran, unknown(err), nobody}
+		}
 		return tried{ran, w.refusal("commit", err), some}
 	}
 	w.open = nil
@@ -58,8 +66,13 @@ func (w *writer) refusal(doing string, err error) error {
 		w.db.fail(why, err)
 		return why
 	}
-	if fault.Of(err) == nil && isLocked(err) {
+	switch {
+	case fault.Of(err) != nil:
+		return err
+	case isLocked(err):
 		return locked()
+	case w.conn.lost(err):
+		return unreachable(err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
@@ -71,6 +84,13 @@ type batch struct {
 	members map[any]Member
 	order   []Member
 	flushed Tx
+	isAgain bool // another server was faster than the try before
+}
+
+// unknown is the answer when the connection went away under a commit.
+func unknown(err error) error {
+	return fault.New(fault.Unavailable, "the database went away (%s), and whether this was done is not known: repeat it with the same Idempotency-Key",
+		reason(err)).WithCode("outcome_unknown")
 }
 
 // spoiltBy runs a unit and reports whether the batch cannot be committed with it:

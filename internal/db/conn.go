@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // maxStatements is how many prepared statements a connection keeps.
@@ -17,6 +19,10 @@ type conn struct {
 	sql        *sql.Conn
 	pool       *sql.DB // of this one connection
 	statements map[string]statement
+
+	server *server    // the PostgreSQL, nil for SQLite
+	queue  *pgx.Batch // statements for it that wait for company
+	isOpen bool       // it has begun the transaction
 }
 
 type statement struct {
@@ -29,7 +35,11 @@ func (c *conn) prepare(query string) (statement, error) {
 	if s, ok := c.statements[query]; ok {
 		return s, nil
 	}
-	stmt, err := c.sql.PrepareContext(background, unnumbered(query))
+	text := query
+	if c.server == nil {
+		text = unnumbered(query)
+	}
+	stmt, err := c.sql.PrepareContext(background, text)
 	if err != nil {
 		return statement{}, fmt.Errorf("prepare %q: %w", query, err)
 	}
@@ -52,7 +62,7 @@ func writes(query string) bool {
 // none of them is in use then.
 func (c *conn) trim() {
 	if len(c.statements) > maxStatements {
-		_ = c.forget() // what SQLite says here is the error of an earlier run
+		_ = c.forget() // what the database says here is the error of an earlier run
 	}
 }
 
@@ -65,7 +75,8 @@ func (c *conn) forget() error {
 	return errors.Join(errs...)
 }
 
-func (c *conn) exec(query string) error {
+// run runs a statement that returns nothing.
+func (c *conn) run(query string) error {
 	s, err := c.prepare(query)
 	if err != nil {
 		return err
@@ -74,31 +85,50 @@ func (c *conn) exec(query string) error {
 	return err
 }
 
+// begin begins a transaction to write in. On PostgreSQL that waits for the first
+// statement that must be answered: most batches need none but the last.
 func (c *conn) begin() error {
 	c.trim()
-	return c.exec("BEGIN IMMEDIATE")
+	if c.server != nil {
+		return nil
+	}
+	return c.run("BEGIN IMMEDIATE")
 }
 
-// beginRead begins a transaction and takes its snapshot, which SQLite does only
-// at the first read.
+// beginRead begins a transaction and takes its snapshot, which comes with the
+// first read.
 func (c *conn) beginRead() error {
 	c.trim()
-	if err := c.exec("BEGIN"); err != nil {
+	begin := "BEGIN"
+	if c.server != nil {
+		begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	}
+	if err := c.run(begin); err != nil {
 		return err
 	}
-	if err := c.exec("SELECT version FROM schema_versions LIMIT 1"); err != nil {
+	c.isOpen = true
+	if err := c.run("SELECT version FROM schema_versions LIMIT 1"); err != nil {
 		c.rollback()
 		return err
 	}
 	return nil
 }
 
-func (c *conn) commit() error { return c.exec("COMMIT") }
+func (c *conn) commit() error {
+	if c.server != nil {
+		return c.commitPostgres()
+	}
+	return c.run("COMMIT")
+}
 
 // rollback ends the transaction. SQLite may have ended it already, after a full
 // disk: that is no error.
 func (c *conn) rollback() {
-	_ = c.exec("ROLLBACK")
+	if c.server != nil {
+		c.rollbackPostgres()
+		return
+	}
+	_ = c.run("ROLLBACK")
 }
 
 // close closes the statements first: SQLite keeps the file open for them.

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -30,7 +31,7 @@ const (
 
 // Config says which database to open, and how.
 type Config struct {
-	URL      string       // sqlite:PATH; what it needs is made if it is not there
+	URL      string       // sqlite:PATH, made if it is not there; or postgres://USER:PASSWORD@HOST:PORT/NAME
 	Clock    Clock        // the system's clock if nil; a *TestClock keeps its instant in the database
 	Log      *slog.Logger // the default logger if nil
 	ReadOnly bool         // only View: neither lock nor migration
@@ -45,6 +46,8 @@ type DB struct {
 	clock   Clock
 	log     *slog.Logger
 	lock    *fileLock
+	server  *server // the PostgreSQL, nil for SQLite
+	dial    func(context.Context, url.Values) (*conn, error)
 	writer  *writer
 	readers chan *conn   // those that no view uses
 	opened  int          // readers
@@ -63,22 +66,41 @@ type DB struct {
 // that cannot be written, another server on the same database, a schema from the
 // future, a file that is something else.
 func Open(ctx context.Context, c Config) (*DB, error) {
-	path, err := c.path()
+	c.fill()
+	d := &DB{clock: c.Clock, log: c.Log, failed: make(chan struct{}), closed: make(chan struct{})}
+	path, err := d.find(c.URL)
 	if err != nil {
 		return nil, err
 	}
-	c.fill()
-	d := &DB{clock: c.Clock, log: c.Log, failed: make(chan struct{}), closed: make(chan struct{})}
 	if err := d.open(ctx, path, c); err != nil {
 		return nil, errors.Join(explain(path, err), d.Close())
 	}
 	return d, nil
 }
 
-func (c *Config) path() (string, error) {
-	path, ok := strings.CutPrefix(c.URL, "sqlite:")
+// find reads the URL: which database it is, and how its connections are made.
+func (d *DB) find(address string) (path string, err error) {
+	if isPostgres(address) {
+		if d.server, err = newServer(address); err != nil {
+			return "", err
+		}
+		d.dial = func(ctx context.Context, _ url.Values) (*conn, error) { return d.server.connect(ctx) }
+		return d.server.name, nil
+	}
+	if path, err = pathOf(address); err != nil {
+		return "", err
+	}
+	d.dial = func(ctx context.Context, kind url.Values) (*conn, error) { return connect(ctx, path, kind) }
+	return path, nil
+}
+
+// IsShared reports whether other servers may write to the database too.
+func (d *DB) IsShared() bool { return d.server != nil }
+
+func pathOf(address string) (string, error) {
+	path, ok := strings.CutPrefix(address, "sqlite:")
 	if !ok || path == "" {
-		return "", fault.New(fault.Invalid, "%q is no database that this purser can open: give sqlite:PATH", c.URL)
+		return "", fault.New(fault.Invalid, "%q is no database that this purser can open: give sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/NAME", address)
 	}
 	return filepath.Abs(path)
 }
@@ -111,8 +133,10 @@ func (d *DB) open(ctx context.Context, path string, c Config) error {
 		return err
 	}
 	if !c.ReadOnly {
-		if d.lock, err = lockFile(path); err != nil {
-			return err
+		if d.server == nil {
+			if d.lock, err = lockFile(path); err != nil {
+				return err
+			}
 		}
 		if err := d.openWriter(ctx, path, steps, c); err != nil {
 			return err
@@ -125,11 +149,16 @@ func (d *DB) open(ctx context.Context, path string, c Config) error {
 }
 
 func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c Config) error {
-	w, err := connect(ctx, path, writing)
+	w, err := d.dial(ctx, writing)
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, w, path, steps, d.clock.Now()); err != nil {
+	if d.server != nil {
+		err = errors.Join(d.server.migrate(ctx, w, steps, d.clock.Now()), d.server.typesOf(ctx, w))
+	} else {
+		err = migrate(ctx, w, path, steps, d.clock.Now())
+	}
+	if err != nil {
 		return errors.Join(err, w.close())
 	}
 	d.writer = newWriter(d, w, c)
@@ -143,7 +172,7 @@ func (d *DB) openReaders(ctx context.Context, path string, steps []migration, c 
 	}
 	d.readers = make(chan *conn, c.Readers)
 	for range c.Readers {
-		r, err := connect(ctx, path, kind)
+		r, err := d.dial(ctx, kind)
 		if err != nil {
 			return err
 		}
@@ -203,6 +232,9 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	select {
 	case c := <-d.readers:
 		defer func() { d.readers <- c }()
+		if err := d.revive(ctx, &c); err != nil {
+			return err
+		}
 		return d.view(ctx, c, fn)
 	case <-ctx.Done():
 		return ctx.Err()
@@ -211,8 +243,24 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
+// revive replaces a connection that was lost.
+func (d *DB) revive(ctx context.Context, c **conn) error {
+	if d.server == nil || (*c).isAlive() {
+		return nil
+	}
+	fresh, err := d.dial(ctx, nil)
+	if err != nil {
+		return err
+	}
+	_ = (*c).close() // it is lost anyway
+	*c = fresh
+	return nil
+}
+
 func (d *DB) view(ctx context.Context, c *conn, fn func(*Tx) error) error {
-	if err := c.beginRead(); err != nil {
+	if err := c.beginRead(); c.lost(err) {
+		return unreachable(err)
+	} else if err != nil {
 		return fmt.Errorf("begin a view: %w", err)
 	}
 	defer c.rollback()

@@ -230,7 +230,7 @@ func TestReadingOnly(t *testing.T) {
 }
 
 func TestURLs(t *testing.T) {
-	for _, url := range []string{"", "sqlite:", "postgres://localhost/purser", "/a/path"} {
+	for _, url := range []string{"", "sqlite:", "postgres://[", "mysql://localhost/purser", "/a/path"} {
 		if _, err := Open(t.Context(), Config{URL: url}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v", url, err)
 		}

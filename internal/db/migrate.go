@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -60,17 +61,22 @@ func migrate(ctx context.Context, c *conn, path string, steps []migration, now i
 	if version == int64(len(steps)) {
 		return nil
 	}
-	if err := c.begin(); err != nil {
+	return takeSteps(ctx, c, version, steps, func(text string) string { return text }, now)
+}
+
+// takeSteps takes the steps behind a version, in the dialect's words.
+func takeSteps(ctx context.Context, c *conn, version int64, steps []migration, words func(string) string, now int64) error {
+	if err := errors.Join(c.begin(), c.open()); err != nil {
 		return fmt.Errorf("begin the migration: %w", err)
 	}
 	defer c.rollback() // without effect after the commit
 	if version == 0 {
-		if err := c.exec(versionTable); err != nil {
+		if _, err := c.sql.ExecContext(ctx, versionTable); err != nil {
 			return err
 		}
 	}
 	for _, step := range steps[version:] {
-		if err := step.apply(ctx, c, now); err != nil {
+		if err := step.apply(ctx, c, words, now); err != nil {
 			return fmt.Errorf("migration %d (%s): %w", step.version, step.name, err)
 		}
 	}
@@ -79,8 +85,8 @@ func migrate(ctx context.Context, c *conn, path string, steps []migration, now i
 
 const versionTable = `CREATE TABLE schema_versions (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL)`
 
-func (m migration) apply(ctx context.Context, c *conn, now int64) error {
-	if _, err := c.sql.ExecContext(ctx, m.text); err != nil {
+func (m migration) apply(ctx context.Context, c *conn, words func(string) string, now int64) error {
+	if _, err := c.sql.ExecContext(ctx, words(m.text)); err != nil {
 		return err
 	}
 	_, err := c.sql.ExecContext(ctx, `INSERT INTO schema_versions (version, name, at) VALUES ($1, $2, $3)`, m.version, m.name, now)
@@ -107,7 +113,12 @@ func schemaVersion(ctx context.Context, c *conn, path string) (int64, error) {
 // checkSchema is for readers, which do not migrate: the schema must be exactly the
 // one of this program.
 func checkSchema(ctx context.Context, c *conn, path string, steps []migration) error {
-	version, err := schemaVersion(ctx, c, path)
+	version, err := int64(0), error(nil)
+	if c.server != nil {
+		version, err = c.server.schemaOf(ctx, c)
+	} else {
+		version, err = schemaVersion(ctx, c, path)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("read the schema version: %w", err)

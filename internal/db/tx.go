@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // Tx is one unit of work. It is valid inside its function only, on its goroutine.
@@ -98,6 +100,11 @@ func (tx *Tx) statement(query string) (statement, error) {
 			return statement{}, err
 		}
 	}
+	if tx.batch != nil {
+		if err := tx.conn.open(); err != nil {
+			return statement{}, tx.noted(err)
+		}
+	}
 	s, err := tx.conn.prepare(query)
 	return s, tx.noted(err)
 }
@@ -135,14 +142,36 @@ func (r Row) Scan(dest ...any) error {
 }
 
 // noted passes an error on; one that says the disk is full or broken ends the
-// database first, whatever the unit makes of it.
+// database first, whatever the unit makes of it. On PostgreSQL every error ends the
+// transaction, so it undoes the batch.
 func (tx *Tx) noted(err error) error {
-	if err != nil && tx.batch != nil {
-		if why := fatal(err); why != nil {
-			tx.db.fail(why, err)
+	if err == nil || tx.batch == nil || errors.Is(err, sql.ErrNoRows) || fault.Of(err) != nil {
+		return err
+	}
+	if tx.db.server != nil {
+		tx.wrote = true
+		if tx.conn.lost(err) {
+			return unreachable(err)
 		}
+		return err
+	}
+	if why := fatal(err); why != nil {
+		tx.db.fail(why, err)
 	}
 	return err
+}
+
+// IsAgain reports that the batch runs again because another server was faster: what
+// was remembered is to be read, with [Tx.ForUpdate].
+func (tx *Tx) IsAgain() bool { return tx.batch != nil && tx.batch.isAgain }
+
+// ForUpdate is what a SELECT ends with so that its rows stay as they are until the
+// batch ends.
+func (tx *Tx) ForUpdate() string {
+	if tx.batch == nil || tx.db.server == nil {
+		return ""
+	}
+	return " FOR UPDATE"
 }
 
 // Touch says that the unit changed something in memory that a rollback must undo:

@@ -14,6 +14,11 @@ import (
 // units does not keep its first caller waiting for its last.
 const maxSpan = 25e6 // ns
 
+// maxAgain is how often a batch runs again because another server was faster. From
+// the second run on it holds the rows that it works on, so more means that
+// something else is wrong.
+const maxAgain = 8
+
 // writer is the one goroutine that writes. Callers put units in its queue; it
 // takes all that wait, runs them one after the other in one transaction and
 // answers everyone after the commit.
@@ -31,6 +36,7 @@ type writer struct {
 	wake     chan struct{} // one token: something waits, or the writer is stopped
 	ended    chan struct{}
 
+	again   int     // how often the batch has been run again because of other servers
 	running []*unit // what the writer has taken and not answered
 	open    *batch  // the batch in which they run, while it can be undone
 }
@@ -202,6 +208,11 @@ func (w *writer) work(units []*unit) {
 			return
 		}
 		t := w.attempt(units)
+		if isMoved(t.err) && w.again < maxAgain {
+			w.again++
+			continue
+		}
+		w.again = 0
 		switch {
 		case w.db.Err() != nil: // all that ran is undone
 		case t.err == nil:

@@ -2,11 +2,11 @@ package job_test
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
@@ -40,7 +40,7 @@ func byHand(t *testing.T) (*world, *hand) {
 	w := &world{t: t, ctx: context.Background(), dir: t.TempDir(), id: ledger.ID{Organization: "org_1", Workspace: "ws_1"}}
 	h := &hand{launched: map[string]int{}, states: map[string]job.State{}}
 	w.clock = db.NewTestClock(start)
-	database, err := db.Open(w.ctx, db.Config{URL: "sqlite:" + filepath.Join(w.dir, "purser.db"), Clock: w.clock})
+	database, err := db.Open(w.ctx, db.Config{URL: dbtest.URL(t), Clock: w.clock})
 	w.check(err)
 	t.Cleanup(func() { w.verify(); database.Close() })
 	w.db, w.books = database, ledger.New(database, nil)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/job/simulated"
@@ -30,6 +31,7 @@ type world struct {
 	t       *testing.T
 	ctx     context.Context
 	dir     string
+	url     string
 	clock   *db.TestClock
 	db      *db.DB
 	books   *ledger.Ledger
@@ -45,7 +47,7 @@ func newWorld(t *testing.T, capacity string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, ctx: context.Background(), dir: t.TempDir(), id: ledger.ID{Organization: "org_1", Workspace: "ws_1"}}
+	w := &world{t: t, ctx: context.Background(), dir: t.TempDir(), url: dbtest.URL(t), id: ledger.ID{Organization: "org_1", Workspace: "ws_1"}}
 	w.options.Capacity = c
 	w.open(start)
 	w.update(func(tx *db.Tx) error {
@@ -70,7 +72,7 @@ func (w *world) verify() {
 func (w *world) open(at int64) {
 	w.t.Helper()
 	w.clock = db.NewTestClock(at)
-	database, err := db.Open(w.ctx, db.Config{URL: "sqlite:" + filepath.Join(w.dir, "purser.db"), Clock: w.clock})
+	database, err := db.Open(w.ctx, db.Config{URL: w.url, Clock: w.clock})
 	w.check(err)
 	w.db, w.books = database, ledger.New(database, nil)
 	prices := price.NewBook(w.books)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -44,7 +45,7 @@ func (r *replay) changes(e *Entry, c wallet.Changes) error {
 }
 
 // ended compares the row of something that has ended by an entry.
-func (r *replay) ended(t *table, id string, entry int64) func(replayed []any, err error) error {
+func (r *replay) ended(t *db.Table, id string, entry int64) func(replayed []any, err error) error {
 	return func(replayed []any, err error) error {
 		if err != nil {
 			return err
@@ -53,25 +54,25 @@ func (r *replay) ended(t *table, id string, entry int64) func(replayed []any, er
 		if err != nil {
 			return err
 		}
-		delete(r.changed, t.name+" "+id)
+		delete(r.changed, t.Name+" "+id)
 		if d == nil {
-			delete(r.suspects, t.name+" "+id)
+			delete(r.suspects, t.Name+" "+id)
 		} else {
-			r.suspects[t.name+" "+id] = *d
+			r.suspects[t.Name+" "+id] = *d
 		}
 		return nil
 	}
 }
 
 // row compares the stored row of an id with the replayed one.
-func (r *replay) row(t *table, id any, replayed []any) (*Difference, error) {
+func (r *replay) row(t *db.Table, id any, replayed []any) (*Difference, error) {
 	key := strings.Trim(show(id), `"`)
-	stored, found, err := one(r.tx, rawRow(t), t.byID(), r.id.Organization, r.id.Workspace, id)
+	stored, found, err := one(r.tx, rawRow(t), rowOf(t), r.id.Organization, r.id.Workspace, id)
 	if err != nil {
-		return nil, wrapped("read a row of "+t.name, err)
+		return nil, wrapped("read a row of "+t.Name, err)
 	}
 	if !found {
-		return &Difference{t.name, r.id.String() + " " + key, "", "no row", "one"}, nil
+		return &Difference{t.Name, r.id.String() + " " + key, "", "no row", "one"}, nil
 	}
 	if d := r.columns(t, key, stored, replayed); d != nil {
 		return d, nil
@@ -82,14 +83,14 @@ func (r *replay) row(t *table, id any, replayed []any) (*Difference, error) {
 // versioned checks the version that wrote a row: it lies between the entry that
 // last changed the row, and the last of all. Which of them it is depends on how
 // commands shared commits.
-func (r *replay) versioned(t *table, key string, stored []any) *Difference {
-	at := slices.Index(t.columns, "version")
+func (r *replay) versioned(t *db.Table, key string, stored []any) *Difference {
+	at := slices.Index(t.Columns, "version")
 	if at < 0 || t == walletRows {
 		return nil
 	}
 	version, _ := stored[at].(int64)
-	if from, to := r.changed[t.name+" "+key], r.lastEntry(); version < from || version > to {
-		return &Difference{t.name, r.id.String() + " " + key, "version", show(stored[at]), fmt.Sprintf("%d to %d", from, to)}
+	if from, to := r.changed[t.Name+" "+key], r.lastEntry(); version < from || version > to {
+		return &Difference{t.Name, r.id.String() + " " + key, "version", show(stored[at]), fmt.Sprintf("%d to %d", from, to)}
 	}
 	return nil
 }
@@ -120,7 +121,7 @@ func (r *replay) auditRoot(s wallet.State) error {
 	if err != nil {
 		return err
 	}
-	stored, found, err := one(r.tx, rawRow(walletRows), `SELECT `+strings.Join(walletRows.columns, ", ")+` FROM wallets`+inWallet,
+	stored, found, err := one(r.tx, rawRow(walletRows), `SELECT `+strings.Join(walletRows.Columns, ", ")+` FROM wallets`+inWallet,
 		r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read a row of wallets", err)
@@ -128,7 +129,7 @@ func (r *replay) auditRoot(s wallet.State) error {
 	if !found {
 		return r.mismatch("wallets", "", "", "no row", "one")
 	}
-	version := slices.Index(walletRows.columns, "version")
+	version := slices.Index(walletRows.Columns, "version")
 	if stored[version] != replayed[version] {
 		if err := r.mismatch("wallets", "", "version", show(stored[version]), show(replayed[version])); err != nil {
 			return err
@@ -146,7 +147,7 @@ func (r *replay) pass(d *Difference) error {
 }
 
 // each compares rows one by one.
-func each[T any](r *replay, t *table, rows []T, id func(T) any, columns func([]any, T) ([]any, error)) error {
+func each[T any](r *replay, t *db.Table, rows []T, id func(T) any, columns func([]any, T) ([]any, error)) error {
 	for _, row := range rows {
 		replayed, err := columns(nil, row)
 		if err != nil {
@@ -224,13 +225,13 @@ func (r *replay) auditRefunds(wallet.State) error {
 // auditCounts finds rows of the state that the replay does not know: all that it
 // knows were found, so their number tells.
 func (r *replay) auditCounts(s wallet.State) error {
-	for _, t := range []*table{lotRows, flowRows, holdRows, budgetRows, markRows} {
+	for _, t := range []*db.Table{lotRows, flowRows, holdRows, budgetRows, markRows} {
 		var n int64
-		err := r.tx.QueryRow(`SELECT COUNT(*) FROM `+t.name+inWallet, r.id.Organization, r.id.Workspace).Scan(&n)
+		err := r.tx.QueryRow(`SELECT COUNT(*) FROM `+t.Name+inWallet, r.id.Organization, r.id.Workspace).Scan(&n)
 		if err != nil {
-			return wrapped("count "+t.name, err)
+			return wrapped("count "+t.Name, err)
 		}
-		if n == r.made[t.name] {
+		if n == r.made[t.Name] {
 			continue
 		}
 		if err := r.nameStranger(t, s); err != nil {
@@ -241,7 +242,7 @@ func (r *replay) auditCounts(s wallet.State) error {
 }
 
 // nameStranger names the rows of a table that the replay does not know.
-func (r *replay) nameStranger(t *table, s wallet.State) error {
+func (r *replay) nameStranger(t *db.Table, s wallet.State) error {
 	again := newReplay(r.verification, r.id)
 	again.isSilent, again.ids = true, map[string]bool{}
 	if err := again.run(); err != nil {
@@ -257,13 +258,13 @@ func (r *replay) nameStranger(t *table, s wallet.State) error {
 		again.ids["marks "+number(m.No)] = true
 	}
 	rows, err := all(r.tx, func(s scanner) (id string, err error) { return id, s.Scan(&id) },
-		`SELECT CAST(`+t.columns[2]+` AS TEXT) FROM `+t.name+inWallet, r.id.Organization, r.id.Workspace)
+		`SELECT CAST(`+t.Columns[2]+` AS TEXT) FROM `+t.Name+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
-		return wrapped("read the ids of "+t.name, err)
+		return wrapped("read the ids of "+t.Name, err)
 	}
 	for _, id := range rows {
-		if !again.ids[t.name+" "+id] {
-			if err := r.mismatch(t.name, id, "", "a row", "none"); err != nil {
+		if !again.ids[t.Name+" "+id] {
+			if err := r.mismatch(t.Name, id, "", "a row", "none"); err != nil {
 				return err
 			}
 		}

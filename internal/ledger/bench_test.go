@@ -101,9 +101,9 @@ func BenchmarkUse(b *testing.B) {
 func BenchmarkRawInsert(b *testing.B) {
 	h := open(b)
 	now := noon
-	text := map[*table][]any{}
-	for _, t := range []*table{entryRows, postingRows, chargeRows} {
-		for _, column := range t.columns[3:] {
+	text := map[*db.Table][]any{}
+	for _, t := range []*db.Table{entryRows, postingRows, chargeRows} {
+		for _, column := range t.Columns[3:] {
 			text[t] = append(text[t], rawValue(column))
 		}
 	}
@@ -119,7 +119,7 @@ func BenchmarkRawInsert(b *testing.B) {
 						args[len(args)-5] = fmt.Sprint(no.Load() + int64(i)) // the key
 					}
 				}
-				if err := t.write(tx, args); err != nil {
+				if err := t.Write(tx, args); err != nil {
 					return err
 				}
 			}

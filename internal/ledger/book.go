@@ -13,6 +13,7 @@ type book struct {
 	organization, workspace any // the same, as arguments
 	wallet                  *wallet.Wallet
 	nextEntry               int64
+	stored                  int64 // the version of its row; -1 if there is none
 	head, entryHead         digest
 
 	isUsed    bool // by this batch
@@ -44,7 +45,7 @@ func (b *book) isQuiet(at int64) bool {
 func (b *book) version() int64 { return b.nextEntry - 1 }
 
 func newBook(id ID) *book {
-	return &book{ID: id, organization: id.Organization, workspace: id.Workspace}
+	return &book{ID: id, organization: id.Organization, workspace: id.Workspace, stored: -1}
 }
 
 // load reads a wallet from its rows.
@@ -59,7 +60,7 @@ func load(tx *db.Tx, id ID) (*book, error) {
 	}
 	b := newBook(id)
 	b.nextEntry, b.head, b.entryHead = root.nextEntry, root.head, root.entryHead
-	b.wakeAt = root.wakeAt
+	b.stored, b.wakeAt = root.version, root.wakeAt
 	b.rows = len(state.Flows) + len(state.Lots) + len(state.Holds)
 	if b.wallet, err = wallet.Load(state); err != nil {
 		return nil, fmt.Errorf("load the wallet of %s: %w", id, err)

@@ -7,13 +7,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // crashing spends from many callers, and says what was acknowledged, until it is
 // killed.
 func crashing(path string) {
-	database, err := db.Open(context.Background(), db.Config{URL: "sqlite:" + path})
+	database, err := db.Open(context.Background(), db.Config{URL: path})
 	if err != nil {
 		panic(err)
 	}
@@ -68,7 +68,7 @@ func spend(l *Ledger, key string) error {
 // # Killed at any instant, nothing acknowledged is lost or doubled.
 func TestKilled(t *testing.T) {
 	rounds := form(4, 20)
-	path := filepath.Join(t.TempDir(), "purser.db")
+	path := dbtest.URL(t)
 	acknowledged := map[string]bool{}
 	for round := range rounds {
 		for _, key := range killed(t, path, round == 0) {
@@ -116,11 +116,11 @@ func killed(t *testing.T, path string, first bool) (keys []string) {
 
 func openAt(t *testing.T, path string) *house {
 	t.Helper()
-	database, err := db.Open(context.Background(), db.Config{URL: "sqlite:" + path})
+	database, err := db.Open(context.Background(), db.Config{URL: path})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &house{Ledger: New(database, nil), t: t, db: database, path: path}
+	return &house{Ledger: New(database, nil), t: t, db: database, url: path}
 }
 
 // checkKilled looks at what is left.

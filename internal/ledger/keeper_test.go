@@ -3,12 +3,12 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -152,8 +152,7 @@ func TestSeals(t *testing.T) {
 
 // # On the machine's clock the keeper wakes when a commit brings something sooner.
 func TestKeep(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "purser.db")
-	database, err := db.Open(context.Background(), db.Config{URL: "sqlite:" + path})
+	database, err := db.Open(context.Background(), db.Config{URL: dbtest.URL(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

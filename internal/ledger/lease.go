@@ -22,7 +22,7 @@ type lease struct {
 	proof        int64
 }
 
-var leaseRows = newTableOn("leases", `organization workspace holder until_at grace lapse_at proof`,
+var leaseRows = db.NewTableOn("leases", `organization workspace holder until_at grace lapse_at proof`,
 	` ON CONFLICT (organization, workspace, holder) DO UPDATE SET
 		until_at = CASE WHEN excluded.until_at > leases.until_at THEN excluded.until_at ELSE leases.until_at END,
 		grace = CASE WHEN excluded.grace > leases.grace THEN excluded.grace ELSE leases.grace END,
@@ -65,7 +65,7 @@ func (s *set) writeLeases(tx *db.Tx) error {
 		args = append(args, l.book.organization, l.book.workspace, l.holder, l.until, l.grace, l.until+l.grace, l.proof)
 	}
 	s.args = args
-	return leaseRows.write(tx, args)
+	return leaseRows.Write(tx, args)
 }
 
 // lapses is when the first of the batch's leases may lapse.

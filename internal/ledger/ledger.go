@@ -38,6 +38,9 @@ type Ledger struct {
 	shown  *shown // what readers see: the state of the last commit
 	keeper *keeper
 	spare  *set // an empty one, for the next batch
+	// What the batch that failed last had worked on: run again, it takes these rows
+	// at once and in order, so that servers do not wait for each other in a circle.
+	contested []ID
 
 	overrun atomic.Int64 // nano-credits booked as the operator's loss since New
 }

@@ -3,11 +3,11 @@ package ledger
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -37,14 +37,14 @@ type house struct {
 	t     testing.TB
 	db    *db.DB
 	clock *db.TestClock
-	path  string
+	url   string
 }
 
 var acme = ID{"org_acme", "ws_acme"}
 
 func open(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, path: filepath.Join(t.TempDir(), "purser.db")}
+	h := &house{t: t, url: dbtest.URL(t)}
 	h.reopen()
 	t.Cleanup(func() { h.db.Close() })
 	return h
@@ -58,7 +58,7 @@ func (h *house) reopen() {
 	}
 	h.clock = db.NewTestClock(noon)
 	var err error
-	h.db, err = db.Open(context.Background(), db.Config{URL: "sqlite:" + h.path, Clock: h.clock})
+	h.db, err = db.Open(context.Background(), db.Config{URL: h.url, Clock: h.clock})
 	h.must(err)
 	h.Ledger = New(h.db, nil)
 }

@@ -41,7 +41,9 @@ type scanner interface{ Scan(dest ...any) error }
 func loadRoot(tx *db.Tx, id ID) (r rootRow, err error) {
 	var policy, fired, head, entryHead string
 	n := &r.NextNo
-	err = tx.QueryRow(`SELECT `+rootColumns+` FROM wallets`+inWallet, id.Organization, id.Workspace).
+	// This row is read first: were another server to change the wallet between it and
+	// the rows below, the version would have moved when the batch claims it.
+	err = tx.QueryRow(`SELECT `+rootColumns+` FROM wallets`+inWallet+again(tx), id.Organization, id.Workspace).
 		Scan(&r.version, &r.At, &r.wakeAt, &policy, &r.AlertOf, &fired, &r.Closed,
 			&n.Posting, &n.Charge, &n.Event, &n.Mark, &r.nextEntry, &head, &entryHead)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -59,6 +61,32 @@ func loadRoot(tx *db.Tx, id ID) (r rootRow, err error) {
 	}
 	r.entryHead, err = parseDigest(entryHead)
 	return r, err
+}
+
+// hold takes the rows of the wallets that were contested, once, when a batch runs
+// again.
+func (s *set) hold(tx *db.Tx) error {
+	contested := s.ledger.contested
+	if !tx.IsAgain() || s.isHeld || len(contested) == 0 {
+		return nil
+	}
+	s.isHeld = true
+	var organizations, workspaces []string
+	for _, id := range contested {
+		organizations, workspaces = append(organizations, id.Organization), append(workspaces, id.Workspace)
+	}
+	_, err := all(tx, func(r scanner) (n int, err error) { return n, r.Scan(&n) }, `SELECT 1 FROM wallets
+		WHERE (organization, workspace) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+		ORDER BY organization, workspace`+tx.ForUpdate(), organizations, workspaces)
+	return wrapped("hold contested wallets", err)
+}
+
+// again holds the row when a batch runs again: it must not move a second time.
+func again(tx *db.Tx) string {
+	if tx.IsAgain() {
+		return tx.ForUpdate()
+	}
+	return ""
 }
 
 // loadState reads the rows that make up a wallet: all lots, budgets and marks,

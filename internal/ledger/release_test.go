@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -25,7 +26,7 @@ func TestReleases(t *testing.T) {
 	}
 	for _, name := range packed {
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			h := &house{t: t, path: unzip(t, name)}
+			h := &house{t: t, url: "sqlite:" + unzip(t, name)}
 			h.reopen()
 			defer h.db.Close()
 			h.verified()
@@ -72,7 +73,7 @@ func writeRelease(t *testing.T) {
 	if err := h.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	plain, err := os.ReadFile(h.path)
+	plain, err := os.ReadFile(strings.TrimPrefix(h.url, "sqlite:"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -246,9 +247,9 @@ func (r *replay) same(s *stream, replayed []any) error {
 	if err != nil {
 		return err
 	}
-	r.made[s.table.name]++
+	r.made[s.table.Name]++
 	if stored == nil {
-		return r.mismatch(s.table.name, number(key), "", "no row", "one")
+		return r.mismatch(s.table.Name, number(key), "", "no row", "one")
 	}
 	if d := r.columns(s.table, number(key), stored, replayed); d != nil {
 		return r.differ(*d)
@@ -264,7 +265,7 @@ func (r *replay) leftovers() error {
 			return err
 		}
 		if row != nil {
-			if err := r.mismatch(s.table.name, fmt.Sprint(row[2]), "", "a row", "none"); err != nil {
+			if err := r.mismatch(s.table.Name, fmt.Sprint(row[2]), "", "a row", "none"); err != nil {
 				return err
 			}
 		}
@@ -277,10 +278,10 @@ func (r *replay) leftovers() error {
 var later = map[string]bool{"version": true, "refunded": true}
 
 // columns names the first column in which two rows differ.
-func (r *replay) columns(t *table, key string, stored, replayed []any) *Difference {
-	for i, column := range t.columns {
+func (r *replay) columns(t *db.Table, key string, stored, replayed []any) *Difference {
+	for i, column := range t.Columns {
 		if stored[i] != replayed[i] && !later[column] {
-			return &Difference{t.name, r.id.String() + " " + key, column, showIn(column, stored[i]), showIn(column, replayed[i])}
+			return &Difference{t.Name, r.id.String() + " " + key, column, showIn(column, stored[i]), showIn(column, replayed[i])}
 		}
 	}
 	return nil

@@ -11,12 +11,12 @@ import (
 
 // The rows of the books.
 var (
-	entryRows   = newTable("journal", `organization workspace no at kind command route key digest status answer hash`)
-	postingRows = newTable("postings", `organization workspace no at kind debit credit amount charge corrects transfer hash prev_hash`)
-	chargeRows  = newTable("charges", `organization workspace no at flow item hold event sku tier region project user_id job
+	entryRows   = db.NewTable("journal", `organization workspace no at kind command route key digest status answer hash`)
+	postingRows = db.NewTable("postings", `organization workspace no at kind debit credit amount charge corrects transfer hash prev_hash`)
+	chargeRows  = db.NewTable("charges", `organization workspace no at flow item hold event sku tier region project user_id job
 		key_id unit quantity from_at to_at price card card_version rate period rem amount waived slices refunded`)
-	eventRows = newTable("events", `organization workspace no at kind subject data`)
-	totalRows = newTableOn("totals", `organization workspace hour project user_id job sku tier provider unit quantity amount`,
+	eventRows = db.NewTable("events", `organization workspace no at kind subject data`)
+	totalRows = db.NewTableOn("totals", `organization workspace hour project user_id job sku tier provider unit quantity amount`,
 		` ON CONFLICT (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit) DO UPDATE
 		SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount`)
 )
@@ -31,6 +31,7 @@ type set struct {
 	keys    map[key]*Entry // idempotency keys used in this batch
 	leases  map[holder]lease
 	seals   bool  // the batch ends with a seal
+	isHeld  bool  // the rows of wallets that were contested are held
 	at      int64 // when it was written
 	args    []any
 	state   state
@@ -50,8 +51,13 @@ func (l *Ledger) set(tx *db.Tx) *set {
 
 // open returns the wallet in memory, read from its rows if need be.
 func (s *set) open(tx *db.Tx, id ID) (*book, error) {
-	if b := s.ledger.shelf.get(id); b != nil {
+	if b := s.ledger.shelf.get(id); b != nil && (b.isUsed || !tx.IsAgain()) {
 		return b, nil
+	} else if b != nil {
+		s.ledger.shelf.drop(id) // another server may have changed it
+	}
+	if err := s.hold(tx); err != nil {
+		return nil, err
 	}
 	b, err := load(tx, id)
 	if err != nil {
@@ -159,7 +165,7 @@ func first(charges []wallet.Charge) int64 {
 // Flush writes everything, in as few statements as there are tables and sizes.
 func (s *set) Flush(tx *db.Tx) error {
 	for _, write := range []func(*db.Tx) error{
-		s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeLeases,
+		s.sealEntries, s.gatherStates, s.writeRoots, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeLeases,
 		s.writeStates, s.writeSeal,
 	} {
 		if err := write(tx); err != nil {
@@ -170,17 +176,26 @@ func (s *set) Flush(tx *db.Tx) error {
 	return nil
 }
 
-func (s *set) writeEntries(tx *db.Tx) error {
-	args := s.args[:0]
+// sealEntries links the entries to the chains, now that they have their answers.
+func (s *set) sealEntries(*db.Tx) error {
 	for _, b := range s.touched {
 		for _, e := range b.entries {
 			b.entryHead = s.sealer.entry(b.entryHead, b.ID, e)
 			e.Hash = b.entryHead.String()
+		}
+	}
+	return nil
+}
+
+func (s *set) writeEntries(tx *db.Tx) error {
+	args := s.args[:0]
+	for _, b := range s.touched {
+		for _, e := range b.entries {
 			args = b.addEntry(args, e)
 		}
 	}
 	s.args = args
-	return entryRows.write(tx, args)
+	return entryRows.Write(tx, args)
 }
 
 func (b *book) addEntry(args []any, e *Entry) []any {
@@ -200,7 +215,7 @@ func (s *set) writePostings(tx *db.Tx) error {
 		}
 	}
 	s.args = args
-	return postingRows.write(tx, args)
+	return postingRows.Write(tx, args)
 }
 
 func (b *book) addPosting(args []any, p *Posting) []any {
@@ -218,7 +233,7 @@ func (s *set) writeCharges(tx *db.Tx) error {
 		}
 	}
 	s.args = args
-	return chargeRows.write(tx, args)
+	return chargeRows.Write(tx, args)
 }
 
 func (b *book) addCharge(args []any, c *wallet.Charge) ([]any, error) {
@@ -257,7 +272,7 @@ func (s *set) writeTotals(tx *db.Tx) error {
 		}
 	}
 	s.args = args
-	return totalRows.write(tx, args)
+	return totalRows.Write(tx, args)
 }
 
 func (b *book) addTotal(args []any, t *wallet.Total) []any {
@@ -276,7 +291,7 @@ func (s *set) writeEvents(tx *db.Tx) error {
 		}
 	}
 	s.args = args
-	return eventRows.write(tx, args)
+	return eventRows.Write(tx, args)
 }
 
 func (b *book) addEvent(args []any, e *wallet.Event) ([]any, error) {
@@ -294,11 +309,14 @@ func (b *book) addEvent(args []any, e *wallet.Event) ([]any, error) {
 // their rows.
 func (s *set) Done(committed bool) {
 	l, wake := s.ledger, s.lapses()
+	l.contested = l.contested[:0]
 	for _, b := range s.used {
 		switch {
 		case !committed:
 			l.shelf.drop(b.ID)
+			l.contested = append(l.contested, b.ID)
 		case b.isTouched && b.wallet != nil:
+			b.stored = b.version()
 			l.shown.publish(b.ID, Snapshot{b.wallet.View(), b.version()})
 			l.keeper.seal.moved(s.at)
 			l.countOverrun(b)
@@ -319,6 +337,6 @@ func (s *set) reset() {
 	clear(s.keys)
 	clear(s.leases)
 	s.used, s.touched = emptied(s.used), emptied(s.touched)
-	s.seals = false
+	s.seals, s.isHeld = false, false
 	s.ledger.spare = s
 }

@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
@@ -10,29 +13,34 @@ import (
 
 // The rows of a wallet's state. A row that changed is written whole.
 var (
-	walletRows = newTable("wallets", `*organization *workspace +version +at +wake_at +policy +alert_of +fired +closed
+	walletRows = db.NewTable("wallets", `*organization *workspace +version +at +wake_at +policy +alert_of +fired +closed
 		+next_posting +next_charge +next_event +next_mark +next_journal +head +journal_head`)
-	lotRows = newTable("lots", `*organization *workspace *id +version kind +amount +remaining +free +priority +scope
+	newWallets = db.NewTable("wallets", strings.ReplaceAll(strings.Join(walletRows.Columns, " "), "+", ""))
+	lotRows    = db.NewTable("lots", `*organization *workspace *id +version kind +amount +remaining +free +priority +scope
 		created_at +effective_at +expires_at +frozen +expired source reason +cost_basis`)
-	flowRows = newTable("flows", `*organization *workspace *id +version project user_id job key_id +label +status +reason +ended
+	flowRows = db.NewTable("flows", `*organization *workspace *id +version project user_id job key_id +label +status +reason +ended
 		+items started_at +ended_at +since +changed_at +settled_at +charged +hold +grace +lease +holder +until_at +signaled +storage
 		+retained_at +owed +reminded`)
-	holdRows = newTable("holds", `*organization *workspace *id +version +status +amount +original +captured +slices skus tier
+	holdRows = db.NewTable("holds", `*organization *workspace *id +version +status +amount +original +captured +slices skus tier
 		region project user_id key_id +flow created_at +expires_at`)
-	budgetRows = newTable("budgets", `*organization *workspace *id +version +key_kind +key_value +amount +span +hours +hard
+	budgetRows = db.NewTable("budgets", `*organization *workspace *id +version +key_kind +key_value +amount +span +hours +hard
 		+window_from +spent +past +fired`)
-	markRows = newTable("marks", `*organization *workspace *no at lot usable cut`)
+	markRows = db.NewTable("marks", `*organization *workspace *no at lot usable cut`)
 )
 
-// state gathers the rows of all wallets of a batch, by table.
-type state struct{ roots, lots, flows, holds, budgets, marks []any }
+// state gathers the rows of all wallets of a batch, by table: new are wallets that
+// were created, was the versions of roots before the batch.
+type state struct {
+	new, roots, was, lots, flows, holds, budgets, marks []any
+	dropped                                             []drop
+}
 
-// writeStates writes what has changed of every wallet, and its own row.
-func (s *set) writeStates(tx *db.Tx) error {
+// gatherStates takes what has changed out of every wallet.
+func (s *set) gatherStates(*db.Tx) error {
 	rows := &s.state
-	rows.roots, rows.lots, rows.flows = rows.roots[:0], rows.lots[:0], rows.flows[:0]
-	rows.holds, rows.budgets, rows.marks = rows.holds[:0], rows.budgets[:0], rows.marks[:0]
-	var dropped []drop
+	rows.new, rows.roots, rows.was = rows.new[:0], rows.roots[:0], rows.was[:0]
+	rows.lots, rows.flows, rows.holds = rows.lots[:0], rows.flows[:0], rows.holds[:0]
+	rows.budgets, rows.marks, rows.dropped = rows.budgets[:0], rows.marks[:0], rows.dropped[:0]
 	for _, b := range s.touched {
 		if b.wallet == nil {
 			continue
@@ -41,26 +49,55 @@ func (s *set) writeStates(tx *db.Tx) error {
 		s.ledger.shelf.grew(b, -ended(c))
 		if err := errors.Join(add(&rows.lots, c.Lots, b.addLot), add(&rows.flows, c.Flows, b.addFlow),
 			add(&rows.holds, c.Holds, b.addHold), add(&rows.budgets, c.Budgets, b.addBudget),
-			add(&rows.marks, c.Marks, b.addMark), add(&rows.roots, []wallet.Root{b.wallet.Root()}, b.addRoot)); err != nil {
+			add(&rows.marks, c.Marks, b.addMark)); err != nil {
 			return fmt.Errorf("store the wallet of %s: %w", b.ID, err)
 		}
 		if len(c.DroppedBudgets)+len(c.DroppedMarks) > 0 {
-			dropped = append(dropped, drop{b, c.DroppedBudgets, c.DroppedMarks})
+			rows.dropped = append(rows.dropped, drop{b, c.DroppedBudgets, c.DroppedMarks})
 		}
 	}
-	for _, d := range dropped {
+	return nil
+}
+
+// writeRoots writes the wallets' own rows before all others: with them the batch
+// claims the wallets, as they were when it read them.
+func (s *set) writeRoots(tx *db.Tx) (err error) {
+	rows := &s.state
+	slices.SortFunc(s.touched, func(a, b *book) int {
+		return cmp.Or(strings.Compare(a.Organization, b.Organization), strings.Compare(a.Workspace, b.Workspace))
+	})
+	for _, b := range s.touched {
+		switch {
+		case b.wallet == nil:
+		case b.stored < 0:
+			rows.new, err = b.addRoot(rows.new, b.wallet.Root())
+		default:
+			rows.roots, err = b.addRoot(rows.roots, b.wallet.Root())
+			rows.was = append(rows.was, b.stored)
+		}
+		if err != nil {
+			return fmt.Errorf("store the wallet of %s: %w", b.ID, err)
+		}
+	}
+	return errors.Join(newWallets.Write(tx, rows.new), walletRows.Claim(tx, rows.roots, rows.was))
+}
+
+// writeStates writes what has changed of every wallet but its own row.
+func (s *set) writeStates(tx *db.Tx) error {
+	rows := &s.state
+	for _, d := range rows.dropped {
 		if err := d.run(tx); err != nil {
 			return err
 		}
 	}
 	for _, write := range []struct {
-		to   *table
+		to   *db.Table
 		args []any
 	}{
 		{lotRows, rows.lots}, {flowRows, rows.flows}, {holdRows, rows.holds}, {budgetRows, rows.budgets},
-		{markRows, rows.marks}, {walletRows, rows.roots},
+		{markRows, rows.marks},
 	} {
-		if err := write.to.write(tx, write.args); err != nil {
+		if err := write.to.Write(tx, write.args); err != nil {
 			return err
 		}
 	}

@@ -3,13 +3,15 @@ package ledger
 import (
 	"fmt"
 	"strings"
+
+	"github.com/purserhq/purser/internal/db"
 )
 
 // stream reads the rows of a wallet by number, a page at a time, so that a long
 // history needs little memory.
 type stream struct {
 	replay *replay
-	table  *table
+	table  *db.Table
 	query  string
 	page   [][]any
 	last   any // the number of the last row of the page
@@ -18,9 +20,9 @@ type stream struct {
 
 const streamPage = 256
 
-func newStream(r *replay, t *table) *stream {
+func newStream(r *replay, t *db.Table) *stream {
 	return &stream{replay: r, table: t, last: int64(0),
-		query: `SELECT ` + strings.Join(t.columns, ", ") + ` FROM ` + t.name + inWallet + ` AND no > $3 ORDER BY no LIMIT $4`}
+		query: `SELECT ` + strings.Join(t.Columns, ", ") + ` FROM ` + t.Name + inWallet + ` AND no > $3 ORDER BY no LIMIT $4`}
 }
 
 // next returns the next row, or nil.
@@ -29,7 +31,7 @@ func (s *stream) next() ([]any, error) {
 		id := s.replay.id
 		page, err := all(s.replay.tx, rawRow(s.table), s.query, id.Organization, id.Workspace, s.last, streamPage)
 		if err != nil {
-			return nil, wrapped("read "+s.table.name, err)
+			return nil, wrapped("read "+s.table.Name, err)
 		}
 		s.page, s.isEnd = page, len(page) < streamPage
 	}
@@ -56,16 +58,16 @@ func (s *stream) take(no int64) ([]any, error) {
 			s.page = append([][]any{row}, s.page...)
 			return nil, nil
 		}
-		if err := s.replay.mismatch(s.table.name, fmt.Sprint(row[2]), "", "a row", "none"); err != nil {
+		if err := s.replay.mismatch(s.table.Name, fmt.Sprint(row[2]), "", "a row", "none"); err != nil {
 			return nil, err
 		}
 	}
 }
 
 // rawRow reads the columns of a table as they are.
-func rawRow(t *table) func(scanner) ([]any, error) {
+func rawRow(t *db.Table) func(scanner) ([]any, error) {
 	return func(r scanner) ([]any, error) {
-		row, to := make([]any, len(t.columns)), make([]any, len(t.columns))
+		row, to := make([]any, len(t.Columns)), make([]any, len(t.Columns))
 		for i := range row {
 			to[i] = &row[i]
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -69,7 +70,11 @@ func TestEdited(t *testing.T) {
 
 func (h *house) columnsOf(table string) (names []string) {
 	h.must(h.db.View(context.Background(), func(tx *db.Tx) error {
-		rows, err := tx.Query(`SELECT name FROM pragma_table_info('` + table + `')`)
+		query := `SELECT name FROM pragma_table_info('` + table + `')`
+		if dbtest.IsPostgres() {
+			query = `SELECT column_name FROM information_schema.columns WHERE table_name = '` + table + `'`
+		}
+		rows, err := tx.Query(query)
 		if err != nil {
 			return err
 		}
@@ -154,7 +159,11 @@ func TestForged(t *testing.T) {
 		{"postings", "workspace = 'ws_9'"}, {"lots", "workspace = 'ws_9'"}, {"totals", "workspace = 'ws_9'"},
 	} {
 		t.Run(c.table+" "+c.change, func(t *testing.T) {
-			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+` WHERE rowid = (SELECT MIN(rowid) FROM `+c.table+`)`)
+			row := "rowid"
+			if dbtest.IsPostgres() {
+				row = "ctid"
+			}
+			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+` WHERE `+row+` = (SELECT MIN(`+row+`) FROM `+c.table+`)`)
 			h.exec(t, `UPDATE kept SET `+c.change)
 			h.exec(t, `INSERT INTO `+c.table+` SELECT * FROM kept`)
 			h.named(t, c.table, c.table)

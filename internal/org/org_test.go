@@ -2,13 +2,13 @@ package org_test
 
 import (
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
@@ -26,7 +26,7 @@ func open(t *testing.T) *town {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	clock := db.NewTestClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC).UnixNano())
-	database, err := db.Open(t.Context(), db.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "purser.db"), Clock: clock, Log: log})
+	database, err := db.Open(t.Context(), db.Config{URL: dbtest.URL(t), Clock: clock, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,13 @@ package price_test
 
 import (
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
@@ -34,7 +34,7 @@ func open(t *testing.T) *shop {
 	t.Helper()
 	clock := db.NewTestClock(start)
 	database, err := db.Open(t.Context(), db.Config{
-		URL: "sqlite:" + filepath.Join(t.TempDir(), "purser.db"), Clock: clock, Log: slog.New(slog.DiscardHandler),
+		URL: dbtest.URL(t), Clock: clock, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/app"
+	"github.com/purserhq/purser/internal/db/dbtest"
 )
 
 // start is the instant at which the test clock of a stage stands at first.
@@ -31,6 +32,7 @@ func newStageWith(t *testing.T, c app.Config) *stage {
 	t.Helper()
 	c.Data = t.TempDir()
 	c.Listen, c.OperatorToken = "unix:"+filepath.Join(c.Data, "http.sock"), token
+	c.Database = dbtest.URL(t)
 	a, err := app.Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/usage"
@@ -42,7 +42,7 @@ type meter struct {
 func open(t *testing.T) *meter {
 	t.Helper()
 	clock, log := db.NewTestClock(start), slog.New(slog.DiscardHandler)
-	database, err := db.Open(t.Context(), db.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "purser.db"), Clock: clock, Log: log})
+	database, err := db.Open(t.Context(), db.Config{URL: dbtest.URL(t), Clock: clock, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

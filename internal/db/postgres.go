@@ -1,0 +1,280 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/purserhq/purser/internal/fault"
+)
+
+// Any number of servers work on one PostgreSQL. What SQLite's one writer gives for
+// nothing is given here by versions: a batch is written on condition that its
+// wallets are still as this server knows them ([Tx.Claim]), and run again on what
+// is there now if they are not.
+
+// isPostgres reports whether a URL names a PostgreSQL.
+func isPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
+}
+
+// connectTimeout is for one host of the URL.
+const connectTimeout = 5 * time.Second
+
+// keepAlive is how a connection notices that the other end is gone: after some
+// seconds without an answer, not after the hours that the system would wait.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
+
+// server is a PostgreSQL, as its connections are made.
+type server struct {
+	config *pgx.ConnConfig
+	name   string // without password, for messages
+	types  map[string]map[string]string
+}
+
+// newServer reads the URL: hosts, target_session_attrs and the rest as libpq has
+// them. Servers of which one may be a standby are asked which can be written.
+func newServer(url string) (*server, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the database's URL cannot be read: write postgres://USER:PASSWORD@HOST:PORT/NAME (%s)", plainly(err))
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if len(config.Fallbacks) > 0 && config.ValidateConnect == nil {
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	config.DialFunc = (&net.Dialer{KeepAliveConfig: keepAlive, Timeout: config.ConnectTimeout}).DialContext
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "purser"
+	}
+	// A commit that was answered is on the disk, whatever the database's default is.
+	config.RuntimeParams["default_transaction_isolation"] = "read committed"
+	config.StatementCacheCapacity = maxStatements
+	return &server{config: config, name: fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)}, nil
+}
+
+// plainly is an error's text without the URL in it, which has a password.
+func plainly(err error) string {
+	var e *pgconn.ParseConfigError
+	if errors.As(err, &e) {
+		return "it is not such a URL"
+	}
+	return err.Error()
+}
+
+// connect opens one connection.
+func (s *server) connect(ctx context.Context) (*conn, error) {
+	pool := stdlib.OpenDB(*s.config)
+	c, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(unreachable(err), pool.Close())
+	}
+	return &conn{sql: c, pool: pool, statements: map[string]statement{}, server: s, queue: &pgx.Batch{}}, nil
+}
+
+func unreachable(err error) *fault.Fault {
+	return fault.New(fault.Unavailable, "the database cannot be reached (%s); try again", reason(err)).WithCode("database_unreachable")
+}
+
+// reason is what went wrong, in few words and without addresses of ours.
+func reason(err error) string {
+	var p *pgconn.PgError
+	if errors.As(err, &p) {
+		return p.Message
+	}
+	text := err.Error()
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		text = text[i+2:]
+	}
+	return text
+}
+
+// sqlState is the code of an error that the database has answered, or "".
+func sqlState(err error) string {
+	var p *pgconn.PgError
+	if errors.As(err, &p) {
+		return p.Code
+	}
+	return ""
+}
+
+// isMoved reports that something else was there than this server thought: another
+// server was faster. Run again, a batch reads what is there now.
+func isMoved(err error) bool {
+	switch sqlState(err) {
+	case "22012", // division_by_zero: what Claim asks for is not so
+		"23505", // unique_violation
+		"40001", // serialization_failure
+		"40P01": // deadlock_detected
+		return true
+	}
+	return false
+}
+
+// lost reports that an error came of a connection that is no use any more. It is
+// dropped then: what connects next finds the server that can be written now.
+func (c *conn) lost(err error) bool {
+	if err == nil || c.server == nil {
+		return false
+	}
+	if state := sqlState(err); strings.HasPrefix(state, "08") || strings.HasPrefix(state, "57P") || state == "25006" { // read_only: a standby
+		_ = c.sql.Raw(func(driver any) error { return driver.(*stdlib.Conn).Conn().Close(background) })
+	}
+	return !c.isAlive()
+}
+
+// isAlive reports whether the connection can be used.
+func (c *conn) isAlive() bool {
+	err := c.sql.Raw(func(driver any) error {
+		if driver.(*stdlib.Conn).Conn().IsClosed() {
+			return sql.ErrConnDone
+		}
+		return nil
+	})
+	return err == nil
+}
+
+// later queues a statement to be sent with the ones behind it, in one trip.
+func (c *conn) later(query string, args []any) { c.queue.Queue(query, args...) }
+
+// send sends what is queued and waits for the answers. Outside a transaction the
+// queue is one by itself.
+func (c *conn) send() error {
+	if c.queue.Len() == 0 {
+		return nil
+	}
+	queue := c.queue
+	c.queue = &pgx.Batch{}
+	return c.sql.Raw(func(driver any) error {
+		return driver.(*stdlib.Conn).Conn().SendBatch(background, queue).Close()
+	})
+}
+
+// open begins the transaction at the first statement whose answer is waited for,
+// and sends what was queued before it.
+func (c *conn) open() error {
+	if c.server == nil {
+		return nil
+	}
+	if !c.isOpen {
+		if err := c.run("BEGIN"); err != nil {
+			return err
+		}
+		c.isOpen = true
+	}
+	return c.send()
+}
+
+// commitPostgres ends the batch: with the queue, in the same trip.
+func (c *conn) commitPostgres() error {
+	if !c.isOpen {
+		return c.send()
+	}
+	if c.queue.Len() == 0 {
+		if err := c.run("COMMIT"); err != nil {
+			return err
+		}
+		c.isOpen = false
+		return nil
+	}
+	c.later("COMMIT", nil)
+	if err := c.send(); err != nil {
+		return err
+	}
+	c.isOpen = false
+	return nil
+}
+
+func (c *conn) rollbackPostgres() {
+	c.queue = &pgx.Batch{}
+	if c.isOpen {
+		_ = c.run("ROLLBACK")
+		c.isOpen = false
+	}
+}
+
+// postgresText is a text of a migration for PostgreSQL: texts sort by their bytes,
+// as SQLite and Go have them, whatever the database's own order is.
+func postgresText(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if fields := strings.Fields(line); len(fields) > 1 && strings.TrimSuffix(fields[1], ",") == "TEXT" {
+			lines[i] = strings.Replace(line, "TEXT", `TEXT COLLATE "C"`, 1)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// typesOf reads the types of all columns, for arrays of them.
+func (s *server) typesOf(ctx context.Context, c *conn) error {
+	rows, err := c.sql.QueryContext(ctx, `SELECT table_name, column_name, data_type FROM information_schema.columns
+		WHERE table_schema = current_schema()`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	s.types = map[string]map[string]string{}
+	for rows.Next() {
+		var table, column, kind string
+		if err := rows.Scan(&table, &column, &kind); err != nil {
+			return err
+		}
+		if s.types[table] == nil {
+			s.types[table] = map[string]string{}
+		}
+		s.types[table][column] = kind
+	}
+	return rows.Err()
+}
+
+// migrationLock is the advisory lock that a server holds while it migrates.
+const migrationLock = 0x707572736572 // "purser"
+
+// schemaOf is the last step taken in the database, 0 if it is empty.
+func (s *server) schemaOf(ctx context.Context, c *conn) (int64, error) {
+	ours, err := c.integer(ctx, `SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema_versions'`)
+	if err != nil {
+		return 0, err
+	}
+	if ours == 0 {
+		others, err := c.integer(ctx, `SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema()`)
+		if err != nil || others == 0 {
+			return 0, err
+		}
+		return 0, fault.New(fault.Conflict, "the schema of %s holds tables of another program: name an empty database", s.name)
+	}
+	return c.integer(ctx, `SELECT coalesce(max(version), 0) FROM schema_versions`)
+}
+
+// migrate is migrate for PostgreSQL. Servers that start at the same time take
+// turns, and the second finds nothing left to do.
+func (s *server) migrate(ctx context.Context, c *conn, steps []migration, now int64) (err error) {
+	if _, err := c.sql.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
+		return fmt.Errorf("wait for the lock of migrations: %w", err)
+	}
+	defer func() {
+		_, unlock := c.sql.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, int64(migrationLock))
+		err = errors.Join(err, unlock)
+	}()
+	version, err := s.schemaOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	if version > int64(len(steps)) {
+		return tooNew(s.name, version, len(steps))
+	}
+	if version == int64(len(steps)) {
+		return nil
+	}
+	return takeSteps(ctx, c, version, steps, postgresText, now)
+}

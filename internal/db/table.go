@@ -1,0 +1,240 @@
+package db
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// Table writes rows of one table, many in a statement. Its texts are fixed, so
+// that each is prepared once: for few numbers of rows on SQLite, and with an array
+// for each column on PostgreSQL, where all tables of a batch go in one trip.
+type Table struct {
+	Name     string
+	Columns  []string
+	conflict string
+	keys     []string
+	updates  []string // columns that are written to a row that is there
+	texts    []bulk
+	arrays   atomic.Pointer[string] // the text for PostgreSQL, made when the types are known
+	claims   atomic.Pointer[string] // that of Claim
+}
+
+type bulk struct {
+	rows int
+	text string
+}
+
+// sizes are the numbers of rows for which a table has a statement: the largest
+// keeps the parameters of the widest table below SQLite's limit of 32,766.
+var sizes = []int{64, 8, 1}
+
+// NewTable makes the statements. Columns are separated by blanks: those behind a
+// * identify a row, those behind a + are written to a row that is there already,
+// the others never change. Without any +, a row that is there already is an
+// error.
+func NewTable(name, columns string) *Table {
+	var keys, updates []string
+	for _, column := range strings.Fields(columns) {
+		if key, ok := strings.CutPrefix(column, "*"); ok {
+			keys = append(keys, key)
+		}
+		if updated, ok := strings.CutPrefix(column, "+"); ok {
+			updates = append(updates, updated)
+		}
+	}
+	conflict := ""
+	if len(updates) > 0 {
+		conflict = " ON CONFLICT (" + strings.Join(keys, ", ") + ") DO UPDATE SET " + assigned(updates, "excluded")
+	}
+	t := NewTableOn(name, strings.NewReplacer("*", "", "+", "").Replace(columns), conflict)
+	t.keys, t.updates = keys, updates
+	return t
+}
+
+// assigned is a = source.a, b = source.b.
+func assigned(columns []string, source string) string {
+	parts := make([]string, len(columns))
+	for i, column := range columns {
+		parts[i] = column + " = " + source + "." + column
+	}
+	return strings.Join(parts, ", ")
+}
+
+// NewTableOn makes the statements with what is done about a row that is there
+// already.
+func NewTableOn(name, columns, conflict string) *Table {
+	names := strings.Fields(columns)
+	t := &Table{Name: name, Columns: names, conflict: conflict}
+	for _, rows := range sizes {
+		t.texts = append(t.texts, bulk{rows, t.head() + "VALUES " + Tuples(rows, len(names), 1) + conflict})
+	}
+	return t
+}
+
+func (t *Table) head() string {
+	return "INSERT INTO " + t.Name + " (" + strings.Join(t.Columns, ", ") + ") "
+}
+
+// Tuples is rows of placeholders from a number on: ($1, $2), ($3, $4) and so on.
+func Tuples(rows, width, first int) string {
+	var b strings.Builder
+	for i := range rows * width {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%width == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(first+i))
+	}
+	return b.String() + ")"
+}
+
+// Write writes the rows that lie in args one behind the other: texts and numbers
+// (string, int64) or nil. On PostgreSQL it waits for the batch's end, or the next
+// statement that must be answered, and so do its errors.
+func (t *Table) Write(tx *Tx, args []any) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if tx.conn.server != nil {
+		return t.queue(tx, args)
+	}
+	for _, size := range t.texts {
+		for n := size.rows * len(t.Columns); len(args) >= n; args = args[n:] {
+			if _, err := tx.Exec(size.text, args[:n]...); err != nil {
+				return fmt.Errorf("write %s: %w", t.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// queue writes the rows with one statement of arrays.
+func (t *Table) queue(tx *Tx, args []any) error {
+	columns, err := Arrays(args, len(t.Columns))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", t.Name, err)
+	}
+	tx.wrote = true
+	tx.conn.later(t.arrayText(tx), columns)
+	return nil
+}
+
+func (t *Table) arrayText(tx *Tx) string {
+	if text := t.arrays.Load(); text != nil {
+		return *text
+	}
+	text := t.head() + "SELECT * FROM " + unnest(t.Columns, tx.conn.server.types[t.Name]) + t.conflict
+	t.arrays.Store(&text)
+	return text
+}
+
+// Claim writes rows over those that are there, on condition that each of those has
+// the version was[i]. If one has another, another server has written it: nothing of
+// the batch happens, and it runs again. SQLite has one server, and no condition.
+func (t *Table) Claim(tx *Tx, args []any, was []any) error {
+	if tx.conn.server == nil || len(args) == 0 {
+		return t.Write(tx, args)
+	}
+	columns, err := Arrays(args, len(t.Columns))
+	if err != nil {
+		return fmt.Errorf("claim %s: %w", t.Name, err)
+	}
+	versions, err := Arrays(was, 1)
+	if err != nil {
+		return fmt.Errorf("claim %s: %w", t.Name, err)
+	}
+	tx.wrote = true
+	tx.conn.later(t.claimText(tx), append(columns, versions[0], int64(len(was))))
+	return nil
+}
+
+// claimText divides by zero if not all rows were as they should be: that undoes the
+// transaction without another trip.
+func (t *Table) claimText(tx *Tx) string {
+	if text := t.claims.Load(); text != nil {
+		return *text
+	}
+	columns := append(slices.Clone(t.Columns), "was_version")
+	types := maps.Clone(tx.conn.server.types[t.Name])
+	types["was_version"] = "bigint"
+	same := make([]string, len(t.keys))
+	for i, key := range t.keys {
+		same[i] = "t." + key + " = k." + key
+	}
+	text := "WITH written AS (UPDATE " + t.Name + " AS t SET " + assigned(t.updates, "k") + " FROM " + unnest(columns, types) +
+		" AS k (" + strings.Join(columns, ", ") + ") WHERE " + strings.Join(same, " AND ") + " AND t.version = k.was_version RETURNING 1)" +
+		" SELECT 1 / CASE WHEN count(*) = $" + strconv.Itoa(len(columns)+1) + "::bigint THEN 1 ELSE 0 END FROM written"
+	t.claims.Store(&text)
+	return text
+}
+
+// unnest is a table made of arrays.
+func unnest(columns []string, types map[string]string) string {
+	parts := make([]string, len(columns))
+	for i, column := range columns {
+		parts[i] = "$" + strconv.Itoa(i+1) + "::" + types[column] + "[]"
+	}
+	return "unnest(" + strings.Join(parts, ", ") + ")"
+}
+
+// Arrays turns rows that lie one behind the other into one array for each column.
+func Arrays(args []any, width int) ([]any, error) {
+	n := len(args) / width
+	out := make([]any, width)
+	for c := range width {
+		column, err := array(args, width, c, n)
+		if err != nil {
+			return nil, err
+		}
+		out[c] = column
+	}
+	return out, nil
+}
+
+func array(args []any, width, c, n int) (any, error) {
+	if _, ok := args[c].(int64); ok {
+		list := make([]int64, n)
+		for i := range list {
+			v, ok := args[i*width+c].(int64)
+			if !ok {
+				return nil, fmt.Errorf("column %d holds %T beside numbers", c, args[i*width+c])
+			}
+			list[i] = v
+		}
+		return list, nil
+	}
+	isNullable := false
+	for i := 0; i < n && !isNullable; i++ {
+		isNullable = args[i*width+c] == nil
+	}
+	if !isNullable {
+		list := make([]string, n)
+		for i := range list {
+			v, ok := args[i*width+c].(string)
+			if !ok {
+				return nil, fmt.Errorf("column %d holds %T beside texts", c, args[i*width+c])
+			}
+			list[i] = v
+		}
+		return list, nil
+	}
+	list := make([]*string, n)
+	for i := range list {
+		switch v := args[i*width+c].(type) {
+		case nil:
+		case string:
+			list[i] = &v
+		default:
+			return nil, fmt.Errorf("column %d holds %T beside texts", c, v)
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,45 @@
+// Postgres runs a command with a PostgreSQL of its own, which is stopped after it:
+//
+//	go run ./test/postgres -- go test ./...
+//
+// The command finds it in PURSER_TEST_POSTGRES. Nothing in it outlives a crash, so
+// it is fast; tests that need a durable one start their own.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"github.com/purserhq/purser/internal/db/dbtest"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		fmt.Fprintln(os.Stderr, "which command?")
+		return 2
+	}
+	server, err := dbtest.New("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 300",
+		"shared_buffers = 256MB", "deadlock_timeout = 200ms")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Remove()
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM) // the command gets them too, and ends
+	c := exec.Command(args[0], args[1:]...)
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	c.Env = append(os.Environ(), dbtest.Variable+"="+server.URL("postgres"))
+	if err := c.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
