@@ -91,6 +91,26 @@ func (h *house) columnsOf(table string) (names []string) {
 	return names
 }
 
+// row is what names a row of any table.
+func row() string {
+	if dbtest.IsPostgres() {
+		return "ctid"
+	}
+	return "rowid"
+}
+
+// changed is where the row changed last is: on PostgreSQL a change moves it.
+func (h *house) changed(table, where string) string {
+	if dbtest.IsPostgres() {
+		return ` WHERE ctid = (SELECT MAX(ctid) FROM ` + table + ` WHERE xmin::text::bigint = (SELECT MAX(xmin::text::bigint) FROM ` + table + `))`
+	}
+	return where
+}
+
+func (h *house) isNumber(table, column string) bool {
+	return h.count(`SELECT COUNT(*) FROM information_schema.columns WHERE table_name = '`+table+`' AND column_name = '`+column+`' AND data_type = 'bigint'`) == 1
+}
+
 // blind are the columns of which the journal knows nothing.
 var blind = map[string]bool{
 	"leases.proof":        true, // only renewals knew it
@@ -99,15 +119,21 @@ var blind = map[string]bool{
 
 // edit changes one value of one row, verifies, and puts it back.
 func (h *house) edit(t *testing.T, table, column string) {
-	var row int64
+	var no string
 	h.must(h.db.View(context.Background(), func(tx *db.Tx) error {
-		return tx.QueryRow(`SELECT rowid FROM ` + table + ` ORDER BY rowid LIMIT 1 OFFSET (SELECT COUNT(*) / 2 FROM ` + table + `)`).Scan(&row)
+		return tx.QueryRow(`SELECT CAST(` + row() + ` AS TEXT) FROM ` + table + ` ORDER BY ` + row() + ` LIMIT 1 OFFSET (SELECT COUNT(*) / 2 FROM ` + table + `)`).Scan(&no)
 	}))
+	here := ` WHERE ` + row() + ` = '` + no + `'`
 	other := `CASE WHEN typeof(` + column + `) = 'integer' THEN ` + column + ` + 7000000 ELSE COALESCE(` + column + `, '') || 'x' END`
-	h.exec(t, `CREATE TABLE kept AS SELECT `+column+` AS value FROM `+table+` WHERE rowid = `+fmt.Sprint(row))
-	h.exec(t, `UPDATE `+table+` SET `+column+` = `+other+` WHERE rowid = `+fmt.Sprint(row))
+	if dbtest.IsPostgres() {
+		if other = `COALESCE(` + column + `, '') || 'x'`; h.isNumber(table, column) {
+			other = column + ` + 7000000`
+		}
+	}
+	h.exec(t, `CREATE TABLE kept AS SELECT `+column+` AS value FROM `+table+here)
+	h.exec(t, `UPDATE `+table+` SET `+column+` = `+other+here)
 	defer func() {
-		h.exec(t, `UPDATE `+table+` SET `+column+` = (SELECT value FROM kept) WHERE rowid = `+fmt.Sprint(row))
+		h.exec(t, `UPDATE `+table+` SET `+column+` = (SELECT value FROM kept)`+h.changed(table, here))
 		h.exec(t, `DROP TABLE kept`)
 	}()
 	h.named(t, table, table+"."+column)
@@ -132,7 +158,7 @@ func (h *house) named(t *testing.T, table, what string) {
 
 // drop deletes a row, verifies, and puts it back.
 func (h *house) drop(t *testing.T, table string) {
-	first := ` WHERE rowid = (SELECT MIN(rowid) FROM ` + table + `)`
+	first := ` WHERE ` + row() + ` = (SELECT MIN(` + row() + `) FROM ` + table + `)`
 	h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+table+first)
 	h.exec(t, `DELETE FROM `+table+first)
 	defer func() {
@@ -159,11 +185,7 @@ func TestForged(t *testing.T) {
 		{"postings", "workspace = 'ws_9'"}, {"lots", "workspace = 'ws_9'"}, {"totals", "workspace = 'ws_9'"},
 	} {
 		t.Run(c.table+" "+c.change, func(t *testing.T) {
-			row := "rowid"
-			if dbtest.IsPostgres() {
-				row = "ctid"
-			}
-			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+` WHERE `+row+` = (SELECT MIN(`+row+`) FROM `+c.table+`)`)
+			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+` WHERE `+row()+` = (SELECT MIN(`+row()+`) FROM `+c.table+`)`)
 			h.exec(t, `UPDATE kept SET `+c.change)
 			h.exec(t, `INSERT INTO `+c.table+` SELECT * FROM kept`)
 			h.named(t, c.table, c.table)

@@ -234,9 +234,8 @@ func (w *walk) peek() (*posting, error) {
 func (w *walk) fetch() error {
 	rows, err := w.tx.Query(`SELECT p.no, p.at, p.kind, p.debit, p.credit, p.amount, p.transfer, COALESCE(c.no, 0),
 		COALESCE(c.job, ''), COALESCE(c.project, ''), COALESCE(c.flow, ''), COALESCE(c.sku, '')
-		FROM postings p LEFT JOIN charges c
-		ON c.organization = p.organization AND c.workspace = p.workspace AND c.no = p.charge + p.corrects
-		WHERE p.organization = $1 AND p.workspace = $2 AND p.no <= $3 ORDER BY p.no DESC LIMIT $4`,
+		FROM (SELECT * FROM postings WHERE organization = $1 AND workspace = $2 AND no <= $3 ORDER BY no DESC LIMIT $4) p
+		LEFT JOIN charges c ON c.organization = $1 AND c.workspace = $2 AND c.no = p.charge + p.corrects ORDER BY p.no DESC`,
 		w.id.Organization, w.id.Workspace, w.No, postingsAtOnce)
 	if err != nil {
 		return err

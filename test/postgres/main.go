@@ -27,7 +27,7 @@ func run(args []string) int {
 		return 2
 	}
 	server, err := dbtest.New("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 300",
-		"shared_buffers = 256MB", "deadlock_timeout = 200ms")
+		"shared_buffers = 256MB", "deadlock_timeout = 200ms", "autovacuum_naptime = 1s")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
