@@ -226,6 +226,11 @@ func (d *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 // View runs fn on a consistent snapshot of what is committed, beside other views
 // and the writer. It runs on the caller's goroutine, once.
 func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	return d.reading(ctx, func(c *conn) error { return d.view(ctx, c, fn) })
+}
+
+// reading waits for a connection that reads, and lends it.
+func (d *DB) reading(ctx context.Context, fn func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -235,12 +240,30 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 		if err := d.revive(ctx, &c); err != nil {
 			return err
 		}
-		return d.view(ctx, c, fn)
+		return fn(c)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-d.closed:
 		return errClosed()
 	}
+}
+
+// Glance is View for one statement: on PostgreSQL without the trips that a snapshot
+// of several takes.
+func (d *DB) Glance(ctx context.Context, fn func(*Tx) error) error {
+	if d.server == nil {
+		return d.View(ctx, fn)
+	}
+	return d.reading(ctx, func(c *conn) error {
+		c.trim()
+		tx := &Tx{db: d, conn: c, ctx: ctx, now: d.now()}
+		defer tx.finish()
+		err := fn(tx)
+		if c.lost(err) {
+			return unreachable(err)
+		}
+		return err
+	})
 }
 
 // revive replaces a connection that was lost.

@@ -111,6 +111,9 @@ func sqlState(err error) string {
 // isMoved reports that something else was there than this server thought: another
 // server was faster. Run again, a batch reads what is there now.
 func isMoved(err error) bool {
+	if errors.Is(err, errAgain) {
+		return true
+	}
 	switch sqlState(err) {
 	case "22012", // division_by_zero: what Claim asks for is not so
 		"23505", // unique_violation

@@ -161,6 +161,16 @@ func (tx *Tx) noted(err error) error {
 	return err
 }
 
+// errAgain is the error of a unit that found out that it needs a closer look.
+var errAgain = errors.New("the batch runs again")
+
+// Again is the error with which a unit has its batch undone and run again, then with
+// IsAgain.
+func (tx *Tx) Again() error {
+	tx.wrote = true
+	return errAgain
+}
+
 // IsAgain reports that the batch runs again because another server was faster: what
 // was remembered is to be read, with [Tx.ForUpdate].
 func (tx *Tx) IsAgain() bool { return tx.batch != nil && tx.batch.isAgain }

@@ -134,6 +134,13 @@ func (l *Ledger) View(ctx context.Context, id ID) (*wallet.View, error) {
 // Snapshot is a View with the version of the wallet.
 func (l *Ledger) Snapshot(ctx context.Context, id ID) (Snapshot, error) {
 	snapshot, found, dropped := l.shown.get(id)
+	if found && l.db.IsShared() {
+		version, err := l.versions.of(ctx, id)
+		if err != nil {
+			return Snapshot{}, err
+		}
+		found = version <= snapshot.Version // it may have moved on here meanwhile
+	}
 	if found {
 		return snapshot, nil
 	}

@@ -83,24 +83,49 @@ func (l *Ledger) Once(tx *db.Tx, r Request, do func() (status int, answer any, e
 	}
 	s, id := l.set(tx), ID{r.Organization, r.Workspace}
 	name, digest := key{id, r.Route, r.Key}, bodyDigest(r.Body)
-	earlier, err := s.answered(tx, name)
-	if err != nil {
-		return Answer{}, err
-	}
-	if earlier != nil {
-		if earlier.Digest != digest {
-			return Answer{}, fault.New(fault.Invalid, "the idempotency key %q was used with another body: use a new key for a new request", r.Key).
-				WithCode("idempotency_mismatch")
+	looksUp := !l.db.IsShared() || tx.IsAgain()
+	if looksUp {
+		if answer, found, err := s.earlier(tx, name, digest); found || err != nil {
+			return answer, err
 		}
-		return Answer{earlier.Status, []byte(earlier.Answer), true}, nil
+	} else if e := s.keys[name]; e != nil {
+		return e.answer(digest)
 	}
 	before := s.entriesOf(id)
 	answer, err := run(do)
+	if err != nil && !looksUp && fault.Of(err) != nil { // perhaps because it was done before
+		if _, found, err := s.earlier(tx, name, digest); err != nil {
+			return Answer{}, err
+		} else if found { // and half of it may have been done again
+			return Answer{}, tx.Again()
+		}
+	}
 	if err != nil {
 		return Answer{}, err
 	}
 	tx.Touch()
 	return answer, s.keep(tx, name, digest, answer, before)
+}
+
+// earlier is the answer that a key was given before. Where looking costs a trip to a
+// database, Once does without: a key that was used before spoils the batch, by the
+// unique index of the journal, and the batch that runs again looks.
+func (s *set) earlier(tx *db.Tx, name key, digest string) (answer Answer, found bool, err error) {
+	e, err := s.answered(tx, name)
+	if err != nil || e == nil {
+		return Answer{}, false, err
+	}
+	answer, err = e.answer(digest)
+	return answer, true, err
+}
+
+// answer is the answer that the entry holds, for a request with the same body.
+func (e *Entry) answer(digest string) (Answer, error) {
+	if e.Digest != digest {
+		return Answer{}, fault.New(fault.Invalid, "the idempotency key %q was used with another body: use a new key for a new request", e.Key).
+			WithCode("idempotency_mismatch")
+	}
+	return Answer{e.Status, []byte(e.Answer), true}, nil
 }
 
 func run(do func() (int, any, error)) (Answer, error) {
@@ -121,7 +146,7 @@ func (s *set) answered(tx *db.Tx, k key) (*Entry, error) {
 		return e, nil
 	}
 	e, found, err := one(tx, func(r scanner) (*Entry, error) {
-		var e Entry
+		e := Entry{Key: k.key}
 		return &e, r.Scan(&e.Digest, &e.Status, &e.Answer)
 	}, `SELECT digest, status, answer FROM journal`+inWallet+` AND route = $3 AND key = $4`, k.Organization, k.Workspace, k.route, k.key)
 	if err != nil || !found {

@@ -34,10 +34,11 @@ type Ledger struct {
 	db  *db.DB
 	log *slog.Logger
 
-	shelf  shelf  // wallets in memory, for the writer
-	shown  *shown // what readers see: the state of the last commit
-	keeper *keeper
-	spare  *set // an empty one, for the next batch
+	shelf    shelf  // wallets in memory, for the writer
+	shown    *shown // what readers see: the state of the last commit
+	versions versions
+	keeper   *keeper
+	spare    *set // an empty one, for the next batch
 	// What the batch that failed last had worked on: run again, it takes these rows
 	// at once and in order, so that servers do not wait for each other in a circle.
 	contested []ID
@@ -50,7 +51,7 @@ func New(database *db.DB, log *slog.Logger) *Ledger {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper()}
+	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), versions: versions{db: database}}
 }
 
 // Result is what a unit's commands did.
