@@ -129,7 +129,7 @@ type Freeze struct{ Lot string }
 // Unfreeze puts a frozen lot back into use.
 type Unfreeze struct{ Lot string }
 
-// SetPolicy replaces the policy.
+// SetPolicy replaces the policy, all but its rules.
 type SetPolicy struct{ Policy Policy }
 
 // SetBudgets replaces all budgets; one that keeps its id keeps what was spent.

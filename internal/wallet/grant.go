@@ -198,6 +198,7 @@ func (w *Wallet) setPolicy(c SetPolicy) error {
 	o.Remaining += by
 	w.setLeft(o, o.Left+by)
 	w.touchLot(o)
+	p.Rules = w.root.Policy.Rules
 	w.root.Policy = p
 	w.classify()
 	return nil

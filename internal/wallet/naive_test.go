@@ -39,8 +39,10 @@ import (
 //     their order; after a freeze took slices, a largest cost is what is left.
 //   - A bought lot pays debts when it becomes effective, unless it is frozen: owed
 //     before the overdraft, running flows before what ended ones left behind.
-//   - Refunds of what was owed and has been paid come back as a claim against the
-//     overdraft, which may then stand above its limit.
+//   - Refunds of what was owed lower the debt of their own flow; what was written
+//     off comes back to the operator; what has been paid pays what others owe, and
+//     beyond that comes back as a claim against the overdraft, which may then stand
+//     above its limit.
 //   - A partial refund has given back the end of a charge; a later stop in the
 //     past gives back only what is left of what lies after it (15).
 //   - Storage counts as uncovered, and is retained, when one of its items is (20).

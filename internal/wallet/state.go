@@ -243,6 +243,8 @@ type Policy struct {
 	AlertPercents []int           // of the balance after the last addition
 	AlertAmounts  []credit.Amount // absolute
 	AlertRunways  []int64         // nanoseconds before empty
+
+	Rules int // the engine's, which only Adopt changes
 }
 
 // DefaultPolicy is what a new wallet has (DEFAULTS.md).
@@ -252,6 +254,7 @@ func DefaultPolicy() Policy {
 		MinRunway: hour, Grace: 120 * second, RetentionDays: 30,
 		AlertPercents: []int{70, 40, 10},
 		AlertRunways:  []int64{24 * hour, 4 * hour, hour},
+		Rules:         Rules,
 	}
 }
 
