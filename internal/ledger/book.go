@@ -13,6 +13,7 @@ type book struct {
 	organization, workspace any // the same, as arguments
 	wallet                  *wallet.Wallet
 	nextEntry               int64
+	at                      int64 // of the last command in the journal: a refused one moves the wallet's instant, and leaves no trace
 	head, entryHead         digest
 
 	isUsed    bool // by this batch
@@ -59,7 +60,7 @@ func load(tx *db.Tx, id ID) (*book, error) {
 	}
 	b := newBook(id)
 	b.nextEntry, b.head, b.entryHead = root.nextEntry, root.head, root.entryHead
-	b.wakeAt = root.wakeAt
+	b.at, b.wakeAt = root.At, root.wakeAt
 	b.rows = len(state.Flows) + len(state.Lots) + len(state.Holds)
 	if b.wallet, err = wallet.Load(state); err != nil {
 		return nil, fmt.Errorf("load the wallet of %s: %w", id, err)
