@@ -87,6 +87,14 @@ func (b *Budget) roll(t int64) bool {
 	return true
 }
 
+// since is the start of all that the budget counts at present.
+func (b *Budget) since() int64 {
+	if b.Window == Rolling {
+		return b.From - int64(b.Hours-1)*hour
+	}
+	return b.From
+}
+
 // rollHours keeps what the hours before the one that begins at from have spent,
 // as far as the window still covers them.
 func (b *Budget) rollHours(from int64) {

@@ -106,10 +106,7 @@ func (n *naive) admit(f *naiveFlow, c wallet.Start) refused {
 		late += it.total(n.at)
 	}
 	if c.MaxCost == 0 {
-		if r := n.gateRunway(f, f.items, nil); r != accepted || late == 0 {
-			return r
-		}
-		return n.gate(f.who(), needs(f.Items), late+burn(n.policy.MinRunway, f.items...), nil)
+		return n.gateRunway(f, f.items, nil)
 	}
 	if late >= c.MaxCost {
 		return invalid

@@ -16,7 +16,11 @@ const (
 	//
 	// earlyCounts: usage that is reported ahead of a budget's next window counts
 	// in that window.
+	//
+	// lateCounts: the gate asks of a start in the past what it asks of every start,
+	// and what the past has cost besides; so do the budgets.
 	refundsByDebtor = 1
+	lateCounts      = 1
 	countsAdditions = 1
 	earlyCounts     = 1
 
