@@ -40,7 +40,7 @@ import (
 //	lot     LOT X / charged FLOW X / overrun WALLET X
 //	empty   WALLET D|never                       from now
 //	ended   FLOW D REASON                        ago
-//	event   KIND LOT|FLOW|HOLD N                 how often it has happened
+//	event   KIND LOT|FLOW|HOLD|WALLET N          how often it has happened
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/stories/*.txt")
 	if err != nil || len(files) == 0 {
