@@ -10,16 +10,16 @@ import (
 // a flow, without a largest cost, would get at the wallet's instant, or nil.
 // Whoever is admitted sets credits aside until the start ([Reserve]).
 func (w *Wallet) Admits(c Start) error {
-	f := c.flow()
+	f := c.flow(w.root.At)
 	if err := checkItems(f.Items); err != nil {
 		return err
 	}
 	return w.passStart(f, f.Items, nil)
 }
 
-// flow is as much of the flow as the gate asks about.
-func (c Start) flow() *Flow {
-	return &Flow{Project: c.Project, User: c.User, Job: c.Job, Key: c.Key, Items: slices.Clone(c.Items)}
+// flow is as much of the flow as the gate asks about, if it started at an instant.
+func (c Start) flow(at int64) *Flow {
+	return &Flow{StartedAt: at, SettledAt: at, Project: c.Project, User: c.User, Job: c.Job, Key: c.Key, Items: slices.Clone(c.Items)}
 }
 
 // Room is what there is for a start (SEMANTICS 7, 10, 12): of the lots that may
@@ -33,7 +33,7 @@ type Room struct {
 // Room tells what there is for such a start at the wallet's instant, with what the
 // hold gives back that was made for it.
 func (w *Wallet) Room(c Start) Room {
-	f, course := c.flow(), w.buildCourse()
+	f, course := c.flow(w.root.At), w.buildCourse()
 	own, hold, policy := costOf(f.Items, hour), w.holds[c.From], w.root.Policy
 	room := Room{credit.Max, never}
 	limit := func(left, kept credit.Amount, counts func(*class) bool) {
