@@ -37,7 +37,11 @@ func (n *naive) overBudget(f *wallet.Flow, t int64) bool {
 
 // spent is what the window in which t lies has seen so far.
 func (n *naive) spent(b *naiveBudget, t int64) credit.Amount {
-	return n.spentIn(b, windowStart(b, t), 1<<62)
+	end := windowEnd(b, t)
+	if end == 0 {
+		end = 1 << 62
+	}
+	return n.spentIn(b, windowStart(b, t), end)
 }
 
 // spentIn is what the budget has seen from one instant to another.

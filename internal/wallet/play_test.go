@@ -138,20 +138,24 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 			b := &naiveBudget{c.Budgets[i]}
 			c.Budgets[i].Spent = p.spent(b, p.naive.at)
 			c.Budgets[i].From = windowStart(b, p.naive.at)
-			if b.Window == wallet.Rolling {
-				c.Budgets[i].Past = p.past(b)
-			}
+			c.Budgets[i].Past = p.past(b)
 		}
 		return c, true
 	}
 	return s.do, true
 }
 
-// past is what a rolling budget has seen in each hour of its window.
+// past is what a rolling budget has seen in each hour of its window, and what any
+// has seen ahead of its next one.
 func (p *play) past(b *naiveBudget) map[int64]credit.Amount {
 	past := map[int64]credit.Amount{}
-	for h := windowStart(b, p.naive.at); h <= p.naive.at; h += hour {
-		past[h] = p.spentIn(b, h, h+hour)
+	if b.Window == wallet.Rolling {
+		for h := windowStart(b, p.naive.at); h <= p.naive.at; h += hour {
+			past[h] = p.spentIn(b, h, h+hour)
+		}
+	}
+	if next := windowEnd(b, p.naive.at); next != 0 {
+		past[next] = p.spentIn(b, next, 1<<62)
 	}
 	return past
 }

@@ -136,8 +136,15 @@ func (w *writer) line() wallet.Line {
 	l := wallet.Line{SKU: pickOf(w, skus), Tier: "on-demand", Project: pickOf(w, []string{"", "p", "q"}), User: pickOf(w, []string{"ann", "bob"}),
 		Event: "e", Unit: "each", Quantity: credit.Units, Card: "default", Version: 1, Amount: w.amount() / 2, At: w.n.at}
 	l.Price = l.Amount
-	if w.chance(30) {
+	switch x := w.IntN(100); {
+	case x < 30:
 		l.At -= w.span()
+	case x < 45:
+		l.At += min(w.span(), 5*minute)
+	case x < 50: // about the beginning of the next hour, if that is near
+		if next := w.n.at - w.n.at%hour + hour; next < w.n.at+5*minute {
+			l.At = next - w.Int64N(2)
+		}
 	}
 	return l
 }
