@@ -48,7 +48,7 @@ func (n *naive) spent(b *naiveBudget, t int64) credit.Amount {
 func (n *naive) spentIn(b *naiveBudget, from, to int64) (sum credit.Amount) {
 	for _, all := range [][]*piece{n.pieces, n.given} {
 		for _, p := range all {
-			if p.flow != nil && b.covers(p.flow) && !p.lost {
+			if p.flow != nil && b.covers(p.flow) && !p.lost && p.lot != wallet.OverrunLot {
 				sum += p.in(from, to)
 			}
 			if l := p.line; l != nil && l.At >= from && l.At < to && b.counts(l.Project, l.User, l.Job, l.Key) {

@@ -127,6 +127,32 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 		p.lost[f.ID] = true
 		c.Flow, c.Until = *f, f.EndedAt+c.Until
 		return c, true
+	case wallet.Late:
+		id := c.Flow.ID
+		m, f := p.ended[id], p.flow(id)
+		switch {
+		case f == nil || p.lost[id]:
+			return nil, false // an overrun of it was reported: it is charged
+		case m == nil:
+			m = p.w.Flow(id)
+		}
+		steps := c.Flow.Items
+		c.Flow = *m
+		c.Flow.Items = slices.Clone(m.Items)
+		for _, it := range steps {
+			for i := range c.Flow.Items {
+				if x := &c.Flow.Items[i]; x.SKU == it.SKU && x.Tier == it.Tier && x.Region == it.Region {
+					x.Next = it.Next
+				}
+			}
+		}
+		return c, true
+	case wallet.Start:
+		f := p.flow(c.ID)
+		return c, f == nil || !f.Status.Ended() // the ledger's ids of ended flows are not used again
+	case wallet.Reserve:
+		h := p.hold(c.ID)
+		return c, h == nil || h.Status == wallet.Held
 	case wallet.Capture:
 		if h := p.hold(c.Hold); h != nil && h.Status != wallet.Held {
 			c.Ended = &h.Hold
@@ -205,7 +231,22 @@ func (p *play) read(fx wallet.Effects) error {
 			p.ended[f.ID] = &c
 		}
 	}
+	for _, c := range fx.Charges {
+		if x := p.naive.charges[c.No]; x.late {
+			p.ended[c.Flow].Charged += c.Amount - paidBy(c.Slices) // as for an overrun
+		}
+	}
 	return nil
+}
+
+// paidBy is what was taken from lots.
+func paidBy(list []wallet.Slice) (sum credit.Amount) {
+	for _, s := range list {
+		if s.Lot != wallet.OverrunLot {
+			sum += s.Amount
+		}
+	}
+	return sum
 }
 
 // direction says whether postings of the kind fill a lot or take from it.

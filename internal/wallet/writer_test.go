@@ -170,6 +170,39 @@ func (w *writer) stop() wallet.Stop {
 	return c
 }
 
+// late tells the true end of a flow, often of a lost one, with prices that came
+// after its end.
+func (w *writer) late() wallet.Late {
+	id := pickOf(w, w.flows)
+	for _, f := range w.n.flows {
+		if f.Status == wallet.Lost && w.chance(70) {
+			id = f.ID
+		}
+	}
+	c := wallet.Late{Flow: wallet.Flow{ID: id}, Until: w.n.at - w.Int64N(3)*w.Int64N(2)}
+	f := w.n.flow(id)
+	if f == nil {
+		return c
+	}
+	if f.EndedAt != 0 && f.EndedAt < w.n.at && w.chance(70) {
+		c.Until = f.EndedAt + 1 + w.Int64N(w.n.at-f.EndedAt)
+	}
+	if w.chance(15) {
+		c.Until = pickOf(w, []int64{f.EndedAt, f.EndedAt - 1, w.n.at + 1})
+	}
+	if w.chance(30) {
+		c.Most = w.amount()
+	}
+	if w.chance(30) {
+		it := f.Items[w.IntN(len(f.Items))]
+		s := wallet.Step{At: f.EndedAt + w.span() - 1, Price: it.Price / 2, Card: "default", Version: 3}
+		s.Rate, _ = credit.NewRate(s.Price, it.Quantity)
+		it.Next = []wallet.Step{s}
+		c.Flow.Items = []wallet.Item{it} // as the ledger finds it in the rate cards
+	}
+	return c
+}
+
 func (w *writer) someFlow() string {
 	if all := w.n.running(); len(all) > 0 && w.chance(90) {
 		return pickOf(w, all).ID
