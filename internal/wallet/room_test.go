@@ -80,7 +80,7 @@ func reserveAll(t *testing.T, seed uint64, w *wallet.Wallet, start wallet.Start,
 		t.Errorf("seed %d: room %+v with the hold, %+v before it", seed, again, room)
 		return false
 	}
-	if start.Lease = room.Runway / 2; own(start.Lease+w.Root().Policy.Grace) > room.Free {
+	if start.Lease = room.Runway - w.Root().Policy.Grace; start.Lease <= 0 || room.Runway > 400*day {
 		start.Lease = 0
 	}
 	if _, err := w.Apply(at, start); err != nil {
