@@ -40,7 +40,8 @@ func (w *Wallet) Room(c Start) Room {
 		burns := func(cl *class) bool { return cl.hold == "" && counts(cl) }
 		kept = addSat(kept, course.sumRates(policy.MinRunway, burns))
 		room.Free = min(room.Free, max(0, addSat(left, -kept)))
-		room.Runway = min(room.Runway, lasts(left, addSat(course.sumRates(hour, burns), own)))
+		// Each item of a lease is rounded up.
+		room.Runway = min(room.Runway, lasts(addSat(left, -credit.Amount(len(f.Items))), addSat(course.sumRates(hour, burns), own)))
 	}
 	left := addSat(w.usableLeft(w.eligible(f.Items, f.Project)), -w.leased())
 	limit(addSat(left, w.returnedBy(hold)), policy.BlockBelow, func(*class) bool { return true })

@@ -161,6 +161,9 @@ type Close struct {
 	Limit int
 }
 
+// Adopt moves the wallet on to later rules of the engine.
+type Adopt struct{ Rules int }
+
 // Tick lets time pass.
 type Tick struct{}
 
@@ -184,4 +187,5 @@ func (Reprice) isCommand()     {}
 func (TransferOut) isCommand() {}
 func (TransferIn) isCommand()  {}
 func (Close) isCommand()       {}
+func (Adopt) isCommand()       {}
 func (Tick) isCommand()        {}

@@ -287,6 +287,9 @@ func (w *Wallet) transferIn(c TransferIn) error {
 		if err := w.checkLot(&l); err != nil {
 			return err
 		}
+		if slices.ContainsFunc(c.Lots[:i], func(o Lot) bool { return o.ID == l.ID }) {
+			return fault.New(fault.Conflict, "lot %s comes twice", l.ID)
+		}
 		sum = addSat(sum, l.Amount)
 	}
 	for i := range c.Lots {

@@ -82,6 +82,7 @@ type naiveFlow struct {
 	payedBy *naiveHold
 	cost    credit.Amount // all it took, given back taken off
 
+	lateFrom  int64 // where it was lost, once its true end is known
 	changedAt int64
 	posted    map[int]int64 // by item: charges reach up to here
 }
@@ -134,6 +135,7 @@ type piece struct {
 	waived   credit.Amount
 	shared   bool // its time was paid by other lots, too, or not in full
 	lost     bool // an overrun, which no budget counts
+	late     bool // between where its flow was lost and its true end
 }
 
 // in is the part of the piece that lies in (a, b].
@@ -160,6 +162,7 @@ type naiveCharge struct {
 	item     int
 	from, to int64
 	slices   []wallet.Slice
+	late     bool
 }
 
 func (c *naiveCharge) left() (sum credit.Amount) {

@@ -31,11 +31,6 @@ const (
 // follows reports whether the wallet lives by a rule.
 func (p *Policy) follows(rule int) bool { return p.Rules >= rule }
 
-// Adopt moves the wallet on to later rules of the engine.
-type Adopt struct{ Rules int }
-
-func (Adopt) isCommand() {}
-
 // adopt takes later rules from the wallet's instant on.
 func (w *Wallet) adopt(c Adopt) error {
 	if c.Rules <= w.root.Policy.Rules || c.Rules > Rules {

@@ -228,7 +228,7 @@ type Budget struct {
 
 	From  int64                   // the start of the present window
 	Spent credit.Amount           // in the present window, at the wallet's instant
-	Past  map[int64]credit.Amount // for Rolling: spent per UTC hour
+	Past  map[int64]credit.Amount // for Rolling: spent per UTC hour; for all: reported ahead, by the start of its window
 	Fired int                     // the highest percentage reported in this window
 }
 
