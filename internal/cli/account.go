@@ -122,7 +122,7 @@ func (p *program) configCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Get and set what this command takes for granted",
 		Long: `Config reads and writes the configuration file: purser/config.json in your
-configuration directory, or the file that PURSER_CONFIG names. Flags and the
+configuration directory (~/.config), or the file that PURSER_CONFIG names. Flags and the
 environment go before it.
 
 The settings are ` + p.settings.names() + `.`,
@@ -148,7 +148,7 @@ func (p *program) configGet() *cobra.Command {
 		Short:   "Print the value that a setting has",
 		Long:    `Get prints the value that a setting has, wherever it is from.`,
 		Example: `  purser config get url`,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completeSettings(),
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completeSettings(), Annotations: needing(needsNoCheck),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := p.known(args[0]); err != nil {
 				return err
@@ -166,13 +166,15 @@ func (p *program) configSet() *cobra.Command {
 		Long:  `Set keeps a value for a setting; an empty one removes it.`,
 		Example: `  purser config set workspace vision
   purser config set project ""`,
-		Args: cobra.ExactArgs(2), ValidArgsFunction: p.completeSettings(),
+		Args: cobra.ExactArgs(2), ValidArgsFunction: p.completeSettings(), Annotations: needing(needsNoCheck),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := p.known(args[0]); err != nil {
 				return err
 			}
 			if args[1] == "" {
 				delete(p.settings.file, args[0])
+			} else if err := p.settings.find(args[0]).check(args[1]); err != nil {
+				return err
 			} else {
 				p.settings.file[args[0]] = args[1]
 			}

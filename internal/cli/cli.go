@@ -127,7 +127,7 @@ func (p *program) guard(c *cobra.Command) {
 	}
 	if work := c.RunE; work != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
-			if err := p.settings.load(c.Flags()); err != nil {
+			if err := p.prepare(c); err != nil {
 				return err
 			}
 			p.began = true
@@ -137,6 +137,28 @@ func (p *program) guard(c *cobra.Command) {
 	for _, inner := range c.Commands() {
 		p.guard(inner)
 	}
+}
+
+// What a command needs of the settings of a client, where that is not all of
+// them in good order.
+const (
+	needs        = "needs of the settings"
+	needsNothing = "nothing"  // it is the server, or what the server starts
+	needsNoCheck = "no check" // it mends them
+)
+
+func needing(what string) map[string]string { return map[string]string{needs: what} }
+
+// prepare reads the settings as far as a command needs them.
+func (p *program) prepare(c *cobra.Command) error {
+	switch c.Annotations[needs] {
+	case needsNothing:
+		return nil
+	case needsNoCheck:
+		p.settings.flags = c.Flags()
+		return p.settings.read()
+	}
+	return p.settings.load(c.Flags())
 }
 
 // client is the client of the server that the settings name.

@@ -321,6 +321,44 @@ func TestConfigurationIsKeptForTheUserOnly(t *testing.T) {
 	}
 }
 
+// What a client is told to print is nothing to the server and to what it starts,
+// is refused when it is set, and can be mended.
+func TestAWrongOutputConcernsOnlyWhatPrints(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.json")
+	env := map[string]string{"PURSER_CONFIG": file}
+	set := func(value string) ran { return command(t, nil, env, "config", "set", "output", value) }
+	if got := set("xml"); got.status != statusUsage || !strings.Contains(got.err, `table, json or csv, not "xml"`) {
+		t.Errorf("it was set: %+v", got)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("the file was written: %v", err)
+	}
+	for _, text := range []string{`{"output":"xml"}`, `{"colour":"green"}`, `no JSON`} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := command(t, nil, env, "credits", "balance"); got.status != statusUsage {
+			t.Errorf("%s: a client takes it: %+v", text, got)
+		}
+		missing := filepath.Join(t.TempDir(), "purser.json")
+		if got := command(t, nil, env, "serve", "--config", missing); !strings.Contains(got.err, missing) {
+			t.Errorf("%s: the server has not come to its own settings: %s", text, got.err)
+		}
+		if got := command(t, nil, env, "supervise", t.TempDir()); strings.Contains(got.err, file) || strings.Contains(got.err, "output") {
+			t.Errorf("%s: a supervisor minds it: %s", text, got.err)
+		}
+	}
+	if err := os.WriteFile(file, []byte(`{"output":"xml"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := set("json"); got.status != statusDone {
+		t.Errorf("it cannot be mended: %+v", got)
+	}
+	if got := command(t, nil, env, "config", "get", "output"); got.out != "json\n" {
+		t.Errorf("it is %q", got.out)
+	}
+}
+
 // All pages of a listing are read, and no more than was asked for.
 func TestListingsAreReadToTheEnd(t *testing.T) {
 	c := serve(t, map[string]any{"GET /v1/workspaces/default/jobs": func(w http.ResponseWriter, r *http.Request) {

@@ -17,14 +17,15 @@ func (p *program) hiddenCommands() []*cobra.Command {
 		Short:  "Run a job under a supervisor of its own",
 		Long:   `Supervise is what the local executor starts for every job, so that the job outlives the server.`,
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
-		RunE:   func(_ *cobra.Command, args []string) error { return passOn(app.Supervise(args[0])) },
+		Args:   cobra.ExactArgs(1), Annotations: needing(needsNothing),
+		RunE: func(_ *cobra.Command, args []string) error { return passOn(app.Supervise(args[0])) },
 	}, {
 		Use:                "train",
 		Short:              "The training program of the demo",
 		Long:               `Train is what "purser demo" runs as its job.`,
 		Hidden:             true,
 		DisableFlagParsing: true,
+		Annotations:        needing(needsNothing),
 		RunE:               func(_ *cobra.Command, args []string) error { return passOn(demo.Train(args, p.out)) },
 	}}
 }
@@ -50,7 +51,7 @@ checkpoint to the end. The receipt is explained line by line, and all books are
 replayed and verified. Every figure that is shown was measured in this run.`,
 		Example: `  purser demo
   purser demo --keep`,
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, Annotations: needing(needsNothing),
 		RunE: func(c *cobra.Command, _ []string) error {
 			self, err := os.Executable()
 			if err != nil {

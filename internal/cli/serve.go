@@ -52,7 +52,7 @@ that is started again takes them over.`,
   purser serve --data ./data --listen 127.0.0.1:9090
   purser serve --capacity gpu.h100=8,cpu.vcpu=64
   purser serve --test-clock 2027-01-01T00:00:00Z`,
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, Annotations: needing(needsNothing),
 	}
 	for _, set := range s.table {
 		if set.name == "data" {

@@ -24,6 +24,15 @@ type setting struct {
 	usage            string
 	fallback         string
 	secret           bool
+	values           []string // what it can be, if that is not anything
+}
+
+// check refuses a value that the setting cannot have.
+func (set *setting) check(value string) error {
+	if last := len(set.values) - 1; last > 0 && !slices.Contains(set.values, value) {
+		return wrong("the %s can be %s or %s, not %q", set.name, strings.Join(set.values[:last], ", "), set.values[last], value)
+	}
+	return nil
 }
 
 // settings are the values of a table of settings: flag over environment over
@@ -46,7 +55,8 @@ func clientSettings(env lookupEnv) *settings {
 		{name: "workspace", env: "PURSER_WORKSPACE", usage: "workspace that pays: its name in the organization, org.workspace, or its id"},
 		{name: "project", env: "PURSER_PROJECT", usage: "project that the spending counts as"},
 		{name: "data", env: "PURSER_DATA", usage: "data directory of a server on this machine", fallback: defaultData(env)},
-		{name: "output", short: "o", env: "PURSER_OUTPUT", usage: "form of the output: table, json or csv", fallback: "table"},
+		{name: "output", short: "o", env: "PURSER_OUTPUT", usage: "form of the output: table, json or csv", fallback: "table",
+			values: []string{"table", "json", "csv"}},
 	}}
 }
 
@@ -59,11 +69,10 @@ func configPath(env lookupEnv) string {
 	if dir, ok := env("XDG_CONFIG_HOME"); ok && filepath.IsAbs(dir) {
 		return filepath.Join(dir, "purser", "config.json")
 	}
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return ""
+	if home, ok := env("HOME"); ok && home != "" {
+		return filepath.Join(home, ".config", "purser", "config.json")
 	}
-	return filepath.Join(dir, "purser", "config.json")
+	return ""
 }
 
 // defaultData is where a server keeps its data unless it is told otherwise:
@@ -92,22 +101,23 @@ func (s *settings) define(flags *pflag.FlagSet) {
 	}
 }
 
-// load takes the flags of the command that is run and reads the file.
+// load takes the flags of the command that is run, reads the file and checks
+// what is used of both.
 func (s *settings) load(flags *pflag.FlagSet) error {
 	s.flags = flags
 	if err := s.read(); err != nil {
 		return err
 	}
+	return s.check(flags)
+}
+
+func (s *settings) check(flags *pflag.FlagSet) error {
 	for _, name := range []string{"org", "workspace", "url"} {
 		if f := flags.Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
 			return wrong("--%s is empty: give it a value, or leave it out", name)
 		}
 	}
-	switch s.output() {
-	case "table", "json", "csv":
-		return nil
-	}
-	return wrong("the output can be table, json or csv, not %q", s.get("output"))
+	return s.find("output").check(s.output())
 }
 
 func (s *settings) read() error {

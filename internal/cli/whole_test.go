@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,12 +11,26 @@ import (
 	"github.com/purserhq/purser/internal/app"
 )
 
-// The test program is its own supervisor, as purser is.
+// The test program is its own supervisor, as purser is. Neither it nor what it
+// starts sees the configuration of whoever runs the tests.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "supervise" {
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	home, err := os.MkdirTemp("", "purser-cli-")
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "PURSER_") || strings.HasPrefix(name, "XDG_") {
+			os.Unsetenv(name)
+		}
+	}
+	os.Setenv("HOME", home)
+	status := m.Run()
+	os.RemoveAll(home)
+	os.Exit(status)
 }
 
 // whole starts the real program and returns the environment to reach it.

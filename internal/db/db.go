@@ -35,6 +35,7 @@ type Config struct {
 	Clock    Clock        // the system's clock if nil; a *TestClock keeps its instant in the database
 	Log      *slog.Logger // the default logger if nil
 	ReadOnly bool         // only View: neither lock nor migration
+	Several  bool         // other servers may use the PostgreSQL too
 	Batch    int          // units in one commit at most
 	Queue    int          // units that may wait; more are refused
 	Readers  int          // views at the same time
@@ -47,6 +48,7 @@ type DB struct {
 	log     *slog.Logger
 	lock    *fileLock
 	server  *server // the PostgreSQL, nil for SQLite
+	several bool    // other servers may write to it too
 	dial    func(context.Context, url.Values) (*conn, error)
 	writer  *writer
 	readers chan *conn   // those that no view uses
@@ -67,7 +69,7 @@ type DB struct {
 // future, a file that is something else.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	c.fill()
-	d := &DB{clock: c.Clock, log: c.Log, failed: make(chan struct{}), closed: make(chan struct{})}
+	d := &DB{clock: c.Clock, log: c.Log, several: c.Several, failed: make(chan struct{}), closed: make(chan struct{})}
 	path, err := d.find(c.URL)
 	if err != nil {
 		return nil, err
@@ -154,7 +156,15 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 		return err
 	}
 	if d.server != nil {
-		err = errors.Join(d.server.migrate(ctx, w, steps, d.clock.Now()), d.server.typesOf(ctx, w))
+		if !d.several {
+			err = d.server.take(ctx, w)
+		}
+		if err == nil {
+			err = d.server.migrate(ctx, w, steps, d.clock.Now())
+		}
+		if err == nil {
+			err = d.server.typesOf(ctx, w)
+		}
 	} else {
 		err = migrate(ctx, w, path, steps, d.clock.Now())
 	}
@@ -277,6 +287,9 @@ func (d *DB) revive(ctx context.Context, c **conn) error {
 	}
 	_ = (*c).close() // it is lost anyway
 	*c = fresh
+	if d.writer != nil && c == &d.writer.conn && !d.several {
+		return d.server.take(ctx, fresh)
+	}
 	return nil
 }
 

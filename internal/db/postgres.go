@@ -243,6 +243,23 @@ func (s *server) typesOf(ctx context.Context, c *conn) error {
 // migrationLock is the advisory lock that a server holds while it migrates.
 const migrationLock = 0x707572736572 // "purser"
 
+// serverLock is the advisory lock that a server holds on its database while it is
+// connected.
+const serverLock = migrationLock + 1
+
+// take takes the database for this server: two that do not know of each other would
+// both look after the same jobs.
+func (s *server) take(ctx context.Context, c *conn) error {
+	var taken bool
+	if err := c.sql.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, int64(serverLock)).Scan(&taken); err != nil {
+		return unreachable(err)
+	}
+	if !taken {
+		return fault.New(fault.Conflict, "another server uses the database %s: stop it, or name another database", s.name).WithCode("database_in_use")
+	}
+	return nil
+}
+
 // schemaOf is the last step taken in the database, 0 if it is empty.
 func (s *server) schemaOf(ctx context.Context, c *conn) (int64, error) {
 	ours, err := c.integer(ctx, `SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'schema_versions'`)

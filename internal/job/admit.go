@@ -138,37 +138,24 @@ func (s *Service) gate(result ledger.Result, j *Job, items []wallet.Item) (credi
 	if err := result.Wallet.Admits(start); err != nil {
 		return 0, err
 	}
-	rate, err := perHour(items)
-	if err != nil {
-		return 0, err
-	}
 	policy := result.Wallet.Root().Policy
 	own, err := costFor(items, policy.MinRunway)
 	if err != nil {
 		return 0, err
 	}
 	warning := grace(q.Grace, policy.Grace, q.MaxRuntime)
-	kept, err := costFor(items, s.leaseFor(result, j, rate, 0, q.MaxRuntime, warning)+warning)
+	room := result.Wallet.Room(start)
+	kept, err := costFor(items, s.leaseFor(room.Runway, q.MaxRuntime, warning)+warning)
 	if err != nil {
 		return 0, err
 	}
-	b := result.Wallet.View().Balance(result.At)
-	return max(own, min(own+kept, b.Available-b.Leased)), nil
+	return max(own, min(own+kept, room.Free)), nil
 }
 
-// leaseFor is the lease to reserve for a run that costs rate an hour, at most
-// cost, lasts at most runtime (0: without end), and is warned so long before it
+// leaseFor is the lease to reserve for a run whose credits last for a runway,
+// which lasts at most runtime (0: without end), and is warned so long before it
 // is stopped.
-func (s *Service) leaseFor(result ledger.Result, j *Job, rate, cost credit.Amount, runtime, warning int64) int64 {
-	b := result.Wallet.View().Balance(result.At)
-	available := b.Available
-	if h := result.Wallet.Hold(j.Hold); h != nil { // its own, which the start gives back
-		available += h.Amount
-	}
-	runway := lasts(max(available, 1), b.BurnRate+rate)
-	if cost > 0 {
-		runway = lasts(cost, rate)
-	}
+func (s *Service) leaseFor(runway, runtime, warning int64) int64 {
 	runway = shorter(runway, runtime)
 	lease := s.Leases.wanted(runway)
 	if runway > 0 {

@@ -119,7 +119,11 @@ func (s *Service) startOf(tx *db.Tx, j *Job) (wallet.Start, error) {
 	if runtime > 0 {
 		command.Until = result.At + runtime
 	}
-	command.Lease = s.leaseFor(result, j, rate, cost, runtime, command.Grace)
+	runway := lasts(cost, rate)
+	if cost == 0 {
+		runway = result.Wallet.Room(command).Runway
+	}
+	command.Lease = s.leaseFor(runway, runtime, command.Grace)
 	return command, nil
 }
 

@@ -37,7 +37,15 @@ func (s *Service) Stop(tx *db.Tx, w ledger.ID, id string, grace *int64, reason s
 	if err != nil {
 		return Shown{}, err
 	}
-	tx.AfterCommit(func() { s.Executor.Wake(id) })
+	over := int64(0)
+	if run := j.run(); run != nil && j.Stopped != nil {
+		wait := run.Grace
+		if j.Stopped.Grace != nil {
+			wait = *j.Stopped.Grace
+		}
+		over = tx.Now() + wait
+	}
+	tx.AfterCommit(func() { s.Executor.Wake(id, over) })
 	return s.show(tx, j, nil)
 }
 
@@ -81,7 +89,7 @@ func (s *Service) Change(tx *db.Tx, w ledger.ID, id string, c Change) (Shown, er
 	if err != nil {
 		return Shown{}, err
 	}
-	tx.AfterCommit(func() { s.Executor.Wake(id) })
+	tx.AfterCommit(func() { s.Executor.Wake(id, 0) })
 	return s.show(tx, j, result.Wallet.View())
 }
 

@@ -155,7 +155,7 @@ func (s *Service) reconcile(ctx context.Context, j *Job) error {
 	if err := s.Executor.Clear(j.ID); err != nil {
 		return err
 	}
-	return s.Gone(ctx, j.ID)
+	return s.endLost(ctx, j.ID, state) // an end that is there is one of an earlier run
 }
 
 // How often, and after how long a silence, the executor is asked what became of

@@ -24,7 +24,18 @@ func (s *Service) Gone(ctx context.Context, id string) error {
 		_, err = s.end(ctx, *state.End, false)
 		return err
 	}
-	_, err = s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: state.Proof, Checkpoint: state.Checkpoint}, true)
+	return s.endLost(ctx, id, state)
+}
+
+// endLost closes a run of which nobody can say how it ended, at its last proof of
+// life: the one that its executor keeps, or one that reached us, which is nothing
+// that a job could delete.
+func (s *Service) endLost(ctx context.Context, id string, state State) error {
+	proof := state.Proof
+	if e := s.entry(id); e != nil {
+		proof = max(proof, e.proof)
+	}
+	_, err := s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: proof, Checkpoint: state.Checkpoint}, true)
 	return err
 }
 
@@ -92,6 +103,13 @@ func (s *Service) close(tx *db.Tx, j *Job, r Report, lost bool) (Run, error) {
 	result, err := s.Books.Apply(tx, j.Wallet) // what is due by now
 	if err != nil {
 		return run, err
+	}
+	if lost {
+		renewed, err := s.Books.Proof(tx, j.Wallet, j.ID)
+		if err != nil {
+			return run, err
+		}
+		r.EndedAt = max(r.EndedAt, renewed)
 	}
 	end := max(run.StartedAt, min(r.EndedAt, result.At))
 	if r.StartedAt == 0 && !lost {

@@ -16,7 +16,7 @@ import "context"
 //	then answers Orders with Go        ->     executes the command
 //	                                   <-     Report running, again and again: proof of life;
 //	                                          each answer may renew the lease and move Land and Kill
-//	Wake(job) when orders have changed ->     fetches them at once
+//	Wake(job, over) when orders have changed ->     fetches them at once
 //	                                   <-     Report ended, until the answer says Ack
 //
 // A run that dies without that last report (its supervisor was killed, the
@@ -30,8 +30,10 @@ type Executor interface {
 
 	// Wake says that the job may have new orders, so that the executor asks
 	// for them now. It never blocks, and unknown jobs are ignored. Call it
-	// after the commit that changed them.
-	Wake(job string)
+	// after the commit that changed them. A run that must have ended by an
+	// instant (over, on the server's clock; 0 for none) and does not ask is
+	// ended from outside soon after it.
+	Wake(job string, over int64)
 
 	// Inspect says what is known of the job's latest run without asking the
 	// run itself. It is how a service that starts finds out what happened

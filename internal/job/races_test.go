@@ -27,7 +27,7 @@ func (h *hand) Launch(_ context.Context, spec job.Spec) error {
 	h.launched[spec.Job]++
 	return h.refuse
 }
-func (h *hand) Wake(string)                                  {}
+func (h *hand) Wake(string, int64)                           {}
 func (h *hand) Inspect(id string) (job.State, error)         { return h.states[id], nil }
 func (h *hand) Clear(string) error                           { h.cleared++; return nil }
 func (h *hand) Kept() ([]string, error)                      { return nil, nil }
@@ -323,7 +323,8 @@ func TestRunThatDiedIsChargedToItsProof(t *testing.T) {
 	w, h := byHand(t)
 	id := w.create(h100(8, "train"))
 	w.ready(id)
-	w.live(id, 10*minute)
+	w.live(id, 8*minute)
+	w.pass(2 * minute) // what its executor keeps is newer than what was heard
 	h.states[id] = job.State{Launched: true, Proof: start + 9*minute, Checkpoint: true}
 	w.check(w.jobs.Gone(w.ctx, id))
 	w.check(w.jobs.Gone(w.ctx, id))
@@ -408,4 +409,44 @@ func TestReconcileAtTheStart(t *testing.T) {
 	h.states[id] = job.State{Launched: true, End: &end}
 	again()
 	w.expect(id, job.StatusSucceeded, "", "0.159333333")
+}
+
+// The server dies between the row "starting" of a resumed job and its launch: what
+// the executor knows is the end of the run before, which says nothing of this one.
+func TestRestartBeforeAResumedRunIsLaunched(t *testing.T) {
+	w, h := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 59*minute)
+	before := job.Report{Job: id, Phase: job.Ended, StartedAt: 1, Landed: "credits", Checkpoint: true, EndedAt: start + 59*minute}
+	w.say(before)
+	h.states[id] = job.State{Launched: true, End: &before, Checkpoint: true}
+	w.grant("100")
+	w.pass(minute)
+	w.update(func(tx *db.Tx) error { _, err := w.jobs.Resume(tx, w.id, id, 0, 0); return err })
+	w.settle()
+	if s := w.show(id); s.Status != job.StatusStarting {
+		t.Fatalf("it is %s", s.Status)
+	}
+	launched := h.launched[id]
+	w.check(w.jobs.Open(w.ctx))
+	w.settle()
+	if h.launched[id] != launched+1 {
+		t.Errorf("launched %d times after the restart; it is %s", h.launched[id]-launched, w.show(id).Status)
+	}
+	w.ready(id)
+	w.expect(id, job.StatusRunning, "", w.show(id).Charged.String())
+}
+
+// A job that deletes what its executor keeps of it is billed to the last proof of
+// life that the server has heard.
+func TestGoneWithoutATrace(t *testing.T) {
+	w, h := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 10*minute)
+	w.pass(30 * second)
+	delete(h.states, id)
+	w.check(w.jobs.Gone(w.ctx, id))
+	w.expect(id, job.StatusFailed, job.ReasonLost, "3.186666666") // ten minutes, not nothing
 }

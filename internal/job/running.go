@@ -51,7 +51,7 @@ func (s *Service) proceed(ctx context.Context, r Report) (Orders, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if live := s.active[r.Job]; live != nil {
-		live.heard, live.lease = orders, st.lease
+		live.heard, live.lease, live.proof = orders, st.lease, max(live.proof, r.Proof)
 	}
 	return orders, nil
 }
@@ -220,6 +220,6 @@ func (s *Service) tell(ctx context.Context, id string, now int64) {
 		return
 	}
 	if e.heard.matters(st.orders(), now) {
-		s.Executor.Wake(id)
+		s.Executor.Wake(id, 0)
 	}
 }

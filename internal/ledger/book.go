@@ -14,6 +14,7 @@ type book struct {
 	wallet                  *wallet.Wallet
 	nextEntry               int64
 	stored                  int64 // the version of its row; -1 if there is none
+	at                      int64 // of the last command in the journal: a refused one moves the wallet's instant, and leaves no trace
 	head, entryHead         digest
 
 	isUsed    bool // by this batch
@@ -60,7 +61,7 @@ func load(tx *db.Tx, id ID) (*book, error) {
 	}
 	b := newBook(id)
 	b.nextEntry, b.head, b.entryHead = root.nextEntry, root.head, root.entryHead
-	b.stored, b.wakeAt = root.version, root.wakeAt
+	b.stored, b.at, b.wakeAt = root.version, root.At, root.wakeAt
 	b.rows = len(state.Flows) + len(state.Lots) + len(state.Holds)
 	if b.wallet, err = wallet.Load(state); err != nil {
 		return nil, fmt.Errorf("load the wallet of %s: %w", id, err)

@@ -39,6 +39,7 @@ var kinds = map[string]reflect.Type{
 	"transfer_in":  reflect.TypeFor[wallet.TransferIn](),
 	"close":        reflect.TypeFor[wallet.Close](),
 	"tick":         reflect.TypeFor[wallet.Tick](),
+	"adopt":        reflect.TypeFor[wallet.Adopt](),
 }
 
 // names is kinds the other way round.

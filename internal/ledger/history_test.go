@@ -148,7 +148,7 @@ func (h *history) lines() (lines []wallet.Line) {
 		price, quantity := h.credits(2), credit.Quantity(1+h.Int64N(3e6))
 		cost, _ := credit.Cost(price, quantity, 1)
 		lines = append(lines, wallet.Line{SKU: "llm.tiny.output", Project: "p", User: "bob", Event: h.id("ev"), Unit: "each",
-			Quantity: quantity, Price: price, Card: "default", Version: 1, Amount: cost, At: h.clock.Now() - h.Int64N(5*hour)})
+			Quantity: quantity, Price: price, Card: "default", Version: 1, Amount: cost, At: h.clock.Now() + 5*minute - h.Int64N(5*hour)})
 	}
 	return lines
 }

@@ -63,6 +63,7 @@ func (s *set) journal(b *book, at int64, command any) error {
 		return err
 	}
 	s.enter(b, &Entry{At: at, Kind: kind, Command: text})
+	b.at = at
 	return nil
 }
 

@@ -72,7 +72,8 @@ func (l *Ledger) Create(tx *db.Tx, id ID, policy wallet.Policy) error {
 // Apply carries out commands on a wallet, one after the other, at the later of
 // the unit's and the wallet's instant. What was due by then happens first, and
 // stands in the journal as an entry of its own: it stays even if a command is
-// refused, for time has passed anyway.
+// refused, for time has passed anyway. So does the adoption of the present rules
+// by a wallet that an earlier release wrote.
 //
 // A refusal is a *fault.Fault. If it is the first command's, nothing has
 // changed; if commands before it were accepted, the unit must return the error,
@@ -86,6 +87,11 @@ func (l *Ledger) Apply(tx *db.Tx, id ID, commands ...wallet.Command) (Result, er
 	result := Result{At: max(tx.Now(), b.wallet.Root().At), Wallet: b.wallet}
 	if err := s.settle(tx, b, result.At); err != nil {
 		return Result{}, err
+	}
+	if len(commands) > 0 && b.wallet.Root().Policy.Rules < wallet.Rules {
+		if err := s.bring(tx, b, result.At, wallet.Adopt{Rules: wallet.Rules}); err != nil {
+			return Result{}, err
+		}
 	}
 	for _, command := range commands {
 		fx, err := s.apply(tx, b, result.At, command)
@@ -103,14 +109,20 @@ func (s *set) settle(tx *db.Tx, b *book, at int64) error {
 	if b.isQuiet(at) {
 		return nil
 	}
+	return s.bring(tx, b, at, wallet.Tick{})
+}
+
+// bring carries out what no caller asked for and none can undo: what time brings,
+// and the adoption of later rules by a wallet that an earlier release wrote.
+func (s *set) bring(tx *db.Tx, b *book, at int64, command wallet.Command) error {
 	s.use(b)
-	fx, err := b.wallet.Apply(at, wallet.Tick{})
+	fx, err := b.wallet.Apply(at, command)
 	if err == nil {
-		err = s.record(b, at, wallet.Tick{}, fx)
+		err = s.record(b, at, command, fx)
 	}
 	if err != nil {
 		tx.Touch()
-		return fmt.Errorf("let time pass in %s: %w", b.ID, err)
+		return fmt.Errorf("%T in %s: %w", command, b.ID, err)
 	}
 	return nil
 }

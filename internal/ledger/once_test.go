@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -252,5 +253,35 @@ func TestBroken(t *testing.T) {
 	}
 	h.hasBalance(acme, "80.88")
 	h.apply(acme, wallet.Stop{Flow: "flow_1"})
+	h.verified()
+}
+
+// # A refusal changes nothing, not even the instant of the wallet that the others of
+// its batch have moved.
+func TestRefusedInABatch(t *testing.T) {
+	database, err := db.Open(context.Background(), db.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "purser.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{Ledger: New(database, nil), t: t, db: database}
+	defer database.Close()
+	h.create(acme)
+	h.apply(acme, h.grant(acme, "lot_1", "1"))
+	var callers sync.WaitGroup
+	var refused atomic.Int64
+	for i := range 64 {
+		callers.Go(func() {
+			_, err := h.try(acme, wallet.Reserve{ID: fmt.Sprint("hold_", i), Amount: credit.One / 10, TTL: hour})
+			if fault.Is(err, fault.Insufficient) {
+				refused.Add(1)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	callers.Wait()
+	if refused.Load() != 54 {
+		t.Errorf("%d were refused", refused.Load())
+	}
 	h.verified()
 }

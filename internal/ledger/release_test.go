@@ -2,11 +2,15 @@ package ledger
 
 import (
 	"compress/gzip"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/wallet"
 )
 
 // release is the version that PURSER_RELEASE=1 writes a database for.
@@ -30,11 +34,38 @@ func TestReleases(t *testing.T) {
 			h.reopen()
 			defer h.db.Close()
 			h.verified()
+			h.goOn()
 			if n := h.count(`SELECT COUNT(*) FROM charges`); n < 100 {
 				t.Errorf("only %d charges: the database shows little", n)
 			}
 		})
 	}
+}
+
+// goOn lets every wallet of the books go on: it adopts the present rules, once,
+// and the books verify with what follows.
+func (h *house) goOn() {
+	h.t.Helper()
+	var ids []ID
+	h.must(h.db.View(context.Background(), func(tx *db.Tx) (err error) {
+		ids, err = all(tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+			`SELECT organization, workspace FROM wallets ORDER BY organization, workspace`)
+		return err
+	}))
+	for _, id := range ids {
+		for _, lot := range []string{"lot_after", "lot_behind"} {
+			if r := h.apply(id, h.grant(id, lot, "500")); r.Wallet.Root().Policy.Rules != wallet.Rules {
+				h.t.Errorf("%s lives by the rules %d", id, r.Wallet.Root().Policy.Rules)
+			}
+		}
+		h.apply(id, wallet.Start{ID: "flow_after", Items: gpus(1)})
+	}
+	h.reopen()
+	h.advance(30 * hour)
+	if n := h.count(`SELECT COUNT(*) FROM journal WHERE kind = 'adopt'`); n != int64(len(ids)) {
+		h.t.Errorf("%d wallets have adopted rules %d times", len(ids), n)
+	}
+	h.verified()
 }
 
 func unzip(t *testing.T, name string) string {

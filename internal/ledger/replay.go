@@ -98,6 +98,7 @@ func (r *replay) entry(e *Entry) error {
 		r.isBroken = true
 		return r.mismatch("journal", key, "command", e.Kind+" "+e.Command, "an error: "+err.Error())
 	}
+	b.at = e.At
 	r.count(command)
 	for _, t := range fx.Totals {
 		r.totals.add(totalOf(t), t.Quantity, int64(t.Amount))

@@ -76,6 +76,7 @@ func (s *set) create(tx *db.Tx, id ID, policy wallet.Policy) error {
 	}
 	b := newBook(id)
 	b.nextEntry = 1
+	policy.Rules = wallet.Rules
 	b.wallet = wallet.New(id.Workspace, tx.Now(), policy)
 	s.ledger.shelf.put(b)
 	return s.journal(b, tx.Now(), create{policy})

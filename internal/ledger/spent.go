@@ -9,7 +9,7 @@ import (
 // Spent is what a new budget starts its count with: what its present window has
 // seen so far, by the hourly totals and by what flows use and were not charged
 // for yet. For a rolling window past is the part of each hour before the running
-// one. There are no totals by token: such a budget starts at 0.
+// one; for all, what was reported ahead of windows to come. There are no totals by token: such a budget starts at 0.
 func (l *Ledger) Spent(tx *db.Tx, id ID, w *wallet.Wallet, b wallet.Budget) (sum credit.Amount, past map[int64]credit.Amount, err error) {
 	value := b.Value
 	column, counts := spentBy(b)
@@ -41,6 +41,11 @@ func (l *Ledger) Spent(tx *db.Tx, id ID, w *wallet.Wallet, b wallet.Budget) (sum
 	}
 	past = map[int64]credit.Amount{}
 	for hour, spent := range byHour {
+		begins, _ := b.Bounds(hour)
+		if begins > running {
+			past[begins] += spent
+			continue
+		}
 		sum += spent
 		if b.Window == wallet.Rolling && hour < running && spent != 0 {
 			past[hour] = spent

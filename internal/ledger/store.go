@@ -162,7 +162,7 @@ func (b *book) addRoot(args []any, root wallet.Root) ([]any, error) {
 		return nil, err
 	}
 	n := root.NextNo
-	return append(args, b.organization, b.workspace, b.version(), root.At, b.wakeAt, policy, int64(root.AlertOf),
+	return append(args, b.organization, b.workspace, b.version(), b.at, b.wakeAt, policy, int64(root.AlertOf),
 		fired, root.Closed, n.Posting, n.Charge, n.Event, n.Mark, b.nextEntry, b.head.String(), b.entryHead.String()), nil
 }
 

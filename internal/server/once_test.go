@@ -181,6 +181,42 @@ func (s *stage) spend(round int) {
 	}
 }
 
+// 100 parallel starts of flows without a largest cost admit exactly as many as
+// the gate's formula does: as long as the credits cover block_below + min_runway ×
+// (burn rate of the wallet + own). Each has credits for exactly ten, once without a
+// nano-credit more, once with all but one of what the eleventh needs.
+func TestParallelStartsAdmitExactlyWhatTheFormulaDoes(t *testing.T) {
+	rounds := 5
+	if os.Getenv("PURSER_SOAK") != "" {
+		rounds = 50
+	}
+	s := newStage(t)
+	minRunway, blockBelow := int64(3600), api.Amount("1.5")
+	const own, threshold = int64(2_390_000_000), int64(1_500_000_000)
+	for round := range rounds {
+		slug := fmt.Sprintf("starts-%d", round)
+		must(s.CreateOrganization(t.Context(), api.NewOrganization{Slug: slug}))(t)
+		must(s.ChangePolicy(t.Context(), slug, api.PolicyChange{MinRunwaySeconds: &minRunway, BlockBelow: &blockBelow}))(t)
+		granted := threshold + 10*own
+		if round%2 == 1 {
+			granted += own - 1
+		}
+		s.grant(slug, string(api.NanoCredits(granted)))
+		fits := 0
+		for burn := int64(0); granted >= threshold+burn+own; burn += own {
+			fits++
+		}
+		admitted, refused := s.rush(100, func(int) (string, string) {
+			return "/v1/workspaces/" + slug + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1}]}`
+		})
+		if b := s.balance(slug); fits != 10 || admitted != fits || refused != 100-fits || b.BurnRate != "23.9" {
+			t.Fatalf("round %d: %d admitted, %d refused, %d fit into %s: %+v", round, admitted, refused, fits, api.NanoCredits(granted), b)
+		}
+	}
+	t.Logf("%d rounds of 100 starts at once: exactly 10 admitted in each", rounds)
+	s.verified()
+}
+
 // rush sends n requests at once and counts how they were answered.
 func (s *stage) rush(n int, request func(i int) (path, body string)) (admitted, refused int) {
 	s.Helper()

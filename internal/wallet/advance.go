@@ -121,7 +121,7 @@ func (w *Wallet) finish(f *Flow, status Status, reason string, at int64) {
 // keepAppointments does what is scheduled at the wallet's instant: what expires,
 // what becomes effective, new prices, last instants, windows, retention.
 func (w *Wallet) keepAppointments() {
-	now := w.root.At
+	now, begun := w.root.At, false
 	for _, l := range slices.Clone(w.lots) {
 		if w.outlived(l) && !l.Expired && l.Remaining > 0 {
 			w.expire(l)
@@ -129,10 +129,14 @@ func (w *Wallet) keepAppointments() {
 			w.event(EventLotEffective, l.ID)
 			w.repay(l)
 			w.touchLot(l)
+			begun = true
 		}
 	}
 	for w.pins.nextExpiry() <= now {
 		w.endHold(w.holds[w.pins.list[0].id], Expired)
+	}
+	if begun && w.root.Policy.follows(countsAdditions) {
+		w.added()
 	}
 	for _, cl := range slices.Clone(w.classes) {
 		switch {

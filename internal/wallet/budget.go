@@ -80,23 +80,43 @@ func (b *Budget) roll(t int64) bool {
 	if b.Window == Rolling {
 		b.rollHours(from)
 	} else {
-		b.Spent = 0
-		b.Fired = 0
+		b.Spent, b.Fired = 0, 0
+		b.beginWith(from)
 	}
 	b.From = from
 	return true
 }
 
+// since is the start of all that the budget counts at present.
+func (b *Budget) since() int64 {
+	if b.Window == Rolling {
+		return b.From - int64(b.Hours-1)*hour
+	}
+	return b.From
+}
+
+// beginWith counts what was reported ahead of the window that begins at from.
+func (b *Budget) beginWith(from int64) {
+	if len(b.Past) == 0 {
+		return
+	}
+	b.Spent = b.Past[from]
+	b.Past = maps.Clone(b.Past)
+	maps.DeleteFunc(b.Past, func(begins int64, _ credit.Amount) bool { return begins <= from })
+}
+
 // rollHours keeps what the hours before the one that begins at from have spent,
-// as far as the window still covers them.
+// as far as the window still covers them, and what was reported ahead.
 func (b *Budget) rollHours(from int64) {
 	past := maps.Clone(b.Past)
 	if past == nil {
 		past = map[int64]credit.Amount{}
 	}
 	running := b.Spent
-	for _, spent := range b.Past {
-		running -= spent
+	for h, spent := range b.Past {
+		if h <= b.From {
+			running -= spent
+		}
 	}
 	past[b.From] += running
 	b.Spent = 0
@@ -104,8 +124,10 @@ func (b *Budget) rollHours(from int64) {
 		if spent == 0 || h <= from-int64(b.Hours)*hour {
 			return true
 		}
-		b.Spent += spent
-		return false
+		if h <= from {
+			b.Spent += spent
+		}
+		return h == from // from here on it is a part of what this hour spends
 	})
 	b.Past = past
 	for b.Fired > 0 && b.Spent < share(b.Amount, b.Fired) {
@@ -131,10 +153,20 @@ func share(a credit.Amount, percent int) credit.Amount {
 }
 
 // record counts an amount that was spent (or, if negative, given back) at an
-// instant, if that lies in the present window.
-func (b *Budget) record(amount credit.Amount, at int64) {
+// instant, if that lies in the present window. Usage may be reported a little
+// ahead: what belongs to a window to come is kept for it, if early counts there.
+func (b *Budget) record(amount credit.Amount, at int64, early bool) {
 	h := at - at%hour
+	begins, _ := b.Bounds(at)
 	switch {
+	case early && begins > b.From:
+		b.Past = maps.Clone(b.Past)
+		if b.Past == nil {
+			b.Past = map[int64]credit.Amount{}
+		}
+		if b.Past[begins] += amount; b.Past[begins] == 0 {
+			delete(b.Past, begins)
+		}
 	case b.Window == Rolling && h < b.From:
 		if h > b.From-int64(b.Hours)*hour {
 			b.Past = maps.Clone(b.Past)
@@ -149,10 +181,20 @@ func (b *Budget) record(amount credit.Amount, at int64) {
 	}
 }
 
+// ahead is what was reported of windows to come.
+func (b *Budget) ahead() (sum credit.Amount) {
+	for begins, spent := range b.Past {
+		if begins > b.From {
+			sum += spent
+		}
+	}
+	return sum
+}
+
 // recordSpending counts a fact in all budgets that count it.
 func (w *Wallet) recordSpending(matching []int, amount credit.Amount, at int64) {
 	for _, i := range matching {
-		w.budgets[i].record(amount, at)
+		w.budgets[i].record(amount, at, w.root.Policy.follows(earlyCounts))
 		w.touchBudget(w.budgets[i])
 	}
 }
@@ -256,6 +298,9 @@ func (c *course) neverReached(index int) bool {
 		if a.kind == priceChanges {
 			return false
 		}
+	}
+	if b.ahead() > 0 {
+		return false
 	}
 	m := meter{draws: c.drawsOf(index)}
 	n, rate := m.burn()

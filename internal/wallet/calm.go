@@ -48,7 +48,7 @@ func (c *course) nothingEnds(span int64) bool {
 	}
 	for i := range c.budgets {
 		counted := func(cl *class) bool { return cl.counts(i) }
-		if c.budgets[i].Hard && c.budgets[i].left <= c.sumRates(span, counted) {
+		if b := &c.budgets[i]; b.Hard && b.left-b.ahead() <= c.sumRates(span, counted) {
 			return false
 		}
 	}

@@ -129,7 +129,7 @@ type Freeze struct{ Lot string }
 // Unfreeze puts a frozen lot back into use.
 type Unfreeze struct{ Lot string }
 
-// SetPolicy replaces the policy.
+// SetPolicy replaces the policy, all but its rules.
 type SetPolicy struct{ Policy Policy }
 
 // SetBudgets replaces all budgets; one that keeps its id keeps what was spent.
@@ -161,6 +161,9 @@ type Close struct {
 	Limit int
 }
 
+// Adopt moves the wallet on to later rules of the engine.
+type Adopt struct{ Rules int }
+
 // Tick lets time pass.
 type Tick struct{}
 
@@ -184,4 +187,5 @@ func (Reprice) isCommand()     {}
 func (TransferOut) isCommand() {}
 func (TransferIn) isCommand()  {}
 func (Close) isCommand()       {}
+func (Adopt) isCommand()       {}
 func (Tick) isCommand()        {}

@@ -257,10 +257,17 @@ func (p *play) checkCharges() error {
 		if f := p.ended[c.Flow]; f != nil && c.From >= f.EndedAt {
 			continue // given back, or an overrun
 		}
+		to := c.To
+		if lost := p.flow(c.Flow).lateFrom; lost != 0 && !p.naive.charges[c.No].late {
+			if c.From >= lost {
+				continue // given back when it was lost
+			}
+			to = min(to, lost)
+		}
 		if reached[k] > c.From {
 			return fmt.Errorf("charge %d overlaps with the one before it", c.No)
 		}
-		reached[k] = c.To
+		reached[k] = to
 	}
 	for _, f := range p.flows {
 		if cost[f.ID] != f.cost {

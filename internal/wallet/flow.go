@@ -103,7 +103,7 @@ func pointer(list string, i int, field string) string { return fmt.Sprintf("%s/%
 func (w *Wallet) admit(f *Flow, c Start) error {
 	late := f.used(w.root.At)
 	if c.MaxCost == 0 {
-		if err := w.passStart(f, f.Items, nil); err != nil {
+		if err := w.passStart(f, f.Items, nil); err != nil || w.root.Policy.follows(lateCounts) {
 			return err
 		}
 		return w.coversLate(f, late)
@@ -129,7 +129,7 @@ func (w *Wallet) admit(f *Flow, c Start) error {
 	return nil
 }
 
-// coversLate refuses a start whose past nothing would cover.
+// coversLate is what wallets asked that do not follow lateCounts yet.
 func (w *Wallet) coversLate(f *Flow, late credit.Amount) error {
 	if late == 0 {
 		return nil

@@ -158,7 +158,8 @@ func (w *Wallet) reservedIn(budget int) credit.Amount {
 }
 
 // passStart is the gate for a new flow without a hold of its own, or for the
-// increase of one. more is what it adds.
+// increase of one. more is what it adds. A start in the past must be covered with
+// its past, in each budget with what of that lies in its window.
 func (w *Wallet) passStart(f *Flow, more []Item, less []Item) error {
 	dt := w.root.Policy.MinRunway
 	cost := func(span int64) credit.Amount { return addSat(costOf(more, span), -costOf(less, span)) }
@@ -166,6 +167,10 @@ func (w *Wallet) passStart(f *Flow, more []Item, less []Item) error {
 		return nil
 	}
 	own, c := cost(dt), w.buildCourse()
+	past := func(from int64) credit.Amount { return 0 }
+	if len(less) == 0 && w.root.Policy.follows(lateCounts) {
+		past = func(from int64) credit.Amount { return addSat(f.used(w.root.At), -f.used(max(from, f.StartedAt))) }
+	}
 	var reserve credit.Amount // what its lease may burn while nobody can reach its holder
 	if f.Lease > 0 {
 		reserve = cost(f.Lease + f.graceOf(w.root.Policy))
@@ -173,11 +178,12 @@ func (w *Wallet) passStart(f *Flow, more []Item, less []Item) error {
 	burns := func(cl *class) bool { return cl.hold == "" }
 	return w.pass(gate{
 		route:   w.eligible(more, f.Project),
-		need:    max(reserve, addSat(w.root.Policy.BlockBelow, addSat(c.sumRates(dt, burns), own))),
+		need:    addSat(past(0), max(reserve, addSat(w.root.Policy.BlockBelow, addSat(c.sumRates(dt, burns), own)))),
 		rate:    addSat(c.sumRates(hour, burns), cost(hour)),
 		budgets: w.budgetsOf(f),
 		inBudget: func(i int) credit.Amount {
-			return max(reserve, addSat(own, c.sumRates(dt, func(cl *class) bool { return burns(cl) && cl.counts(i) })))
+			burn := addSat(own, c.sumRates(dt, func(cl *class) bool { return burns(cl) && cl.counts(i) }))
+			return addSat(past(w.budgets[i].since()), max(reserve, burn))
 		},
 	})
 }

@@ -198,6 +198,7 @@ func (w *Wallet) setPolicy(c SetPolicy) error {
 	o.Remaining += by
 	w.setLeft(o, o.Left+by)
 	w.touchLot(o)
+	p.Rules = w.root.Policy.Rules
 	w.root.Policy = p
 	w.classify()
 	return nil
@@ -285,6 +286,9 @@ func (w *Wallet) transferIn(c TransferIn) error {
 		l := c.Lots[i]
 		if err := w.checkLot(&l); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(c.Lots[:i], func(o Lot) bool { return o.ID == l.ID }) {
+			return fault.New(fault.Conflict, "lot %s comes twice", l.ID)
 		}
 		sum = addSat(sum, l.Amount)
 	}

@@ -41,6 +41,7 @@ type writer struct {
 	scale int64 // the time in which things happen
 	gate  bool
 	ids   []string
+	used  []string // ids, of which some are used again
 	extra int
 	held  []string
 	flows []string
@@ -155,13 +156,18 @@ func (w *writer) burnOf(flows []*naiveFlow) (sum credit.Amount) {
 	return min(sum, 1<<60)
 }
 
+// name is an id, now and then one that was used before: commands may come twice.
 func (w *writer) name() string {
-	if len(w.ids) == 0 {
-		w.extra++
-		return fmt.Sprintf("z%d", w.extra) // an id is used once only
+	if len(w.used) > 0 && w.chance(5) {
+		return pickOf(w, w.used)
 	}
-	id := w.ids[0]
-	w.ids = w.ids[1:]
+	id := fmt.Sprintf("z%d", w.extra)
+	if len(w.ids) > 0 {
+		id, w.ids = w.ids[0], w.ids[1:]
+	} else {
+		w.extra++
+	}
+	w.used = append(w.used, id)
 	return id
 }
 
@@ -186,11 +192,13 @@ func (w *writer) next(k, charges int) step {
 }
 
 func (w *writer) any(s *step, charges int) {
-	x := w.IntN(116)
+	x := w.IntN(119)
 	if w.plain {
-		x = w.IntN(96)
+		x = w.IntN(99)
 	}
-	switch x -= 6; {
+	switch x -= 9; {
+	case x < -6:
+		s.do = w.late()
 	case x < -4:
 		s.do = wallet.TransferOut{Amount: w.amount(), ID: "t"}
 	case x < -2:

@@ -37,14 +37,18 @@ func (n *naive) overBudget(f *wallet.Flow, t int64) bool {
 
 // spent is what the window in which t lies has seen so far.
 func (n *naive) spent(b *naiveBudget, t int64) credit.Amount {
-	return n.spentIn(b, windowStart(b, t), 1<<62)
+	end := windowEnd(b, t)
+	if end == 0 {
+		end = 1 << 62
+	}
+	return n.spentIn(b, windowStart(b, t), end)
 }
 
 // spentIn is what the budget has seen from one instant to another.
 func (n *naive) spentIn(b *naiveBudget, from, to int64) (sum credit.Amount) {
 	for _, all := range [][]*piece{n.pieces, n.given} {
 		for _, p := range all {
-			if p.flow != nil && b.covers(p.flow) && !p.lost {
+			if p.flow != nil && b.covers(p.flow) && !p.lost && p.lot != wallet.OverrunLot {
 				sum += p.in(from, to)
 			}
 			if l := p.line; l != nil && l.At >= from && l.At < to && b.counts(l.Project, l.User, l.Job, l.Key) {

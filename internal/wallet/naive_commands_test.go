@@ -76,6 +76,8 @@ func (n *naive) do(c wallet.Command) refused {
 		return n.transferIn(c)
 	case wallet.Overrun:
 		return n.overrun(c)
+	case wallet.Late:
+		return n.late(c)
 	}
 	return accepted
 }
@@ -129,9 +131,12 @@ func (n *naive) transferOut(c wallet.TransferOut) refused {
 }
 
 func (n *naive) transferIn(c wallet.TransferIn) refused {
-	for _, l := range c.Lots {
+	for i, l := range c.Lots {
 		if r := n.mayAdd(&l); r != accepted {
 			return r
+		}
+		if i > 0 && c.Lots[i-1].ID == l.ID {
+			return conflict
 		}
 	}
 	for _, l := range c.Lots {

@@ -5,8 +5,19 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// back returns credits that were taken to their lot. What was owed and has been
-// paid since comes back as a claim against the overdraft; an overrun was the
+// leftBehind is what ended flows owe.
+func (n *naive) leftBehind() credit.Amount {
+	left := n.owed.Used
+	for _, f := range n.running() {
+		left -= f.Owed
+	}
+	return left
+}
+
+// back returns credits that were taken to their lot. What was owed is first taken
+// off what its flow owes (off what ended flows left behind, if it has ended), and
+// what was written off is the operator's; what has been paid since pays others,
+// and beyond that comes back as a claim against the overdraft. An overrun was the
 // operator's loss, and no budget counted it.
 func (n *naive) back(f *naiveFlow, l *wallet.Line, lot string, a credit.Amount, from, to int64) {
 	if f != nil {
@@ -16,12 +27,18 @@ func (n *naive) back(f *naiveFlow, l *wallet.Line, lot string, a credit.Amount, 
 	case wallet.OverrunLot:
 		return
 	case wallet.OwedLot:
-		unpaid := min(a, n.owed.Used)
-		f.Owed -= min(f.Owed, a)
-		n.giveBack(lot, unpaid, true)
-		lost := min(a-unpaid, n.writtenOff)
-		n.writtenOff -= lost
-		n.giveBack(wallet.OverdraftLot, a-unpaid-lost, true)
+		unpaid, lost := min(a, f.Owed), credit.Amount(0)
+		if f.Status.Ended() {
+			unpaid = min(a, n.leftBehind())
+			lost = min(a-unpaid, n.writtenOff)
+			n.writtenOff -= lost
+		} else {
+			f.Owed -= unpaid
+		}
+		others := min(a-unpaid-lost, n.owed.Used-unpaid)
+		n.payOwed(others)
+		n.giveBack(lot, unpaid+others, true)
+		n.giveBack(wallet.OverdraftLot, a-unpaid-lost-others, true)
 	default:
 		n.giveBack(lot, a, true)
 	}

@@ -31,6 +31,72 @@ func (n *naive) overrun(c wallet.Overrun) refused {
 	return accepted
 }
 
+// late charges what a lost flow used up to its true end, by the hour and at the
+// prices of then, from the lots as they stand. What they do not cover, and what is
+// beyond its largest cost, is the operator's.
+func (n *naive) late(c wallet.Late) refused {
+	f := n.flow(c.Flow.ID)
+	switch {
+	case f.Status != wallet.Lost || f.lateFrom != 0:
+		return conflict
+	case c.Until <= f.EndedAt || c.Until > n.at:
+		return invalid
+	}
+	if f.EndedAt < f.Since { // an older price, which the flow no longer has
+		f.Since = f.EndedAt
+		for _, it := range f.items {
+			it.epoch = &epoch{it.rate, it.period, f.EndedAt, credit.Wide{}}
+		}
+	}
+	for i, it := range f.items {
+		it.Next = slices.Clone(c.Flow.Items[i].Next)
+	}
+	var paid credit.Amount
+	for from := f.EndedAt; from < c.Until; {
+		to := min(c.Until, from-from%hour+hour)
+		for _, it := range f.items {
+			for len(it.Next) > 0 && it.Next[0].At <= from {
+				it.epoch, it.Next = it.epoch.next(from, it.Next[0].Rate), it.Next[1:]
+			}
+			if len(it.Next) > 0 {
+				to = min(to, it.Next[0].At)
+			}
+		}
+		for _, it := range f.items {
+			a := it.total(to) - it.epoch.total(from)
+			most := a
+			if c.Most > 0 {
+				most = min(a, max(0, c.Most-paid))
+			}
+			paid += n.payLate(piece{flow: f, item: it.index, epoch: it.epoch, from: from, to: to, shared: true, late: true}, it, a, most)
+		}
+		from = to
+	}
+	f.lateFrom, f.EndedAt, f.Reason = f.EndedAt, c.Until, wallet.ReasonLate
+	return accepted
+}
+
+// payLate pays at most so much of a late amount from the lots, the rest being the
+// operator's, and says how much that was.
+func (n *naive) payLate(p piece, it *naiveItem, amount, most credit.Amount) (paid credit.Amount) {
+	part := func(lot string, a credit.Amount) {
+		if x := p; a > 0 {
+			x.lot, x.amount = lot, a
+			n.pieces = append(n.pieces, &x)
+		}
+	}
+	for _, from := range n.open(p.flow.Project, need{it.SKU, it.Tier, it.Region}) {
+		if x := min(most-paid, n.left(from)); x > 0 {
+			n.take(from, p.flow, x)
+			part(from.lot.ID, x)
+			paid += x
+		}
+	}
+	part(wallet.OverrunLot, amount-paid)
+	p.flow.cost += amount
+	return paid
+}
+
 func isStorage(items []wallet.Item) bool { return strings.HasPrefix(items[0].SKU, "storage.") }
 
 // belong reports whether the items may be one flow: all storage or none, and no
@@ -106,10 +172,7 @@ func (n *naive) admit(f *naiveFlow, c wallet.Start) refused {
 		late += it.total(n.at)
 	}
 	if c.MaxCost == 0 {
-		if r := n.gateRunway(f, f.items, nil); r != accepted || late == 0 {
-			return r
-		}
-		return n.gate(f.who(), needs(f.Items), late+burn(n.policy.MinRunway, f.items...), nil)
+		return n.gateRunway(f, f.items, nil)
 	}
 	if late >= c.MaxCost {
 		return invalid
@@ -353,7 +416,8 @@ func (n *naive) posted(c *wallet.Charge) (slices []wallet.Slice, waived credit.A
 	f := n.flow(c.Flow)
 	for _, p := range n.pieces {
 		lost := f.Status.Ended() && c.From >= f.EndedAt
-		if p.flow != f || p.item != c.Item || p.lost != lost {
+		late := !lost && f.lateFrom != 0 && c.From >= f.lateFrom
+		if p.flow != f || p.item != c.Item || p.lost != lost || p.late != late {
 			continue
 		}
 		if p.lot == "" && p.to > c.From && p.to <= c.To {
@@ -363,7 +427,8 @@ func (n *naive) posted(c *wallet.Charge) (slices []wallet.Slice, waived credit.A
 		}
 	}
 	f.posted[c.Item] = max(f.posted[c.Item], c.To)
-	n.charges[c.No] = &naiveCharge{flow: f, item: c.Item, from: c.From, to: c.To, slices: append([]wallet.Slice(nil), slices...)}
+	n.charges[c.No] = &naiveCharge{flow: f, item: c.Item, from: c.From, to: c.To, slices: append([]wallet.Slice(nil), slices...),
+		late: f.lateFrom != 0 && c.From >= f.lateFrom && c.From < f.EndedAt}
 	return slices, waived
 }
 

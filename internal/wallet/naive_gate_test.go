@@ -61,15 +61,15 @@ func (f *naiveFlow) who() who { return who{f.Project, f.User, f.Job, f.Key} }
 
 // gate refuses what the lots that admit all needs do not cover, after what is
 // held and leased, and what a hard budget does not allow, after what is held and
-// leased under it. due says what is needed of those that counts chooses; without
+// leased under it. due says what a budget must leave; without
 // it budgets are not asked.
-func (n *naive) gate(x who, all []need, amount credit.Amount, due func(counts func(*naiveFlow) bool) credit.Amount) refused {
+func (n *naive) gate(x who, all []need, amount credit.Amount, due func(b *naiveBudget) credit.Amount) refused {
 	if free := n.free(x.project, all...); free <= 0 || free < amount {
 		return insufficient
 	}
 	for _, b := range n.budgets {
 		left := b.Amount - n.spent(b, n.at) - n.reservedIn(b)
-		if b.Hard && b.counts(x.project, x.user, x.job, x.key) && due != nil && (left <= 0 || left < due(b.covers)) {
+		if b.Hard && b.counts(x.project, x.user, x.job, x.key) && due != nil && (left <= 0 || left < due(b)) {
 			return overBudget
 		}
 	}
@@ -106,8 +106,18 @@ func (n *naive) gateRunway(f *naiveFlow, more, less []*naiveItem) refused {
 		span := f.Lease + n.graceOf(f)
 		lease = burn(span, more...) - burn(span, less...)
 	}
-	orLease := func(counts func(*naiveFlow) bool) credit.Amount { return max(lease, due(counts)) }
-	return n.gate(f.who(), needs(f.Items), max(lease, n.policy.BlockBelow+due(everyone)), orLease)
+	past := func(from int64) (sum credit.Amount) { // what a start in the past has cost since
+		for _, it := range more {
+			if len(less) == 0 {
+				sum += it.total(n.at) - it.total(from)
+			}
+		}
+		return sum
+	}
+	inBudget := func(b *naiveBudget) credit.Amount {
+		return past(windowStart(b, n.at)) + max(lease, due(b.covers))
+	}
+	return n.gate(f.who(), needs(f.Items), past(0)+max(lease, n.policy.BlockBelow+due(everyone)), inBudget)
 }
 
 // graceOf is the time between the flow's signal and its stop.
@@ -120,5 +130,5 @@ func (n *naive) graceOf(f *naiveFlow) int64 {
 
 // gateExact asks for an amount that is to be held.
 func (n *naive) gateExact(x who, all []need, a credit.Amount) refused {
-	return n.gate(x, all, a, func(func(*naiveFlow) bool) credit.Amount { return a })
+	return n.gate(x, all, a, func(*naiveBudget) credit.Amount { return a })
 }

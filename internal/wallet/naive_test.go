@@ -39,8 +39,10 @@ import (
 //     their order; after a freeze took slices, a largest cost is what is left.
 //   - A bought lot pays debts when it becomes effective, unless it is frozen: owed
 //     before the overdraft, running flows before what ended ones left behind.
-//   - Refunds of what was owed and has been paid come back as a claim against the
-//     overdraft, which may then stand above its limit.
+//   - Refunds of what was owed lower the debt of their own flow; what was written
+//     off comes back to the operator; what has been paid pays what others owe, and
+//     beyond that comes back as a claim against the overdraft, which may then stand
+//     above its limit.
 //   - A partial refund has given back the end of a charge; a later stop in the
 //     past gives back only what is left of what lies after it (15).
 //   - Storage counts as uncovered, and is retained, when one of its items is (20).
@@ -80,6 +82,7 @@ type naiveFlow struct {
 	payedBy *naiveHold
 	cost    credit.Amount // all it took, given back taken off
 
+	lateFrom  int64 // where it was lost, once its true end is known
 	changedAt int64
 	posted    map[int]int64 // by item: charges reach up to here
 }
@@ -132,6 +135,7 @@ type piece struct {
 	waived   credit.Amount
 	shared   bool // its time was paid by other lots, too, or not in full
 	lost     bool // an overrun, which no budget counts
+	late     bool // between where its flow was lost and its true end
 }
 
 // in is the part of the piece that lies in (a, b].
@@ -158,6 +162,7 @@ type naiveCharge struct {
 	item     int
 	from, to int64
 	slices   []wallet.Slice
+	late     bool
 }
 
 func (c *naiveCharge) left() (sum credit.Amount) {

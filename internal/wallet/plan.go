@@ -217,7 +217,7 @@ func (w *Wallet) layAgenda(c *course) {
 		}
 	}
 	for i, b := range w.budgets {
-		if _, next := b.Bounds(c.at); len(w.classes) > 0 || b.Spent != 0 {
+		if _, next := b.Bounds(c.at); len(w.classes) > 0 || b.Spent != 0 || b.ahead() != 0 {
 			add(next, budgetWindow, i)
 		}
 	}

@@ -127,6 +127,32 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 		p.lost[f.ID] = true
 		c.Flow, c.Until = *f, f.EndedAt+c.Until
 		return c, true
+	case wallet.Late:
+		id := c.Flow.ID
+		m, f := p.ended[id], p.flow(id)
+		switch {
+		case f == nil || p.lost[id]:
+			return nil, false // an overrun of it was reported: it is charged
+		case m == nil:
+			m = p.w.Flow(id)
+		}
+		steps := c.Flow.Items
+		c.Flow = *m
+		c.Flow.Items = slices.Clone(m.Items)
+		for _, it := range steps {
+			for i := range c.Flow.Items {
+				if x := &c.Flow.Items[i]; x.SKU == it.SKU && x.Tier == it.Tier && x.Region == it.Region {
+					x.Next = it.Next
+				}
+			}
+		}
+		return c, true
+	case wallet.Start:
+		f := p.flow(c.ID)
+		return c, f == nil || !f.Status.Ended() // the ledger's ids of ended flows are not used again
+	case wallet.Reserve:
+		h := p.hold(c.ID)
+		return c, h == nil || h.Status == wallet.Held
 	case wallet.Capture:
 		if h := p.hold(c.Hold); h != nil && h.Status != wallet.Held {
 			c.Ended = &h.Hold
@@ -138,20 +164,24 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 			b := &naiveBudget{c.Budgets[i]}
 			c.Budgets[i].Spent = p.spent(b, p.naive.at)
 			c.Budgets[i].From = windowStart(b, p.naive.at)
-			if b.Window == wallet.Rolling {
-				c.Budgets[i].Past = p.past(b)
-			}
+			c.Budgets[i].Past = p.past(b)
 		}
 		return c, true
 	}
 	return s.do, true
 }
 
-// past is what a rolling budget has seen in each hour of its window.
+// past is what a rolling budget has seen in each hour of its window, and what any
+// has seen ahead of its next one.
 func (p *play) past(b *naiveBudget) map[int64]credit.Amount {
 	past := map[int64]credit.Amount{}
-	for h := windowStart(b, p.naive.at); h <= p.naive.at; h += hour {
-		past[h] = p.spentIn(b, h, h+hour)
+	if b.Window == wallet.Rolling {
+		for h := windowStart(b, p.naive.at); h <= p.naive.at; h += hour {
+			past[h] = p.spentIn(b, h, h+hour)
+		}
+	}
+	if next := windowEnd(b, p.naive.at); next != 0 {
+		past[next] = p.spentIn(b, next, 1<<62)
 	}
 	return past
 }
@@ -201,7 +231,22 @@ func (p *play) read(fx wallet.Effects) error {
 			p.ended[f.ID] = &c
 		}
 	}
+	for _, c := range fx.Charges {
+		if x := p.naive.charges[c.No]; x.late {
+			p.ended[c.Flow].Charged += c.Amount - paidBy(c.Slices) // as for an overrun
+		}
+	}
 	return nil
+}
+
+// paidBy is what was taken from lots.
+func paidBy(list []wallet.Slice) (sum credit.Amount) {
+	for _, s := range list {
+		if s.Lot != wallet.OverrunLot {
+			sum += s.Amount
+		}
+	}
+	return sum
 }
 
 // direction says whether postings of the kind fill a lot or take from it.

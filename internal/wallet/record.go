@@ -160,8 +160,8 @@ func (w *Wallet) refundCharge(ch *Charge, amount credit.Amount, quantity int64, 
 
 // refundSlice books one slice of a refund. What was owed and written off was the
 // operator's loss and comes back to the operator; what was owed and has been paid
-// since comes back as a claim against the overdraft, which may then stand above
-// its limit.
+// since pays what others owe, and comes back as a claim against the overdraft
+// beyond that, which may then stand above its limit.
 func (w *Wallet) refundSlice(ch *Charge, lot string, amount credit.Amount, to string) {
 	kind := PostRefund
 	switch lot {
@@ -169,14 +169,10 @@ func (w *Wallet) refundSlice(ch *Charge, lot string, amount credit.Amount, to st
 		w.post(Posting{Kind: PostUnOverrun, Lot: lot, SKU: ch.SKU, Amount: amount, Corrects: ch.No})
 		return
 	case OwedLot:
-		if f := w.flows[ch.Flow]; f != nil {
-			f.Owed -= min(f.Owed, amount)
-		}
-		o := w.lotByID[OwedLot].Lot
-		unpaid := min(amount, credit.Max-o.Remaining)
+		unpaid, lost := w.unowe(ch, amount)
 		w.refill(ch, PostUnOwe, OwedLot, unpaid)
-		lost := min(amount-unpaid, credit.Max-o.Amount)
 		if lost > 0 {
+			o := w.lotByID[OwedLot].Lot
 			w.post(Posting{Kind: PostUnOverrun, Lot: OverrunLot, SKU: ch.SKU, Amount: lost, Corrects: ch.No})
 			o.Amount += lost
 			w.touchLot(o)
@@ -191,6 +187,42 @@ func (w *Wallet) refundSlice(ch *Charge, lot string, amount credit.Amount, to st
 		}
 	}
 	w.refill(ch, kind, lot, amount)
+}
+
+// unowe says how much of a refund of what was owed lowers what is owed, and how
+// much of it was written off; the rest was paid and nothing is owed.
+//
+// What a running flow still owes is its Owed, and what ended ones left behind is
+// what no running flow owes: so the running flows never owe more in all than the
+// wallet does, and a release writes off its own flow's debt and nobody else's.
+func (w *Wallet) unowe(ch *Charge, amount credit.Amount) (unpaid, lost credit.Amount) {
+	o, f := w.lotByID[OwedLot].Lot, w.flows[ch.Flow]
+	due, writtenOff := credit.Max-o.Remaining, credit.Max-o.Amount
+	if !w.root.Policy.follows(refundsByDebtor) {
+		if f != nil {
+			f.Owed -= min(f.Owed, amount)
+		}
+		unpaid = min(amount, due)
+		return unpaid, min(amount-unpaid, writtenOff)
+	}
+	if f != nil {
+		unpaid = min(amount, f.Owed)
+		f.Owed -= unpaid
+	} else {
+		unpaid = min(amount, max(0, due-w.owedByRunning()))
+		lost = min(amount-unpaid, writtenOff)
+	}
+	others := min(amount-unpaid-lost, due-unpaid)
+	w.paid(others)
+	return unpaid + others, lost
+}
+
+// owedByRunning is the part of what is owed that running flows have run up.
+func (w *Wallet) owedByRunning() (sum credit.Amount) {
+	for _, f := range w.flows {
+		sum += f.Owed
+	}
+	return sum
 }
 
 // refill returns credits that postings had counted as spent.

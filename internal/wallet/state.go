@@ -228,7 +228,7 @@ type Budget struct {
 
 	From  int64                   // the start of the present window
 	Spent credit.Amount           // in the present window, at the wallet's instant
-	Past  map[int64]credit.Amount // for Rolling: spent per UTC hour
+	Past  map[int64]credit.Amount // for Rolling: spent per UTC hour; for all: reported ahead, by the start of its window
 	Fired int                     // the highest percentage reported in this window
 }
 
@@ -243,6 +243,8 @@ type Policy struct {
 	AlertPercents []int           // of the balance after the last addition
 	AlertAmounts  []credit.Amount // absolute
 	AlertRunways  []int64         // nanoseconds before empty
+
+	Rules int // the engine's, which only Adopt changes
 }
 
 // DefaultPolicy is what a new wallet has (DEFAULTS.md).
@@ -252,6 +254,7 @@ func DefaultPolicy() Policy {
 		MinRunway: hour, Grace: 120 * second, RetentionDays: 30,
 		AlertPercents: []int{70, 40, 10},
 		AlertRunways:  []int64{24 * hour, 4 * hour, hour},
+		Rules:         Rules,
 	}
 }
 

@@ -141,7 +141,12 @@ func (s *story) event(w storyLine) error {
 	if err != nil {
 		return err
 	}
-	if got := s.home[w.word(1)].happened[w.word(0)+" "+w.word(1)]; got != want {
+	p, subject := s.home[w.word(1)], w.word(1)
+	if p == nil {
+		p = s.on(subject)
+		subject = p.w.Root().ID
+	}
+	if got := p.happened[w.word(0)+" "+subject]; got != want {
 		return fmt.Errorf("has happened %d times", got)
 	}
 	return nil

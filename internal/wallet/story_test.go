@@ -28,7 +28,7 @@ import (
 //	hold    WALLET AMOUNT as HOLD [ttl D] [sku P] [project P]
 //	capture HOLD AMOUNT | capture HOLD SKU N [ago D]
 //	release HOLD
-//	use     WALLET SKU N [project P] [ago D]
+//	use     WALLET SKU N [project P] [ago D] [early D]
 //	refund  FLOW|HOLD|SKU [AMOUNT]               of its last charge
 //	freeze  LOT / unfreeze LOT
 //	budget  WALLET NAME AMOUNT WINDOW [project P] [user U] [soft]
@@ -40,7 +40,7 @@ import (
 //	lot     LOT X / charged FLOW X / overrun WALLET X
 //	empty   WALLET D|never                       from now
 //	ended   FLOW D REASON                        ago
-//	event   KIND LOT|FLOW|HOLD N                 how often it has happened
+//	event   KIND LOT|FLOW|HOLD|WALLET N          how often it has happened
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/stories/*.txt")
 	if err != nil || len(files) == 0 {
@@ -396,7 +396,7 @@ func (s *story) usage(w storyLine, i int) wallet.Line {
 		panic(err)
 	}
 	l := wallet.Line{SKU: w.word(i), Tier: "on-demand", Project: w.after("project"), Event: "event", Unit: x.unit,
-		Quantity: quantity, Price: x.price, Card: "default", Version: 1, At: s.at - w.time("ago")}
+		Quantity: quantity, Price: x.price, Card: "default", Version: 1, At: s.at - w.time("ago") + w.time("early")}
 	per := int64(1)
 	if x.unit == "million" {
 		per = 1_000_000

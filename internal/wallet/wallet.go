@@ -233,6 +233,8 @@ func (w *Wallet) do(c Command) error {
 		return w.transferIn(c)
 	case Close:
 		return w.closeHour(c)
+	case Adopt:
+		return w.adopt(c)
 	case Tick:
 		return nil
 	}

@@ -136,8 +136,15 @@ func (w *writer) line() wallet.Line {
 	l := wallet.Line{SKU: pickOf(w, skus), Tier: "on-demand", Project: pickOf(w, []string{"", "p", "q"}), User: pickOf(w, []string{"ann", "bob"}),
 		Event: "e", Unit: "each", Quantity: credit.Units, Card: "default", Version: 1, Amount: w.amount() / 2, At: w.n.at}
 	l.Price = l.Amount
-	if w.chance(30) {
+	switch x := w.IntN(100); {
+	case x < 30:
 		l.At -= w.span()
+	case x < 45:
+		l.At += min(w.span(), 5*minute)
+	case x < 50: // about the beginning of the next hour, if that is near
+		if next := w.n.at - w.n.at%hour + hour; next < w.n.at+5*minute {
+			l.At = next - w.Int64N(2)
+		}
 	}
 	return l
 }
@@ -159,6 +166,39 @@ func (w *writer) stop() wallet.Stop {
 		if w.chance(20) {
 			c.Status = wallet.Lost
 		}
+	}
+	return c
+}
+
+// late tells the true end of a flow, often of a lost one, with prices that came
+// after its end.
+func (w *writer) late() wallet.Late {
+	id := pickOf(w, w.flows)
+	for _, f := range w.n.flows {
+		if f.Status == wallet.Lost && w.chance(70) {
+			id = f.ID
+		}
+	}
+	c := wallet.Late{Flow: wallet.Flow{ID: id}, Until: w.n.at - w.Int64N(3)*w.Int64N(2)}
+	f := w.n.flow(id)
+	if f == nil {
+		return c
+	}
+	if f.EndedAt != 0 && f.EndedAt < w.n.at && w.chance(70) {
+		c.Until = f.EndedAt + 1 + w.Int64N(w.n.at-f.EndedAt)
+	}
+	if w.chance(15) {
+		c.Until = pickOf(w, []int64{f.EndedAt, f.EndedAt - 1, w.n.at + 1})
+	}
+	if w.chance(30) {
+		c.Most = w.amount()
+	}
+	if w.chance(30) {
+		it := f.Items[w.IntN(len(f.Items))]
+		s := wallet.Step{At: f.EndedAt + w.span() - 1, Price: it.Price / 2, Card: "default", Version: 3}
+		s.Rate, _ = credit.NewRate(s.Price, it.Quantity)
+		it.Next = []wallet.Step{s}
+		c.Flow.Items = []wallet.Item{it} // as the ledger finds it in the rate cards
 	}
 	return c
 }

@@ -4,18 +4,13 @@
 package e2e
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math/big"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -41,12 +36,24 @@ func TestMain(m *testing.M) {
 	}
 	status := 1
 	if err == nil {
+		isolate(dir)
 		status = m.Run()
 	} else {
 		fmt.Println("build purser:", err)
 	}
 	os.RemoveAll(dir)
 	os.Exit(status)
+}
+
+// isolate keeps the configuration of whoever runs the tests from every program
+// that they start.
+func isolate(home string) {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "PURSER_") || strings.HasPrefix(name, "XDG_") {
+			os.Unsetenv(name)
+		}
+	}
+	os.Setenv("HOME", home)
 }
 
 // isSoak says that the stated lengths are run, and not the short forms.
@@ -58,114 +65,6 @@ func rounds(short, stated int) int {
 		return stated
 	}
 	return short
-}
-
-// server is a running server and what is left of it when it is killed.
-type server struct {
-	t       *testing.T
-	ctx     context.Context
-	dir     string
-	address string
-	args    []string
-	token   string
-	process *exec.Cmd
-	client  *api.Client
-}
-
-var ports atomic.Int64
-
-func freeAddress(t *testing.T) string {
-	for range 2000 {
-		port := 20000 + (int64(os.Getpid())*37+ports.Add(1))%12000
-		address := fmt.Sprintf("127.0.0.1:%d", port)
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
-
-// start starts a server in a new directory.
-func start(t *testing.T, args ...string) *server {
-	t.Helper()
-	s := &server{
-		t: t, ctx: t.Context(), dir: t.TempDir(), address: freeAddress(t), args: args,
-		token: "pt_e2e_operator_token",
-	}
-	s.client = &api.Client{URL: "http://" + s.address, Token: s.token, Patience: 15 * time.Second}
-	t.Cleanup(func() {
-		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
-			t.Logf("the server's log:\n%s", log)
-		}
-		s.end()
-	})
-	s.run()
-	return s
-}
-
-// run starts the server, for the first time or again, and waits until it answers.
-func (s *server) run() {
-	s.t.Helper()
-	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	s.check(err)
-	defer log.Close()
-	s.process = exec.Command(purser, append([]string{"serve", "--data", s.dir, "--listen", s.address}, s.args...)...)
-	s.process.Stdout, s.process.Stderr = log, log
-	s.process.Env = append(clean(os.Environ()), "PURSER_OPERATOR_TOKEN="+s.token)
-	s.check(s.process.Start())
-	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		answer, err := http.Get("http://" + s.address + "/readyz")
-		if err == nil {
-			answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		if time.Now().After(limit) {
-			s.t.Fatalf("the server does not answer: %v", err)
-		}
-	}
-}
-
-func clean(environment []string) (kept []string) {
-	for _, entry := range environment {
-		if !strings.HasPrefix(entry, "PURSER_") {
-			kept = append(kept, entry)
-		}
-	}
-	return kept
-}
-
-// kill kills the server without a word.
-func (s *server) kill() {
-	s.t.Helper()
-	s.check(s.process.Process.Signal(syscall.SIGKILL))
-	s.process.Wait()
-	s.process = nil
-}
-
-// end ends the server and, through it, all its jobs.
-func (s *server) end() {
-	if s.process == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	for _, space := range []string{"acme", "default"} {
-		jobs, err := s.client.Jobs(ctx, space, api.JobQuery{Status: "active"})
-		for _, j := range jobs.Items {
-			s.client.StopJob(ctx, space, j.ID, api.JobStop{Now: true})
-		}
-		for limit := time.Now().Add(5 * time.Second); err == nil && len(jobs.Items) > 0 && time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
-			jobs, err = s.client.Jobs(ctx, space, api.JobQuery{Status: "active"})
-		}
-	}
-	s.process.Process.Signal(syscall.SIGTERM)
-	s.process.Wait()
-	s.process = nil
 }
 
 func (s *server) check(err error) {

@@ -78,11 +78,15 @@ var arrows = []arrow{
 	{"internal/wallet", "internal/fault", "refusals carry their numbers"},
 
 	{"internal/db", "internal/fault", "a full disk is told to the operator"},
+	{"test/postgres", "internal/db/dbtest", "the server that tests run on"},
 }
 
 // Foreign packages, each where it is at home.
 var foreign = []arrow{
 	{"internal/db", "modernc.org/sqlite/...", "the embedded database, without C"},
+	{"internal/db", "github.com/jackc/pgx/v5/...", "PostgreSQL: its driver, and statements sent together"},
+	{"internal/db/dbtest", "github.com/jackc/pgx/v5", "a database of its own for each test"},
+	{"internal/db/dbtest", "github.com/google/uuid", "names for these"},
 	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
 	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
 	{"internal/cli", "github.com/spf13/cobra/...", "commands, help and completion"},

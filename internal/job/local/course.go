@@ -117,3 +117,11 @@ func later(at, by int64) int64 {
 	}
 	return at + by
 }
+
+// sooner is the earlier of two instants; 0 is none.
+func sooner(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -153,3 +153,39 @@ func TestForeignProcessesAreSpared(t *testing.T) {
 		t.Errorf("%d foreign processes are taken for leftovers", len(found))
 	}
 }
+
+// A job that deletes its directory is still supervised, and its end is reported.
+func TestAJobThatDeletesItsDirectory(t *testing.T) {
+	h := newHouse(t)
+	h.run(`rm -rf "$(dirname "$PURSER_CHECKPOINT_FILE")"; sleep 3; exit 7`)
+	select {
+	case r := <-h.desk.ends:
+		if ran := r.EndedAt - r.StartedAt; r.ExitCode != 7 || ran < int64(2900*time.Millisecond) {
+			t.Errorf("%+v, ran %s", r, time.Duration(ran))
+		}
+	case <-h.desk.gone:
+		t.Error("it was given up while it ran")
+	case <-time.After(patience):
+		t.Error("no end was reported")
+	}
+}
+
+// A supervisor that is stopped does not keep its job from being stopped.
+func TestStopOfAStuckSupervisor(t *testing.T) {
+	h := newHouse(t)
+	h.stuckAfter = 100 * time.Millisecond
+	h.desk.lease = time.Hour
+	h.run("echo up; sleep 1000")
+	h.said("up")
+	h.people().Supervisor.signal(unix.SIGSTOP)
+	time.Sleep(50 * time.Millisecond) // its last request may still be under way
+	h.Wake(h.id, time.Now().Add(200*time.Millisecond).UnixNano())
+	select {
+	case <-h.desk.gone:
+	case <-time.After(patience):
+		t.Error("it goes on")
+	}
+	if crew := h.crew(); len(crew) > 0 {
+		t.Errorf("%d processes have outlived their supervisor", len(crew))
+	}
+}

@@ -145,9 +145,14 @@ func (f folder) locked() (bool, error) {
 		return false, err
 	}
 	defer file.Close()
+	return isLocked(file)
+}
+
+// isLocked asks for the lock of an open file, which may have no name any more.
+func isLocked(file *os.File) (bool, error) {
 	whole := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &whole); err != nil {
-		return false, fmt.Errorf("ask for the lock %s: %w", f.file("lock"), err)
+		return false, fmt.Errorf("ask for the lock %s: %w", file.Name(), err)
 	}
 	return whole.Type != unix.F_UNLCK, nil
 }

@@ -22,8 +22,9 @@ func (e *Executor) Inspect(id string) (job.State, error) {
 	if err != nil {
 		return job.State{}, err
 	}
-	if !f.has("spec.json") {
-		return job.State{}, nil
+	if !f.has("spec.json") { // nothing was launched, or the job deleted its directory
+		isAlive, _, err := e.remembered(id)
+		return job.State{Launched: isAlive, Alive: isAlive}, err
 	}
 	state := job.State{Launched: true, Log: f.file("log")}
 	// In this order: a supervisor writes its end before it dies, so one that
@@ -79,11 +80,17 @@ func (e *Executor) Clear(id string) error {
 	if err != nil {
 		return err
 	}
-	if alive, err := f.locked(); err != nil || alive || !f.has("spec.json") {
+	isAlive, remembered, err := e.remembered(id)
+	if err != nil || isAlive {
+		return err
+	}
+	if alive, err := f.locked(); err != nil || alive || remembered == nil && !f.has("spec.json") {
 		return err
 	}
 	var who people
-	if err := f.readJSON("process.json", &who); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.readJSON("process.json", &who); errors.Is(err, fs.ErrNotExist) && remembered != nil {
+		who = *remembered
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if who.Boot != "" && who.Boot != bootID() {

@@ -152,7 +152,7 @@ func (h *house) order(change func(*job.Orders)) {
 	change(&h.desk.orders)
 	h.desk.orders.Version++
 	h.desk.mu.Unlock()
-	h.Wake(h.id)
+	h.Wake(h.id, 0)
 }
 
 // end waits for the report of the end.

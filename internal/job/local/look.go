@@ -87,12 +87,8 @@ func (e *Executor) endStuck(id string, t *talk, state job.State) error {
 	if !stuck {
 		return nil
 	}
-	f, err := e.folder(id)
-	if err != nil {
-		return err
-	}
-	var who people
-	if err := f.readJSON("process.json", &who); err != nil {
+	_, who, err := e.remembered(id)
+	if err != nil || who == nil {
 		return err
 	}
 	e.config.Log.Error("a supervisor is stuck and is killed, and its job with it", "job", id)

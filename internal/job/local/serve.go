@@ -26,6 +26,10 @@ type talk struct {
 	turn  int64         // number of the latest request; an older one says nothing more
 	open  int           // requests under way
 	over  int64         // boot time at which the run must have ended unless it reports again; 0 if never
+	// boot time at which it was ordered to have ended; 0 if it was not
+	ordered int64
+	lock    *os.File // the supervisor's, opened while its name is there; nil if it was not
+	who     *people  // who runs, as they were read last; nil before
 }
 
 // talk is the talk with a job's supervisor, begun if there was none.
@@ -37,14 +41,50 @@ func (e *Executor) talk(id string) *talk {
 		t = &talk{woken: make(chan struct{})}
 		e.known[id] = t
 	}
+	t.remember(e, id)
 	return t
 }
 
-// Wake ends the waiting of a supervisor for changed orders.
-func (e *Executor) Wake(id string) {
+// remember keeps what the job's directory says of the supervisor: the job may
+// delete the directory, and is not rid of it by that.
+func (t *talk) remember(e *Executor, id string) {
+	f, err := e.folder(id)
+	if err != nil || t.lock != nil && t.who != nil {
+		return
+	}
+	if t.lock == nil {
+		t.lock, _ = os.OpenFile(f.file("lock"), os.O_RDWR, 0) // another time, if it is not there yet
+	}
+	var who people
+	if f.readJSON("process.json", &who) == nil {
+		t.who = &who
+	}
+}
+
+// remembered is what was remembered of a job's supervisor: whether it lives, and who
+// runs.
+func (e *Executor) remembered(id string) (isAlive bool, who *people, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.known[id]
+	if t == nil || t.lock == nil {
+		return false, nil, nil
+	}
+	isAlive, err = isLocked(t.lock)
+	return isAlive, t.who, err
+}
+
+// Wake ends the waiting of a supervisor for changed orders. If it does not come for
+// them, it is held to the instant at which the run must have ended.
+func (e *Executor) Wake(id string, over int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if t := e.known[id]; t != nil {
+		if over != 0 {
+			over = later(over, bootTime()-e.config.Now())
+			t.ordered = sooner(t.ordered, over)
+			t.over = sooner(t.over, over)
+		}
 		close(t.woken)
 		t.woken = make(chan struct{})
 	}
@@ -141,7 +181,7 @@ func (e *Executor) stamp(id string, orders job.Orders) answer {
 	}
 	e.mu.Lock()
 	if t := e.known[id]; t != nil {
-		t.over = over
+		t.over = sooner(over, t.ordered)
 	}
 	e.mu.Unlock()
 	return answer{Orders: orders, Boot: boot}
@@ -220,5 +260,9 @@ func (e *Executor) forget(id string, t *talk) {
 	defer e.mu.Unlock()
 	if e.known[id] == t {
 		delete(e.known, id)
+	}
+	if t.lock != nil {
+		t.lock.Close()
+		t.lock = nil
 	}
 }

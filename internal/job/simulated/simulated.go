@@ -125,12 +125,12 @@ func (e *Executor) Launch(_ context.Context, spec job.Spec) error {
 	e.launches++
 	p.order = e.launches
 	e.processes[spec.Job] = p
-	e.Wake(spec.Job)
+	e.Wake(spec.Job, 0)
 	return nil
 }
 
 // Wake makes Run look at the processes.
-func (e *Executor) Wake(string) {
+func (e *Executor) Wake(string, int64) {
 	select {
 	case e.kick <- struct{}{}:
 	default:
