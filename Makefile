@@ -8,7 +8,7 @@ GO       ?= go
 BIN      := bin/purser
 TIMEOUT  ?= 15m
 
-.PHONY: help build demo test lint soak bench clean
+.PHONY: help build demo test lint postgres soak bench clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +19,15 @@ build: ## the command, in bin/purser
 demo: build ## the main job from start to end, in under a minute
 	$(BIN) demo
 
-test: lint ## lint and every test, in its short form of fixed size
+# What keeps rows is tested on both databases.
+ON_BOTH := ./internal/db ./internal/ledger ./internal/usage ./internal/org ./internal/price ./internal/job ./internal/server ./internal/app
+
+test: lint postgres ## lint and every test, in its short form of fixed size, on SQLite and on PostgreSQL
 	$(GO) test -count=1 -timeout $(TIMEOUT) ./... # never from the cache: test/e2e builds the program, seeds are new
+	$(GO) run ./test/postgres -- $(GO) test -count=1 -timeout $(TIMEOUT) $(ON_BOTH)
+
+postgres: ## install PostgreSQL for the tests if it is missing (as root)
+	@test/postgres/install.sh
 
 lint: ## gofmt, go vet and staticcheck (its version is pinned in go.mod)
 	@unformatted=$$(gofmt -l .); \

@@ -19,7 +19,7 @@ func serverSettings(env lookupEnv) *settings {
 	return &settings{env: env, table: []setting{
 		{name: "listen", env: "PURSER_LISTEN", usage: "address to listen on", fallback: app.DefaultListen},
 		{name: "data", env: "PURSER_DATA", fallback: defaultData(env)},
-		{name: "database", env: "PURSER_DATABASE", usage: "database as sqlite:PATH (default: purser.db in the data directory)"},
+		{name: "database", env: "PURSER_DATABASE", usage: "database as sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME (default: purser.db in the data directory)"},
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
 		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},

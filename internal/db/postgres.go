@@ -57,7 +57,9 @@ func newServer(url string) (*server, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "purser"
 	}
-	// A commit that was answered is on the disk, whatever the database's default is.
+	for name, value := range map[string]string{"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"} {
+		config.RuntimeParams[name] = value // of the other end
+	}
 	config.RuntimeParams["default_transaction_isolation"] = "read committed"
 	config.StatementCacheCapacity = maxStatements
 	return &server{config: config, name: fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)}, nil
@@ -78,6 +80,11 @@ func (s *server) connect(ctx context.Context) (*conn, error) {
 	c, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, errors.Join(unreachable(err), pool.Close())
+	}
+	// A commit that was answered is on the disk, whatever the database's default is.
+	if _, err := c.ExecContext(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+		WHERE current_setting('synchronous_commit') = 'off'`); err != nil {
+		return nil, errors.Join(unreachable(err), c.Close(), pool.Close())
 	}
 	return &conn{sql: c, pool: pool, statements: map[string]statement{}, server: s, queue: &pgx.Batch{}}, nil
 }
@@ -250,15 +257,28 @@ const serverLock = migrationLock + 1
 // take takes the database for this server: two that do not know of each other would
 // both look after the same jobs.
 func (s *server) take(ctx context.Context, c *conn) error {
-	var taken bool
-	if err := c.sql.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, int64(serverLock)).Scan(&taken); err != nil {
-		return unreachable(err)
+	for end := startWatch(); ; {
+		var taken bool
+		if err := c.sql.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, int64(serverLock)).Scan(&taken); err != nil {
+			return unreachable(err)
+		}
+		switch {
+		case taken:
+			return nil
+		case end.elapsed() > takeLimit:
+			return fault.New(fault.Conflict, "another server uses the database %s: stop it, or name another database", s.name).WithCode("database_in_use")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	if !taken {
-		return fault.New(fault.Conflict, "another server uses the database %s: stop it, or name another database", s.name).WithCode("database_in_use")
-	}
-	return nil
 }
+
+// takeLimit is how long the lock of a server that died is waited for: so long the
+// database may take to notice.
+const takeLimit = 15e9 // ns
 
 // schemaOf is the last step taken in the database, 0 if it is empty.
 func (s *server) schemaOf(ctx context.Context, c *conn) (int64, error) {
