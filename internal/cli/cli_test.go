@@ -344,7 +344,7 @@ func TestAWrongOutputConcernsOnlyWhatPrints(t *testing.T) {
 		if got := command(t, nil, env, "serve", "--config", missing); !strings.Contains(got.err, missing) {
 			t.Errorf("%s: the server has not come to its own settings: %s", text, got.err)
 		}
-		if got := command(t, nil, env, "supervise", t.TempDir()); strings.Contains(got.err, file) || strings.Contains(got.err, "output") {
+		if got := command(t, nil, env, "supervise"); strings.Contains(got.err, file) || strings.Contains(got.err, "output") {
 			t.Errorf("%s: a supervisor minds it: %s", text, got.err)
 		}
 	}

@@ -122,7 +122,7 @@ func TestMaxCostByCommand(t *testing.T) {
 // Settings of the server that cannot be right are wrong usage.
 func TestWrongSettingsOfTheServer(t *testing.T) {
 	for flag, value := range map[string]string{
-		"--listen": "nonsense", "--database": "postgres://x", "--capacity": "gpu", "--test-clock": "noon", "--log-level": "loud",
+		"--listen": "nonsense", "--database": "mysql://x", "--capacity": "gpu", "--test-clock": "noon", "--log-level": "loud",
 	} {
 		if got := command(t, nil, nil, "serve", "--data", t.TempDir(), flag, value); got.status != statusUsage || got.err == "" {
 			t.Errorf("%s %s: status %d, %s", flag, value, got.status, got.err)
