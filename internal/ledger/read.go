@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -47,15 +48,10 @@ type Page struct {
 	Newest bool   // newest first
 }
 
-// cursors are opaque outside; inside they are what the last row was sorted by.
-func encodeCursor(after string) string { return base64.RawURLEncoding.EncodeToString([]byte(after)) }
-
-func decodeCursor(cursor string) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return "", fault.New(fault.Invalid, "the cursor %q is not one that this list gave", cursor)
-	}
-	return string(b), nil
+// cursors are opaque outside; inside they are the name of the list and what its
+// last row was sorted by: what another list gave, or nobody, is refused.
+func (q listing[T]) cursor(after string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(q.table + " " + after))
 }
 
 // listing is a query for a page of rows: sorted by one column, which is unique.
@@ -100,7 +96,7 @@ func (q listing[T]) read(tx *db.Tx, id ID, page Page, where ...condition) (rows 
 		return nil, "", fmt.Errorf("list %s: %w", q.table, err)
 	}
 	if len(rows) > limit {
-		rows, next = rows[:limit], encodeCursor(q.at(rows[limit-1]))
+		rows, next = rows[:limit], q.cursor(q.at(rows[limit-1]))
 	}
 	return rows, next, nil
 }
@@ -111,16 +107,22 @@ type condition struct {
 }
 
 func (q listing[T]) after(cursor string) (any, error) {
-	after, err := decodeCursor(cursor)
-	if err != nil || !q.isNumber {
-		return after, err
+	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	after, isOurs := strings.CutPrefix(string(text), q.table+" ")
+	if err != nil || !isOurs || after == "" || !utf8.ValidString(after) {
+		return nil, badCursor()
+	}
+	if !q.isNumber {
+		return after, nil
 	}
 	n, err := strconv.ParseInt(after, 10, 64)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the cursor %q is not one that this list gave", cursor)
+		return nil, badCursor()
 	}
 	return n, nil
 }
+
+func badCursor() error { return fault.At("/cursor", "is not one that this list gave") }
 
 func (p Page) limit() (int, error) {
 	switch {

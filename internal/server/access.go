@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -76,19 +77,23 @@ func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// checkParameters refuses control characters in the address of a request.
+// checkParameters refuses control characters in the address of a request, and a
+// parameter that stands there twice: one of the two would be ignored.
 func checkParameters(r *http.Request) error {
 	if hasControls(r.URL.Path, "") {
 		return fault.New(fault.Invalid, "the path has control characters")
 	}
-	if !strings.Contains(r.URL.RawQuery, "%") {
+	if r.URL.RawQuery == "" {
 		return nil
 	}
-	for name, values := range r.URL.Query() {
-		for _, value := range values {
-			if hasControls(value, "") {
-				return fault.At(name, "has control characters")
-			}
+	parameters := r.URL.Query()
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		values := parameters[name]
+		if len(values) > 1 {
+			return fault.At(name, "stands there %d times; say it once", len(values))
+		}
+		if hasControls(values[0], "") {
+			return fault.At(name, "has control characters")
 		}
 	}
 	return nil

@@ -31,6 +31,40 @@ func TestPagesNeitherSkipNorRepeat(t *testing.T) {
 	}
 }
 
+// A cursor that a list did not give is refused by every list, also one that
+// another list gave where lists are sorted alike.
+func TestCursorsOfNobodyAreRefused(t *testing.T) {
+	s := newStage(t)
+	s.fill(2)
+	var page struct {
+		Cursor string `json:"next_cursor"`
+	}
+	if err := json.Unmarshal(s.send("GET", ws+"/flows?limit=1", "").body, &page); err != nil || page.Cursor == "" {
+		t.Fatal(page, err)
+	}
+	if answer := s.send("GET", ws+"/holds?cursor="+page.Cursor, ""); answer.status != 422 {
+		t.Errorf("holds by a cursor of flows: %d %s", answer.status, answer.body)
+	}
+	for _, path := range []string{
+		"/v1/organizations", "/v1/organizations/default/workspaces", ws + "/lots", ws + "/flows", ws + "/holds", ws + "/charges",
+		ws + "/postings", ws + "/events", ws + "/jobs", ws + "/activities", ws + "/usage?group_by=sku", "/v1/rate-cards/default/versions",
+	} {
+		separator := "?"
+		if slices.Contains([]byte(path), '?') {
+			separator = "&"
+		}
+		for _, cursor := range []string{"abc", "AAAA", "Zmxvd3Mg", "=", "x"} {
+			answer := s.send("GET", path+separator+"cursor="+cursor, "")
+			var problem struct {
+				Errors []struct{ Pointer string }
+			}
+			if json.Unmarshal(answer.body, &problem); answer.status != 422 || len(problem.Errors) != 1 || problem.Errors[0].Pointer != "cursor" {
+				t.Errorf("%s, cursor %s: %d %s", path, cursor, answer.status, answer.body)
+			}
+		}
+	}
+}
+
 // fill makes n of everything.
 func (s *stage) fill(n int) {
 	s.Helper()

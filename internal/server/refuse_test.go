@@ -264,6 +264,9 @@ var badLists = []bad{
 	{"unknown parameter", "GET " + ws + "/postings?colour=red", ``, 422, "invalid", "colour"},
 	{"foreign cursor", "GET " + ws + "/holds?cursor=%21%21", ``, 422, "invalid", ""},
 	{"foreign cursor", "GET " + ws + "/lots?cursor=abc", ``, 422, "invalid", "cursor"},
+	{"a parameter twice", "GET " + ws + "/lots?limit=1&limit=2", ``, 422, "invalid", "limit"},
+	{"a parameter twice alike", "GET /v1/organizations?limit=1&limit=1", ``, 422, "invalid", "limit"},
+	{"a parameter twice, once empty", "GET " + ws + "/usage?project=a&project=", ``, 422, "invalid", "project"},
 	{"no route", "GET /v1/nothing", ``, 404, "not_found", ""},
 	{"no method", "DELETE " + ws, ``, 405, "method_not_allowed", ""},
 }
