@@ -139,7 +139,9 @@ func (s *Service) requeue(ctx context.Context, id string) error {
 	})
 }
 
-// reconcile compares a job with what its executor knows of it.
+// reconcile compares a job with what its executor knows of it. An end that is
+// there may be that of an earlier run, if we died before this one was launched:
+// then this one is gone.
 func (s *Service) reconcile(ctx context.Context, j *Job) error {
 	if j.Status == StatusQueued {
 		return nil
@@ -155,7 +157,8 @@ func (s *Service) reconcile(ctx context.Context, j *Job) error {
 	if err := s.Executor.Clear(j.ID); err != nil {
 		return err
 	}
-	return s.Gone(ctx, j.ID)
+	_, err = s.end(ctx, state.gone(j.ID), true)
+	return err
 }
 
 // How often, and after how long a silence, the executor is asked what became of

@@ -24,8 +24,13 @@ func (s *Service) Gone(ctx context.Context, id string) error {
 		_, err = s.end(ctx, *state.End, false)
 		return err
 	}
-	_, err = s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: state.Proof, Checkpoint: state.Checkpoint}, true)
+	_, err = s.end(ctx, state.gone(id), true)
 	return err
+}
+
+// gone is the report of a run that died without one.
+func (s State) gone(id string) Report {
+	return Report{Job: id, Phase: Ended, EndedAt: s.Proof, Checkpoint: s.Checkpoint}
 }
 
 // end records how a run ended, once: the flow is closed at that instant in the

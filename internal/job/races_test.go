@@ -409,3 +409,32 @@ func TestReconcileAtTheStart(t *testing.T) {
 	again()
 	w.expect(id, job.StatusSucceeded, "", "0.159333333")
 }
+
+// The server dies between the row of a resumed job and its launch: all the
+// executor has is the end of the run before.
+func TestReconcileAtTheStartOfAResumption(t *testing.T) {
+	w, h := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 59*minute)
+	end := job.Report{Job: id, Phase: job.Ended, StartedAt: start, EndedAt: start + 59*minute, Landed: "credits", Checkpoint: true}
+	w.say(end)
+	h.states[id] = job.State{Launched: true, End: &end, Proof: end.EndedAt, Checkpoint: true}
+	w.grant("100")
+	w.pass(minute)
+	w.update(func(tx *db.Tx) error { _, err := w.jobs.Resume(tx, w.id, id, 0, 0); return err })
+	w.settle()
+	w.expect(id, job.StatusStarting, "", "18.801333333")
+	launched := h.launched[id]
+	w.jobs = job.New(w.jobs.Config)
+	w.check(w.jobs.Open(w.ctx))
+	w.settle()
+	if h.launched[id] != launched+1 {
+		t.Fatalf("launched %d times, not %d", h.launched[id], launched+1)
+	}
+	h.states[id] = job.State{Launched: true, Alive: true}
+	w.ready(id)
+	w.live(id, hour)
+	w.ended(id, nil)
+	w.expect(id, job.StatusSucceeded, "", "37.921333333")
+}
