@@ -154,27 +154,7 @@ func rawValue(column string) any {
 // time of a command, besides the time that the disk takes.
 func BenchmarkBigWallet(b *testing.B) {
 	h := open(b)
-	h.create(acme)
-	h.must(h.update(func(tx *db.Tx) error {
-		for i := range 50 {
-			if _, err := h.Apply(tx, acme, h.grant(acme, fmt.Sprintf("lot_%02d", i), "1000000")); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
-	for i := range 10 {
-		h.must(h.update(func(tx *db.Tx) error {
-			for j := range 1000 {
-				start := wallet.Start{ID: fmt.Sprintf("flow_%d_%03d", i, j), Items: gpus(1 + j%8), Project: fmt.Sprint(j % 5)}
-				if _, err := h.Apply(tx, acme, start); err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
-		h.advance(second)
-	}
+	h.large(10_000, 50)
 	next := 0
 	h.pairs(b, "start+stop", func() (wallet.Command, wallet.Command) {
 		next++

@@ -2,7 +2,9 @@ package wallet
 
 import (
 	"fmt"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 )
@@ -22,6 +24,13 @@ func quote(sku, quantity, price string) Item {
 // scoped.
 func largeWallet(tb testing.TB, flows, lots int) *Wallet {
 	tb.Helper()
+	return walletOf(tb, flows, 8, 8, lots, 1_000_000*credit.One)
+}
+
+// walletOf has running flows of so many kinds, each of so many GPUs, and lots of
+// an amount that are used before one that lasts.
+func walletOf(tb testing.TB, flows, kinds, gpus, lots int, amount credit.Amount) *Wallet {
+	tb.Helper()
 	at := 480_000 * hour
 	w := New("ws_large", at, DefaultPolicy())
 	must := func(_ Effects, err error) {
@@ -29,8 +38,9 @@ func largeWallet(tb testing.TB, flows, lots int) *Wallet {
 			tb.Fatal(err)
 		}
 	}
+	must(w.Apply(at, Grant{Lot{ID: "lot_last", Kind: Purchased, Amount: 1_000_000_000 * credit.One, Priority: 99}}))
 	for i := range lots {
-		l := Lot{ID: fmt.Sprintf("lot_%03d", i), Kind: Purchased, Amount: 1_000_000 * credit.One, Priority: 50}
+		l := Lot{ID: fmt.Sprintf("lot_%03d", i), Kind: Purchased, Amount: amount, Priority: 50}
 		if i%2 == 0 {
 			l.Scope = Scope{SKUs: []string{fmt.Sprintf("gpu.k%d*", i%8)}}
 		}
@@ -38,10 +48,80 @@ func largeWallet(tb testing.TB, flows, lots int) *Wallet {
 	}
 	for i := range flows {
 		at += 1_234_567
-		must(w.Apply(at, Start{ID: fmt.Sprintf("flow_%05d", i), Items: []Item{quote(fmt.Sprintf("gpu.k%d", i%8), "8", "2.39")}}))
+		must(w.Apply(at, Start{ID: fmt.Sprintf("flow_%05d", i), Items: []Item{quote(fmt.Sprintf("gpu.k%d", i%kinds), fmt.Sprint(gpus), "2.39")}}))
 	}
 	w.Changes()
 	return w
+}
+
+// quickest is the least time that something takes in so many tries: what it costs
+// on a machine that does other things as well.
+func quickest(tries int, prepare func(), run func()) time.Duration {
+	least := time.Duration(1<<63 - 1)
+	for range tries {
+		prepare()
+		began := time.Now()
+		run()
+		least = min(least, time.Since(began))
+	}
+	return least
+}
+
+// A projection costs by classes and lots: thousands of flows of eight kinds cost
+// about what eight flows of the same burn do, and a thousand equal flows what one
+// does. An advance over many lots takes a millisecond or two for each of its
+// breakpoints: it is bounded, and not yet held to the same ratio, for at each of
+// them it looks through all flows for retained storage. The flows are younger than
+// an hour, so that none is closed.
+func TestCostGoesByClassesAndLots(t *testing.T) {
+	flows, lots, tries := 2000, 20, 10
+	limit, most := 10*time.Millisecond, 15.0
+	if os.Getenv("PURSER_SOAK") != "" {
+		flows, lots, tries = 10_000, 50, 50
+		limit, most = 3*time.Millisecond, 6
+	}
+	for _, x := range []struct{ flows, kinds int }{{flows, 8}, {1000, 1}} {
+		aMinute := credit.Amount(x.flows) * 2_390_000_000 / 60 // of all flows
+		many := walletOf(t, x.flows, x.kinds, 1, lots, aMinute)
+		few := walletOf(t, x.kinds, x.kinds, x.flows/x.kinds, lots, aMinute)
+		ofMany, ofFew := projection(many, tries), projection(few, tries)
+		ratio := float64(ofMany) / float64(ofFew)
+		t.Logf("projection over %d lots: %v for %d flows, %v for %d of the same burn: %.1f times", lots, ofMany, x.flows, ofFew, x.kinds, ratio)
+		if ratio > most {
+			t.Errorf("the projection of %d flows of %d kinds costs %.1f times as much as that of %d", x.flows, x.kinds, ratio, x.kinds)
+		}
+		ofMany, n := advanceOf(t, many)
+		ofFew, m := advanceOf(t, few)
+		t.Logf("advance over %d lots: %v for each of %d breakpoints of %d flows, %v for each of %d of %d", lots, ofMany, n, x.flows, ofFew, m, x.kinds)
+		if ofMany > limit || n < lots/2 {
+			t.Errorf("an advance of %d flows takes %v for each of %d breakpoints", x.flows, ofMany, n)
+		}
+	}
+}
+
+// projection is how long the wallet's future takes.
+func projection(w *Wallet, tries int) time.Duration {
+	c := w.buildCourse()
+	return quickest(tries, func() {}, func() { c.project() })
+}
+
+// advanceOf takes a wallet over its small lots, a few times from the same state,
+// and is how long each breakpoint took.
+func advanceOf(t *testing.T, w *Wallet) (each time.Duration, breakpoints int) {
+	t.Helper()
+	var again *Wallet
+	took := quickest(5, func() {
+		var err error
+		if again, err = Load(w.State()); err != nil { // which copies: a wallet works on the rows it was loaded from
+			t.Fatal(err)
+		}
+	}, func() {
+		if _, err := again.Apply(480_001*hour-1, Tick{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	breakpoints = len(again.Changes().Marks)
+	return took / time.Duration(max(breakpoints, 1)), breakpoints
 }
 
 func BenchmarkStartStopAmongTenThousand(b *testing.B) {
