@@ -171,6 +171,11 @@ func (p *program) configSet() *cobra.Command {
 			if err := p.known(args[0]); err != nil {
 				return err
 			}
+			if args[0] == "url" && args[1] != "" {
+				if err := checkURL(args[1]); err != nil {
+					return err
+				}
+			}
 			if args[1] == "" {
 				delete(p.settings.file, args[0])
 			} else if err := p.settings.find(args[0]).check(args[1]); err != nil {

@@ -178,6 +178,9 @@ func (a *attendance) balance(s streamed) {
 		return
 	}
 	a.found()
+	if s.event.Clock == "test" && a.event.Clock == "" {
+		a.screen.say("the server has a test clock, which stands still: in another terminal, move it on with \"purser clock advance 1h\"")
+	}
 	a.event, a.eventAt = s.event, time.Now()
 	a.ticker, _ = api.NewTicker(s.event)
 }
@@ -204,6 +207,10 @@ func (a *attendance) signal(ctx context.Context, s os.Signal) error {
 	stop := api.JobStop{Reason: s.String()}
 	switch a.signals {
 	case 1:
+		if s == syscall.SIGPIPE {
+			a.screen.say("nobody reads the output any more: the job is stopped, with %s to checkpoint", span(a.job.GraceSeconds*int64(time.Second)))
+			break
+		}
 		a.screen.say("stopping: the job has %s to checkpoint; again to kill it", span(a.job.GraceSeconds*int64(time.Second)))
 	case 2:
 		a.screen.say("killing the job; again to leave it alone")

@@ -159,19 +159,51 @@ func (p *program) replaceBudgets(c *cobra.Command, file string) error {
 
 func (p *program) budgetRm() *cobra.Command {
 	return &cobra.Command{
-		Use:     "rm BUDGET",
-		Short:   "Remove a budget",
-		Long:    `Rm removes a budget by its id.`,
-		Example: `  purser budget rm bud_01jd3v8m6n7p8q9r0s1t2v3w4x`,
-		Args:    cobra.ExactArgs(1),
+		Use:   "rm BUDGET | rm KEY[:VALUE]",
+		Short: "Remove a budget",
+		Long: `Rm removes a budget, named by its id or as "purser budget set" names it. Of several
+with the same key and value, which differ in their window, only the id names one.`,
+		Example: `  purser budget rm project:vision
+  purser budget rm bdg_01jd3v8m6n7p8q9r0s1t2v3w4x`,
+		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeBudgets(),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.changeBudgets(c, func(all []api.Budget) ([]api.Budget, error) {
-				left := slices.DeleteFunc(slices.Clone(all), func(b api.Budget) bool { return b.ID == args[0] })
-				if len(left) == len(all) {
-					return nil, fmt.Errorf("there is no budget %s", args[0])
+				i, err := findBudget(all, args[0])
+				if err != nil {
+					return nil, err
 				}
-				return left, nil
+				return slices.Delete(slices.Clone(all), i, i+1), nil
 			})
 		},
 	}
+}
+
+// findBudget finds the budget of an id, or the only one of KEY[:VALUE].
+func findBudget(all []api.Budget, name string) (int, error) {
+	key, value, _ := strings.Cut(name, ":")
+	at, ids := -1, []string{}
+	for i, b := range all {
+		if b.ID == name || b.Key == key && b.Value == value {
+			at, ids = i, append(ids, fmt.Sprintf("%s (%s)", b.ID, windowText(b)))
+		}
+	}
+	switch len(ids) {
+	case 0:
+		return 0, fmt.Errorf("there is no budget %s", name)
+	case 1:
+		return at, nil
+	}
+	return 0, wrong("there are %d budgets %s: name one by its id, %s", len(ids), name, strings.Join(ids, ", "))
+}
+
+// completeBudgets offers the ids of budgets to the shell.
+func (p *program) completeBudgets() cobra.CompletionFunc {
+	return p.complete(func(c *cobra.Command) ([]string, error) {
+		budgets, err := p.client().Budgets(c.Context(), p.workspace())
+		var ids []string
+		for _, b := range budgets.Items {
+			ids = append(ids, cobra.CompletionWithDesc(b.ID, strings.TrimSuffix(b.Key+":"+b.Value, ":")+" "+windowText(b)))
+		}
+		return ids, err
+	})
 }

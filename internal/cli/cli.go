@@ -35,6 +35,9 @@ func (p *program) main(args []string) int {
 	context.AfterFunc(ctx, cancel) // a second signal ends what does not end by itself
 	command, err := root.ExecuteContextC(ctx)
 	p.command = command.CommandPath()
+	if p.settings.flags == nil { // the command line was wrong; what of it was read still says how to tell it
+		p.settings.flags = command.Flags()
+	}
 	return p.status(err)
 }
 
@@ -98,6 +101,7 @@ job, with 3 if it landed with status 0 before its work was done, and with 127 or
 	p.settings.define(root.PersistentFlags())
 	p.addCommands(root)
 	p.guard(root)
+	p.ease(root)
 	return root
 }
 

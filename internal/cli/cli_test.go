@@ -145,7 +145,7 @@ func TestExitStatuses(t *testing.T) {
 		"unavailable":         {problem(503, "unavailable"), "credits balance", statusUnreachable},
 		"nobody listens":      {balanceJSON, "--url http://127.0.0.1:1 credits balance", statusUnreachable},
 		"help is no mistake":  {nil, "run --help", statusDone},
-		"a broken url":        {nil, "--url :nonsense: credits balance", statusFailed},
+		"a broken url":        {nil, "--url :nonsense: credits balance", statusUsage},
 		"not even the answer": {"<html>", "credits balance", statusUnreachable},
 	} {
 		c := serve(t, map[string]any{"GET /v1/workspaces/default/balance": test.answer})

@@ -49,7 +49,7 @@ up to it, and what of it is available: not held, and not frozen.`,
 // some is an amount that people are not told of when it is zero.
 func some(a api.Amount) cell {
 	if a == "0" {
-		return text("")
+		return cell{exact: "0", right: true}
 	}
 	return amount(a)
 }
@@ -87,7 +87,7 @@ it may use, if nothing changes. These instants are computed, not estimated.`,
 				r.Runs, r.RunwaySeconds = true, &seconds
 				lasts = cell{human: span(empty - now), exact: fmt.Sprint(seconds)}
 			} else if p.settings.output() == "table" {
-				lasts = text("nothing runs that will use them up")
+				lasts = cell{human: "nothing runs that will use them up", exact: "none"}
 			}
 			return p.showFacts(r, fact{"runway_seconds", lasts}, fact{"burn_rate", amount(r.BurnRate)}, fact{"available", amount(r.Available)},
 				fact{"landing_at", exactly(r.LandingAt)}, fact{"empty_at", exactly(r.EmptyAt)}, fact{"as_of", text(string(r.AsOf))})

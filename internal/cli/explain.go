@@ -24,7 +24,7 @@ these numbers alone, and ends with status 1 if the result differs.
 Of a job or a flow it explains all charges, the oldest first, and their sum.`,
 		Example: `  purser explain chg_01jd3v8m6n7p8q9r0s1t2v3w4x_17
   purser explain job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(anyJob),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case strings.HasPrefix(args[0], "job_"):
@@ -131,6 +131,11 @@ func (p *program) explainAll(ctx context.Context, q api.ChargeQuery) error {
 	if err != nil {
 		return err
 	}
+	if len(charges.Items) == 0 {
+		if err := p.mustExist(ctx, q); err != nil {
+			return err
+		}
+	}
 	slices.Reverse(charges.Items) // a receipt begins at the beginning
 	t := &table{names: []string{"id", "sku", "tier", "quantity", "price", "unit", "from", "to", "amount", "waived", "refunded"}, empty: "Nothing has been charged yet."}
 	var total, loss int64
@@ -160,6 +165,16 @@ func (p *program) explainAll(ctx context.Context, q api.ChargeQuery) error {
 	return nil
 }
 
+// mustExist tells a job or a flow that has not cost anything from none at all.
+func (p *program) mustExist(ctx context.Context, q api.ChargeQuery) (err error) {
+	if q.Job != "" {
+		_, err = p.client().Job(ctx, p.workspace(), q.Job)
+	} else {
+		_, err = p.client().Flow(ctx, p.workspace(), q.Flow)
+	}
+	return err
+}
+
 func (p *program) verifyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
@@ -167,7 +182,10 @@ func (p *program) verifyCommand() *cobra.Command {
 		Long: `Verify runs all accepted commands again from the first one on, and compares lots,
 flows, holds, charges, postings, hourly totals and the chains of hashes with what
 the database holds. It names the first difference and counts the others, and ends
-with status 1 if there is one. --workspace narrows it to one workspace.`,
+with status 1 if there is one. --workspace narrows it to one workspace.
+
+The figures are rows of the books. Every wallet has two lots that nobody granted
+and "purser credits lots" does not list: its overdraft, and what storage owes.`,
 		Example: `  purser verify
   purser verify --workspace acme.vision -o json`,
 		Args: cobra.NoArgs,

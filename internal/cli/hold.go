@@ -101,6 +101,9 @@ is charged whatever it comes to. The rest of the hold is given back.`,
   purser hold capture hold_01jd3v8m6n7p8q9r0s1t2v3w4x --usage llm.small.input:1000 --usage llm.small.output:500`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if (cost == "") == (len(usage) == 0) {
+				return wrong("say what to take: either --amount or --usage")
+			}
 			var err error
 			if capture.Amount, err = parseAmount(cost); err != nil {
 				return err
@@ -122,8 +125,6 @@ is charged whatever it comes to. The rest of the hold is given back.`,
 	}
 	c.Flags().StringVar(&cost, "amount", "", "credits to take")
 	c.Flags().StringArrayVar(&usage, "usage", nil, "what was used, as SKU:QUANTITY")
-	c.MarkFlagsOneRequired("amount", "usage")
-	c.MarkFlagsMutuallyExclusive("amount", "usage")
 	return c
 }
 

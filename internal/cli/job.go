@@ -76,7 +76,7 @@ func (p *program) jobShow() *cobra.Command {
 		Short:   "Show a job: its state, its cost, when it will be stopped and why",
 		Long:    `Show prints all that is known of a job at this instant.`,
 		Example: `  purser job show job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(""),
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(anyJob),
 		RunE: func(c *cobra.Command, args []string) error {
 			j, err := p.client().Job(c.Context(), p.workspace(), args[0])
 			if err != nil {
@@ -119,7 +119,7 @@ func (p *program) jobLogs() *cobra.Command {
 		Long: `Logs prints what a job has written to its standard output and standard error.
 With -f it goes on until the job has ended.`,
 		Example: `  purser job logs -f --tail 20 job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(""),
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(anyJob),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.client().CopyLogs(c.Context(), p.workspace(), args[0], q, p.out)
 		},
@@ -136,11 +136,12 @@ func (p *program) jobStop() *cobra.Command {
 		Use:   "stop JOB",
 		Short: "Stop a job: let it checkpoint, then kill it",
 		Long: `Stop sends the job SIGTERM, and SIGKILL to all of its processes when its grace is
-over. It is charged until its last process is gone. With --now it is killed at
-once. Stopping a job that has ended changes nothing.`,
+over. It is charged until its main process has ended; what that left running is
+killed then. With --now it is killed at once. Stopping a job that has ended
+changes nothing, and is no error.`,
 		Example: `  purser job stop job_01jd3v8m6n7p8q9r0s1t2v3w4x
-  purser job stop --grace 10s job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs("active"),
+  purser job stop --grace 10s --reason "the node is needed" job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
+		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(activeJob),
 		RunE: func(c *cobra.Command, args []string) error {
 			seconds, err := optionalSeconds(grace)
 			if err != nil {
@@ -156,7 +157,7 @@ once. Stopping a job that has ended changes nothing.`,
 	}
 	c.Flags().BoolVar(&stop.Now, "now", false, "kill it at once")
 	c.Flags().StringVar(&grace, "grace", "", "time between the signal and the kill (default: the job's own)")
-	c.Flags().StringVar(&stop.Reason, "reason", "", "why, for the record")
+	c.Flags().StringVar(&stop.Reason, "reason", "", "why; the job's reason says it")
 	return c
 }
 
@@ -169,7 +170,7 @@ func (p *program) jobChange() *cobra.Command {
 started with --max-cost; more is held for it only if the wallet covers it.`,
 		Example: `  purser job change --max-cost 40 job_01jd3v8m6n7p8q9r0s1t2v3w4x
   purser job change --max-runtime 6h job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs("active"),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(activeJob),
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().NFlag() == 0 || name == "" && maxCost == "" && maxRuntime == "" {
 				return wrong("say what to change: --max-cost, --max-runtime or --name")
@@ -203,14 +204,16 @@ func (p *program) jobResume() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "resume JOB",
 		Short: "Start a job again from its checkpoint",
-		Long: `Resume runs the command of a job again that was stopped for want of credits after
-it had said that its checkpoint was done. It finds its files as it left them, and
-PURSER_RESUMED=1 in its environment. Like "purser run" it shows the output, of
-this run alone, and ends with the status of the job. --max-cost and --max-runtime bound all runs of the
-job together: one that has used up its own needs a higher one.`,
+		Long: `Resume runs the command of a job again that had said that its checkpoint was done
+and then was stopped (for want of credits, by a limit, or by somebody) and exited
+with 0 or was killed, or was lost; within 24 hours. It finds its files as it left
+them, and PURSER_RESUMED=1 in its environment. Like "purser run" it shows the
+output, of this run alone, and ends with the status of the job. --max-cost and
+--max-runtime bound all runs of the job together: one that has used up its own
+needs a higher one.`,
 		Example: `  purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x --max-cost 40
   purser credits grant 20 && purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs("exhausted"),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(resumableJob),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := noneEmpty(c); err != nil {
 				return err
@@ -255,13 +258,20 @@ func (p *program) written(ctx context.Context, job string) int64 {
 	return begin + n
 }
 
+// Which jobs fit a command.
+func anyJob(api.Job) bool         { return true }
+func activeJob(j api.Job) bool    { return !j.Ended() }
+func resumableJob(j api.Job) bool { return j.Resumable }
+
 // completeJobs offers the ids of jobs to the shell.
-func (p *program) completeJobs(status string) cobra.CompletionFunc {
+func (p *program) completeJobs(fits func(api.Job) bool) cobra.CompletionFunc {
 	return p.complete(func(c *cobra.Command) ([]string, error) {
-		jobs, err := p.client().Jobs(c.Context(), p.workspace(), api.JobQuery{Status: status})
+		jobs, err := p.client().Jobs(c.Context(), p.workspace(), api.JobQuery{Page: api.Page{Limit: api.MaxPage}})
 		var ids []string
 		for _, j := range jobs.Items {
-			ids = append(ids, cobra.CompletionWithDesc(j.ID, j.Status+" "+j.Name))
+			if fits(j) {
+				ids = append(ids, cobra.CompletionWithDesc(j.ID, j.Status+" "+j.Name))
+			}
 		}
 		return ids, err
 	})

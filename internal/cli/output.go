@@ -162,6 +162,9 @@ func (f fact) label() string {
 	return strings.ReplaceAll(name, "_", " ")
 }
 
+// told reports whether people are told of it.
+func (f fact) told() bool { return f.exact != "" && f.human != "" }
+
 // showFacts writes a single thing: a line per fact, or one row of CSV. Facts
 // that are empty are left out of what people read.
 func (p *program) showFacts(answer any, facts ...fact) error {
@@ -182,12 +185,12 @@ func (p *program) showFacts(answer any, facts ...fact) error {
 func writeFacts(w io.Writer, indent string, facts []fact) {
 	width := 0
 	for _, f := range facts {
-		if f.exact != "" {
+		if f.told() {
 			width = max(width, len(f.label()))
 		}
 	}
 	for _, f := range facts {
-		if f.exact != "" {
+		if f.told() {
 			fmt.Fprintf(w, "%s%-*s  %s\n", indent, width, f.label(), f.human)
 		}
 	}

@@ -171,7 +171,8 @@ func TestABrokenPipeStopsTheJob(t *testing.T) {
 		close(stopped)
 		io.WriteString(w, `{}`)
 	})
-	p := &program{in: strings.NewReader(""), out: gone{}, err: io.Discard, patience: -1}
+	var said bytes.Buffer
+	p := &program{in: strings.NewReader(""), out: gone{}, err: &said, patience: -1}
 	home := t.TempDir()
 	p.env = func(name string) (string, bool) {
 		value, set := map[string]string{"HOME": home, "PURSER_URL": c.url}[name]
@@ -179,6 +180,24 @@ func TestABrokenPipeStopsTheJob(t *testing.T) {
 	}
 	if status := p.main([]string{"run", "--", "true"}); len(bodies) != 1 || strings.Contains(bodies[0], `"now":true`) {
 		t.Errorf("status %d after %v", status, bodies)
+	}
+	if !strings.Contains(said.String(), "nobody reads the output any more") || strings.Contains(said.String(), "again to kill it") {
+		t.Errorf("said %s", said.String())
+	}
+}
+
+// Where time stands still, whoever waits for a job is told how to move it on.
+func TestATestClockIsTold(t *testing.T) {
+	c := played(t, "", isRunning, isRunning, isDone)
+	c.on("GET /v1/workspaces/default/stream", func(w http.ResponseWriter, r *http.Request) {
+		for range 2 {
+			fmt.Fprintf(w, "data: %s\n\n", strings.Replace(strings.ReplaceAll(balanceJSON, "\n", ""), `{`, `{"clock":"test",`, 1))
+			w.(http.Flusher).Flush()
+		}
+		<-r.Context().Done()
+	})
+	if got := command(t, c, nil, "run", "--", "true"); strings.Count(got.err, "purser clock advance") != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

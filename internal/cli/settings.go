@@ -76,7 +76,8 @@ func configPath(env lookupEnv) string {
 }
 
 // defaultData is where a server keeps its data unless it is told otherwise:
-// /var/lib/purser for root, else purser in the user's data directory.
+// purser in XDG_DATA_HOME if that is set, /var/lib/purser for root, else purser in
+// the user's data directory.
 func defaultData(env lookupEnv) string {
 	if dir, ok := env("XDG_DATA_HOME"); ok && filepath.IsAbs(dir) {
 		return filepath.Join(dir, "purser")
@@ -117,7 +118,21 @@ func (s *settings) check(flags *pflag.FlagSet) error {
 			return wrong("--%s is empty: give it a value, or leave it out", name)
 		}
 	}
+	if f := flags.Lookup("url"); f != nil && f.Changed {
+		if err := checkURL(f.Value.String()); err != nil {
+			return err
+		}
+	}
 	return s.find("output").check(s.output())
+}
+
+// checkURL refuses what cannot be the address of a server.
+func checkURL(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return wrong("%q is not the address of a server, such as http://127.0.0.1:8080", address)
+	}
+	return nil
 }
 
 func (s *settings) read() error {

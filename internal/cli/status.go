@@ -85,8 +85,11 @@ func (p *program) complain(err error) {
 	var refused *api.Problem
 	isProblem := errors.As(err, &refused)
 	if isProblem && p.settings.output() == "json" {
-		encoded, _ := json.MarshalIndent(refused, "", "  ")
-		fmt.Fprintf(p.err, "%s\n", encoded)
+		p.writeProblem(refused)
+		return
+	}
+	if p.settings.output() == "json" {
+		p.complainJSON(err)
 		return
 	}
 	fmt.Fprintf(p.err, "purser: %v\n", err)
@@ -99,6 +102,28 @@ func (p *program) complain(err error) {
 	case !p.began:
 		fmt.Fprintf(p.err, "See \"%s --help\".\n", p.command)
 	}
+}
+
+// complainJSON writes an error that is not the server's in the form of a problem.
+// It has no HTTP status: nobody answered.
+func (p *program) complainJSON(err error) {
+	kinds := map[int][2]string{statusUsage: {"usage", "Wrong usage"}, statusUnreachable: {"unreachable", "Server not reachable"}}
+	kind, known := kinds[p.statusOf(err)]
+	if !known {
+		kind = [2]string{"failed", "Failed"}
+	}
+	p.writeProblem(struct {
+		Title  string `json:"title"`
+		Detail string `json:"detail"`
+		Code   string `json:"code"`
+	}{kind[1], err.Error(), kind[0]})
+}
+
+func (p *program) writeProblem(problem any) {
+	e := json.NewEncoder(p.err)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	e.Encode(problem)
 }
 
 func (p *program) complainNumbers(refused *api.Problem) {

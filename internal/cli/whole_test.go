@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/internal/app"
 )
@@ -91,6 +92,42 @@ func TestTheMainJobByCommand(t *testing.T) {
 	says(purser(statusDone, "credits", "activity"), "addition", "deduction")
 	says(purser(statusDone, "events", "--last", "200"), "lot.granted", "flow.ended")
 	says(purser(statusDone, "verify"), "ok ")
+}
+
+// What cannot be done says why: in the words of the job, and of what was typed.
+func TestRefusalsByCommand(t *testing.T) {
+	env := whole(t)
+	purser := func(status int, want string, args ...string) string {
+		t.Helper()
+		got := command(t, nil, env, args...)
+		if all := got.out + got.err; got.status != status || !strings.Contains(all, want) {
+			t.Errorf("purser %s ended with %d and not %d, or without %q: %s", strings.Join(args, " "), got.status, status, want, all)
+		}
+		return strings.TrimSpace(got.out)
+	}
+	purser(statusDone, "", "credits", "grant", "100")
+	purser(statusFailed, `there is no organization "nope"`, "--org", "nope", "credits", "balance")
+	purser(statusFailed, `there is no organization "nope"`, "--workspace", "nope.vision", "credits", "balance")
+	purser(statusFailed, `there is no workspace "default.nope"`, "--workspace", "nope", "credits", "balance")
+	purser(statusFailed, "there is no job job_nope", "explain", "job_nope")
+	purser(statusFailed, "flow_nope", "explain", "flow_nope")
+	job := purser(statusDone, "job_", "run", "--detach", "--", "sleep", "60")
+	for range 200 {
+		if strings.Contains(command(t, nil, env, "job", "show", job).out, "running") {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	purser(statusFailed, "the job was started without a max_cost", "job", "change", "--max-cost", "40", job)
+	purser(statusDone, "6h 0m", "job", "change", "--max-runtime", "6h", job)
+	purser(statusDone, "request: the node is needed", "job", "stop", "--now", "--reason", "the node is needed", job)
+	done := purser(statusDone, "job_", "run", "--detach", "--", "true")
+	for _, id := range []string{job, done} {
+		purser(statusDone, "", "job", "logs", "-f", id)
+	}
+	purser(statusDone, `"reason": "request: the node is needed"`, "job", "show", "-o", "json", job)
+	purser(statusFailed, "the job has succeeded: there is nothing to resume", "job", "resume", done)
+	purser(statusDone, "succeeded", "job", "stop", done)
 }
 
 // A command that is stopped by max_cost checkpoints, ends at the computed

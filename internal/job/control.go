@@ -28,6 +28,9 @@ func (s *Service) Stop(tx *db.Tx, w ledger.ID, id string, grace *int64, reason s
 		err = s.keep(tx, j)
 	default: // asked again: it can only be sooner
 		again := *j.Stopped
+		if again.Reason == "" {
+			again.Reason = reason
+		}
 		if grace != nil && (again.Grace == nil || *grace < *again.Grace) {
 			again.Grace = grace
 		}
@@ -113,6 +116,9 @@ func (s *Service) bound(tx *db.Tx, j *Job, c Change) error {
 	}
 	limit := wallet.Limit{Flow: run.Flow}
 	if c.MaxCost != nil {
+		if err := s.hasMaxCost(tx, j, run); err != nil {
+			return err
+		}
 		before := *j
 		before.Runs = j.Runs[:len(j.Runs)-1]
 		spent, err := s.spent(tx, &before)
@@ -143,6 +149,16 @@ func (s *Service) bound(tx *db.Tx, j *Job, c Change) error {
 	return err
 }
 
+// hasMaxCost refuses to bound what a run may cost for which nothing was held.
+func (s *Service) hasMaxCost(tx *db.Tx, j *Job, run *Run) error {
+	flow, err := s.Books.Flow(tx, j.Wallet, run.Flow)
+	if err == nil && flow.Hold == "" {
+		err = fault.New(fault.Conflict, "the job was started without a max_cost, and one cannot be added while it runs: "+
+			"max_runtime bounds it too").WithCode("no_max_cost")
+	}
+	return err
+}
+
 // Resume runs a landed job again from its checkpoint. A new max_cost or
 // max_runtime (0: as before) bounds the job, all its runs together.
 func (s *Service) Resume(tx *db.Tx, w ledger.ID, id string, maxCost credit.Amount, maxRuntime int64) (Shown, error) {
@@ -153,6 +169,8 @@ func (s *Service) Resume(tx *db.Tx, w ledger.ID, id string, maxCost credit.Amoun
 	switch until := j.resumableUntil(); {
 	case !j.Status.Ended():
 		return Shown{}, fault.New(fault.Conflict, "the job is %s: only a job that has ended can be resumed", j.Status).WithCode("job_active")
+	case until == 0 && j.Status == StatusSucceeded:
+		return Shown{}, fault.New(fault.Conflict, "the job has succeeded: there is nothing to resume").WithCode("not_resumable")
 	case until == 0:
 		return Shown{}, fault.New(fault.Conflict, "the job cannot be resumed: that needs a checkpoint file, and "+
 			"a run that was stopped and then exited 0 or was killed, or that was lost").WithCode("not_resumable")

@@ -62,12 +62,23 @@ func (o *Orgs) Workspace(tx *db.Tx, name string) (Workspace, error) {
 	}
 	found, err := scanWorkspace(row)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Workspace{}, fault.New(fault.NotFound, "there is no workspace %.80q", name)
+		return Workspace{}, o.missing(tx, name)
 	}
 	if err != nil {
 		return Workspace{}, fmt.Errorf("find workspace %s: %w", name, err)
 	}
 	return found, nil
+}
+
+// missing says what there is not of an address: the organization, whose name alone
+// stands for its default workspace, or a workspace of it.
+func (o *Orgs) missing(tx *db.Tx, name string) error {
+	if owner, _, _ := strings.Cut(name, "."); !strings.HasPrefix(name, "ws_") {
+		if _, err := o.Organization(tx, owner); err != nil {
+			return err
+		}
+	}
+	return fault.New(fault.NotFound, "there is no workspace %.80q", name)
 }
 
 // Resolve finds the wallet of a workspace, named as for [Orgs.Workspace].

@@ -36,6 +36,7 @@ var problemCodes = []problemCode{
 	{"slug_taken", "The slug is in use. Choose another."},
 	{"job_ended", "The job has ended."},
 	{"job_active", "The job has not ended."},
+	{"no_max_cost", "The job was started without max_cost: nothing is held for it, so that only max_runtime_seconds can bound it while it runs."},
 	{"not_resumable", "Only a job that left its checkpoint file can be resumed, for 24 hours: one that was stopped and then exited 0 or was killed, or that was lost."},
 	{"log_gone", "The files of a job are kept for 30 days after its end."},
 	{"max_cost_used", "The job has used its max_cost. Resume it with a higher one."},

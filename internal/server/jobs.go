@@ -183,6 +183,8 @@ func jobReason(j *job.Shown) string {
 		return j.Reason + ": " + j.Detail
 	case j.Detail != "":
 		return j.Detail
+	case j.Reason == job.ReasonRequest && j.Stopped != nil && j.Stopped.Reason != "":
+		return j.Reason + ": " + j.Stopped.Reason
 	}
 	return j.Reason
 }
