@@ -14,7 +14,8 @@ import (
 // maxTries is how often a run is launched that never came to its start.
 const maxTries = 3
 
-// Gone closes a run that died without a word, at its last proof of life.
+// Gone closes a run that died without a word, at its last proof of life: the one
+// that is on disk, or the one that we were told, for a job can delete its files.
 func (s *Service) Gone(ctx context.Context, id string) error {
 	state, err := s.Executor.Inspect(id)
 	if err != nil {
@@ -93,13 +94,20 @@ func (s *Service) close(tx *db.Tx, j *Job, r Report, lost bool) (Run, error) {
 	if err != nil {
 		return run, err
 	}
-	end := max(run.StartedAt, min(r.EndedAt, result.At))
-	if r.StartedAt == 0 && !lost {
-		end = run.StartedAt // it was never executed
-	}
 	flow, err := s.Books.Flow(tx, j.Wallet, run.Flow)
 	if err != nil {
 		return run, err
+	}
+	if lost {
+		proof, err := s.lived(tx, j, &flow)
+		if err != nil {
+			return run, err
+		}
+		r.EndedAt = max(r.EndedAt, proof)
+	}
+	end := max(run.StartedAt, min(r.EndedAt, result.At))
+	if r.StartedAt == 0 && !lost {
+		end = run.StartedAt // it was never executed
 	}
 	run.describe(r, end, lost)
 	if run.Status, run.Reason = verdict(r, &flow); lost {

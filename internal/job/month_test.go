@@ -74,8 +74,8 @@ func costOf(rate credit.Rate, dt int64) credit.Amount {
 	return amount
 }
 
-// A run of which nothing is left when the server starts is lost, and nobody
-// pays for what nobody saw.
+// A run of which nothing is left when the server starts is lost, and paid for up
+// to when it renewed its lease last: nobody pays for what nobody saw.
 func TestRunThatVanishedIsLost(t *testing.T) {
 	w := newWorld(t, "")
 	w.grant("100")
@@ -84,9 +84,9 @@ func TestRunThatVanishedIsLost(t *testing.T) {
 	w.stop()
 	w.check(os.Remove(filepath.Join(w.dir, "jobs", id, "simulated.json")))
 	w.open(w.clock.Now() + minute)
-	s := w.expect(id, job.StatusFailed, "lost", "0")
+	s := w.expect(id, job.StatusFailed, "lost", "18.3552")
 	if s.Flow.Status != "lost" {
 		t.Errorf("flow %s %s", s.Flow.Status, s.Flow.Reason)
 	}
-	w.expectBalance("100")
+	w.expectBalance("81.6448")
 }

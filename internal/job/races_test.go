@@ -323,7 +323,8 @@ func TestRunThatDiedIsChargedToItsProof(t *testing.T) {
 	w, h := byHand(t)
 	id := w.create(h100(8, "train"))
 	w.ready(id)
-	w.live(id, 10*minute)
+	w.live(id, 9*minute-second)
+	w.pass(minute)
 	h.states[id] = job.State{Launched: true, Proof: start + 9*minute, Checkpoint: true}
 	w.check(w.jobs.Gone(w.ctx, id))
 	w.check(w.jobs.Gone(w.ctx, id))
@@ -332,6 +333,39 @@ func TestRunThatDiedIsChargedToItsProof(t *testing.T) {
 		t.Errorf("%s, resumable until %d", s.Flow.Status, s.ResumableUntil)
 	}
 	w.expectBalance("16.252")
+}
+
+// A job deletes its files and kills its supervisor: what the server was told of
+// it counts, and, after a restart, the proof that its lease keeps. A flow that was
+// closed at the last proof is not given back.
+func TestRunThatDiedWithoutFilesIsChargedToWhatWasHeard(t *testing.T) {
+	for name, x := range map[string]struct {
+		meanwhile func(w *world)
+		least     int64
+	}{
+		"at once":       {func(*world) {}, 10 * minute},
+		"a minute on":   {func(w *world) { w.pass(minute) }, 10 * minute},
+		"lease lapsed":  {func(w *world) { w.pass(30 * minute) }, 7 * minute},
+		"a new service": {func(w *world) { w.jobs = job.New(w.jobs.Config); w.check(w.jobs.Open(w.ctx)) }, 7 * minute},
+	} {
+		w, h := byHand(t)
+		id := w.create(h100(8, "train"))
+		w.ready(id)
+		w.live(id, 10*minute)
+		h.states[id] = job.State{}
+		x.meanwhile(w)
+		w.check(w.jobs.Gone(w.ctx, id))
+		s := w.show(id)
+		if s.Status != job.StatusFailed || s.Reason != job.ReasonLost {
+			t.Errorf("%s: %s %s", name, s.Status, s.Reason)
+		}
+		if ran := s.EndedAt - s.StartedAt; ran < x.least || ran > 10*minute {
+			t.Errorf("%s: it ended after %s, not after %s", name, time.Duration(ran), time.Duration(x.least))
+		}
+		if want := costOf(s.Items[0].Rate, s.EndedAt-s.StartedAt); s.Flow.Charged != want {
+			t.Errorf("%s: charged %s, not %s", name, s.Flow.Charged, want)
+		}
+	}
 }
 
 // Nobody renews the lease: the flow is closed as lost at its start, which is the

@@ -37,6 +37,7 @@ func (s *Service) proceed(ctx context.Context, r Report) (Orders, error) {
 	if e == nil || e.job.run() == nil {
 		return s.strayed(ctx, r)
 	}
+	s.proved(r.Job, r.Proof)
 	now := s.DB.Clock().Now()
 	st, flow, err := s.stand(ctx, e)
 	if err != nil {
@@ -54,6 +55,28 @@ func (s *Service) proceed(ctx context.Context, r Report) (Orders, error) {
 		live.heard, live.lease = orders, st.lease
 	}
 	return orders, nil
+}
+
+// proved notes a proof of life. One of an earlier run lies before the start of
+// the present one, and so says nothing of it.
+func (s *Service) proved(id string, at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.active[id]; e != nil {
+		e.proof = max(e.proof, at)
+	}
+}
+
+// lived is the last proof of life that we hold of the present run ourselves.
+func (s *Service) lived(tx *db.Tx, j *Job, flow *wallet.Flow) (int64, error) {
+	proof, err := s.Books.Proof(tx, j.Wallet, j.ID)
+	if flow.Status == wallet.Lost { // its lease has lapsed, and that was the proof
+		proof = max(proof, flow.EndedAt)
+	}
+	if e := s.entry(j.ID); e != nil {
+		proof = max(proof, e.proof)
+	}
+	return proof, err
 }
 
 // strayed answers a run of which we know nothing any more: its job was closed

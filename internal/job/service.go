@@ -46,6 +46,7 @@ type entry struct {
 	job   *Job
 	lease int64  // until when it is granted
 	heard Orders // the last that were answered
+	proof int64  // the last proof of life that was reported
 	flow  seen
 }
 
