@@ -160,6 +160,27 @@ func TestASecondServer(t *testing.T) {
 	open(t, Config{URL: "sqlite:" + path})
 }
 
+// A hard link gives a database another name, and so another PATH.lock.
+func TestASecondServerByAHardLink(t *testing.T) {
+	path, link := filepath.Join(t.TempDir(), "purser.db"), filepath.Join(t.TempDir(), "other.db")
+	d := open(t, Config{URL: "sqlite:" + path})
+	update(t, d, inserting(1))
+	// SQLite's own lock is there beside ours: that of a reader, on its 510 bytes.
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 0x40000002, Len: 510}
+	if err := unix.FcntlFlock(d.lock.database.Fd(), unix.F_OFD_GETLK, &lock); err != nil || lock.Type != unix.F_RDLCK {
+		t.Errorf("SQLite's lock: %+v, %v", lock, err)
+	}
+	if err := os.Link(path, link); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, Config{URL: "sqlite:" + link}, fault.Conflict, link, "another server", "hard link")
+	closed(t, d)
+	e := open(t, Config{URL: "sqlite:" + link})
+	refused(t, Config{URL: "sqlite:" + path}, fault.Conflict, path, "another server", "hard link")
+	closed(t, e)
+	open(t, Config{URL: "sqlite:" + path})
+}
+
 func TestADirectoryThatCannotBeWritten(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	if err := os.Mkdir(dir, 0o555); err != nil {

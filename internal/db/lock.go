@@ -12,10 +12,15 @@ import (
 )
 
 // fileLock keeps a second server off the database while it is held; the system
-// lets go of it when the process ends, however it ends.
-type fileLock struct{ file *os.File }
+// lets go of it when the process ends, however it ends. PATH.lock says who has
+// it; the file itself is locked too, because a hard link gives it another path.
+//
+// SQLite locks the file by fcntl, which these locks by flock do not touch. But
+// whoever closes a file loses all of its process's fcntl locks on it: so the
+// database is opened here before SQLite does, and closed after.
+type fileLock struct{ file, database *os.File }
 
-// lockFile makes the directory and takes the lock PATH.lock, or says who has it.
+// lockFile makes the directory and takes the locks, or says who has them.
 func lockFile(path string) (*fileLock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, unwritable(path, err)
@@ -24,22 +29,45 @@ func lockFile(path string) (*fileLock, error) {
 	if err != nil {
 		return nil, unwritable(path, err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		defer file.Close()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w", file.Name(), err)
-		}
-		return nil, taken(path, file)
+	l := &fileLock{file: file}
+	if err := l.take(path); err != nil {
+		return nil, errors.Join(err, l.release())
 	}
-	if err := errors.Join(file.Truncate(0), write(file, fmt.Sprintf("%d\n", os.Getpid()))); err != nil {
-		return nil, errors.Join(unwritable(path, err), file.Close())
+	return l, nil
+}
+
+func (l *fileLock) take(path string) (err error) {
+	if isFree, err := flock(l.file); err != nil {
+		return err
+	} else if !isFree {
+		return taken(path, l.file)
+	}
+	if err := errors.Join(l.file.Truncate(0), write(l.file, fmt.Sprintf("%d\n", os.Getpid()))); err != nil {
+		return unwritable(path, err)
 	}
 	// The rows are for the server's user alone; SQLite gives its other files the same rights.
-	database, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, errors.Join(unwritable(path, err), file.Close())
+	if l.database, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return unwritable(path, err)
 	}
-	return &fileLock{file}, database.Close()
+	if isFree, err := flock(l.database); err != nil {
+		return err
+	} else if !isFree {
+		return fault.New(fault.Conflict, "another server uses %s by another name, a hard link to the same file: stop it, or choose another database",
+			path).WithCode("database_in_use")
+	}
+	return nil
+}
+
+// flock locks a file for the process; isFree is false if another has it.
+func flock(file *os.File) (isFree bool, err error) {
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("lock %s: %w", file.Name(), err)
+	}
+	return true, nil
 }
 
 func write(file *os.File, text string) error {
@@ -63,5 +91,9 @@ func (l *fileLock) release() error {
 	if l == nil {
 		return nil
 	}
-	return l.file.Close()
+	var err error
+	if l.database != nil {
+		err = l.database.Close()
+	}
+	return errors.Join(err, l.file.Close())
 }
