@@ -10,6 +10,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -195,6 +196,9 @@ func (h *house) pairs(b *testing.B, name string, make func() (wallet.Command, wa
 
 // written counts the rows that the writer has changed.
 func (h *house) written() (n int64) {
+	if dbtest.IsPostgres() {
+		return 0 // it tells too late; the rows are the same, and SQLite counts them
+	}
 	h.must(h.update(func(tx *db.Tx) error { return tx.QueryRow(`SELECT total_changes()`).Scan(&n) }))
 	return n
 }
