@@ -105,7 +105,7 @@ func (a *attendance) watch(ctx context.Context, signals <-chan os.Signal, events
 			a.balance(e)
 			a.look(ctx)
 		case err := <-logs:
-			if a.logsDone = true; err != nil {
+			if a.logsDone = true; err != nil && !errors.Is(err, syscall.EPIPE) {
 				a.screen.say("the output cannot be followed: %v", err)
 			}
 			if errors.Is(err, syscall.EPIPE) && a.signals == 0 { // as a command dies whose reader has gone
