@@ -1,7 +1,8 @@
 # Everything that this project does to itself. `make test` and `make demo` need
 # nothing but Go: the modules come by themselves.
 
-# The same program everywhere: no C compiler, and no stamp of the working tree.
+# The same program everywhere: no C compiler, and (-trimpath) no paths of this
+# machine. Of the working tree it has the commit, which `purser version` says.
 export CGO_ENABLED = 0
 
 GO       ?= go
