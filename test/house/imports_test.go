@@ -16,8 +16,6 @@ var arrows = []arrow{
 
 	{"internal/app", "internal/...", "the wiring knows every room"},
 	{"internal/app", "api", "its own client asks the server whether it is there"},
-	{"internal/sim", "internal/...", "the simulation runs the whole program"},
-	{"internal/sim", "api", "the simulation speaks to it as its clients do"},
 
 	{"internal/cli", "api", "the commands are clients like any other"},
 	{"internal/cli", "internal/app", "serve and supervise start the program itself"},
@@ -40,11 +38,9 @@ var arrows = []arrow{
 	{"internal/job/local", "internal/fault", "its refusals are for the user"},
 	{"internal/job/simulated", "internal/job", "an executor fulfils what job asks of one"},
 	{"internal/job/simulated", "internal/fault", "its refusals are for the user"},
-	{"internal/job/simulated", "internal/db", "its jobs run in the test clock's time"},
 
 	{"internal/job", "internal/ledger", "a job's flow and hold stand in the books"},
 	{"internal/job", "internal/price", "a job's resources have a rate"},
-	{"internal/job", "internal/org", "a job belongs to a workspace"},
 	{"internal/job", "internal/wallet", "the commands it gives and the effects it obeys"},
 	{"internal/job", "internal/db", "its rows share the unit of work"},
 	{"internal/job", "internal/credit", "amounts and quantities"},
@@ -92,8 +88,6 @@ var foreign = []arrow{
 	{"internal/cli", "github.com/spf13/cobra/...", "commands, help and completion"},
 	{"internal/cli", "github.com/spf13/pflag", "the flags of those commands"},
 	{"internal/cli", "golang.org/x/term", "whether a person is watching, and how wide the window is"},
-	{"internal/cli", "golang.org/x/sys/unix", "signals and terminals"},
-	{"internal/app", "golang.org/x/sys/unix", "starting and joining processes"},
 	{"internal/job/local", "golang.org/x/sys/unix", "process groups, subreaper, boot-time clock"},
 }
 
@@ -146,6 +140,28 @@ func TestEveryArrowHasAReasonAndStandsOnce(t *testing.T) {
 			t.Errorf("%s → %s has no reason or stands twice", a.from, a.to)
 		}
 		seen[key] = true
+	}
+}
+
+func TestEveryArrowIsUsed(t *testing.T) {
+	used := func(a arrow, all []source) bool {
+		for _, s := range all {
+			if s.isTest() || s.dir() != a.from {
+				continue
+			}
+			for _, spec := range s.file.Imports {
+				if path, _ := strconv.Unquote(spec.Path.Value); covers(a.to, strings.TrimPrefix(path, module+"/")) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	all := sources(t)
+	for _, a := range append(append([]arrow{}, arrows...), foreign...) {
+		if !used(a, all) {
+			t.Errorf("%s → %s is used by nobody: take it out of the table", a.from, a.to)
+		}
 	}
 }
 
