@@ -61,8 +61,8 @@ func (p Period) DivMod(n Wide) (Wide, Wide) {
 // remainder of the interval before it: the whole nano-credits of
 // (rate*dt + rem) / (period*10^6), rounded down, and the remainder to carry.
 // However often an interval is cut, the parts add up to the charge for the
-// whole (SEMANTICS 1). It returns [ErrOverflow] if the charge does not fit an
-// Amount, and requires dt ≥ 0.
+// whole (docs/concepts.md, credits and amounts). It returns [ErrOverflow] if the
+// charge does not fit an Amount, and requires dt ≥ 0.
 func Accrue(rate Rate, dt int64, rem Wide, period Period) (Amount, Wide, error) {
 	q, rest := period.DivMod(MulWide(uint64(rate), uint64(dt)).Add(rem))
 	if q.Hi != 0 || q.Lo > math.MaxInt64 {

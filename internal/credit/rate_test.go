@@ -31,8 +31,8 @@ func quantity(t testing.TB, s string) credit.Quantity {
 	return q
 }
 
-// The worked examples of DEFAULTS.md that are sold by time, settled once, every
-// second, and at a thousand random instants.
+// Worked examples of what is sold by time, settled once, every second, and at a
+// thousand random instants.
 func TestWorkedExamplesByTime(t *testing.T) {
 	for _, c := range []struct {
 		name, price, quantity string

@@ -89,7 +89,7 @@ func soon(at, now int64) int64 {
 // Leases says how long leases are.
 type Leases struct{ Shortest, Longest int64 }
 
-// DefaultLeases are those of SEMANTICS 12.
+// DefaultLeases are between 30 s and an hour (docs/jobs.md).
 func DefaultLeases() Leases { return Leases{30 * second, 3600 * second} }
 
 // wanted is the lease for a runway (0: without end): a tenth of it, within the

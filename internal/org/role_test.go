@@ -8,7 +8,7 @@ import (
 	"github.com/purserhq/purser/internal/org"
 )
 
-// The table of DEFAULTS.md, as it stands there.
+// Who may do what, as a person would write it down.
 const roles = `
 | may | owner | admin | platform | developer | finance | viewer |
 | delete the organization, make owners | yes | | | | | |

@@ -2,8 +2,8 @@ package price
 
 import "github.com/purserhq/purser/internal/credit"
 
-// The catalogue that a fresh installation sells (DEFAULTS.md), in credits per
-// unit. Spot is missing where there is none.
+// The catalogue that a fresh installation sells, in credits per unit. Spot is
+// missing where there is none.
 var catalogue = []struct {
 	sku            string
 	unit           Unit

@@ -12,7 +12,7 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// The catalogue as DEFAULTS.md writes it.
+// The catalogue once more, so that no price of it changes by a slip.
 const defaults = `
 gpu.a10                   hour      0.76  0.3
 gpu.l40s                  hour      1.8   0.72

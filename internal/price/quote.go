@@ -80,7 +80,7 @@ func same(a, b wallet.Item) bool {
 }
 
 // oneFamily refuses a flow that is part storage and part something else: the
-// two end differently (SEMANTICS 20).
+// two end differently (docs/concepts.md, storage and retention).
 func oneFamily(items []wallet.Item) error {
 	for i, item := range items {
 		if isStorage(item.SKU) != isStorage(items[0].SKU) {

@@ -9,7 +9,7 @@ import (
 )
 
 // stopLost takes in the true end of a flow that was closed at its last proof of
-// life (SEMANTICS 13): what it used between the two is a late fact, charged to the
+// life (docs/concepts.md, leases): what it used between the two is a late fact, charged to the
 // flow. Telling the same end again changes nothing.
 func (u *unit) stopLost(f *wallet.Flow, end int64) (api.Flow, error) {
 	switch {

@@ -64,7 +64,7 @@ func (u *unit) changeLot(id string, command wallet.Command) (api.Lot, error) {
 	return lotOnWire(result.Wallet.Lot(id), 0, result.At), nil
 }
 
-// newLot reads the terms of a grant (SEMANTICS 8).
+// newLot reads the terms of a grant (docs/concepts.md, wallet and lots).
 func newLot(b *api.NewGrant, now int64) (wallet.Lot, error) {
 	var f fields
 	kind := wallet.LotKind(b.Kind)

@@ -11,7 +11,7 @@ import (
 	"github.com/purserhq/purser/api"
 )
 
-// The worked examples of DEFAULTS.md come out exactly over HTTP, and every charge
+// Worked examples at the prices of the catalogue come out exactly over HTTP, and every charge
 // recomputes from what it says of itself.
 func TestTheWorkedExamples(t *testing.T) {
 	s := newStage(t)
