@@ -39,7 +39,7 @@ func (w *Wallet) closeHour(c Close) error {
 const maxListed = 20
 
 // listUnleased tells, once a day, which flows nobody has a lease on: they run,
-// and cost, until somebody stops them (SEMANTICS 13).
+// and cost, until somebody stops them (docs/concepts.md, leases).
 func (w *Wallet) listUnleased() {
 	var ids []string
 	count := 0

@@ -8,8 +8,8 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 )
 
-// gate decides whether something may start (SEMANTICS 10): need is what must be
-// covered by the lots of the route, after what is leased.
+// gate decides whether something may start (docs/concepts.md, the gate): need is
+// what must be covered by the lots of the route, after what is leased.
 type gate struct {
 	route    []int32
 	need     credit.Amount
@@ -120,8 +120,8 @@ func (w *Wallet) frozenLeft(route []int32) (sum credit.Amount) {
 	return sum
 }
 
-// leased is what running leases may still burn (SEMANTICS 12). What is paid from
-// a hold of its own is in that hold.
+// leased is what running leases may still burn (docs/concepts.md, leases). What
+// is paid from a hold of its own is in that hold.
 func (w *Wallet) leased() credit.Amount { return w.buildCourse().leased(nil) }
 
 func (c *course) leased(counts func(*class) bool) (sum credit.Amount) {

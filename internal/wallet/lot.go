@@ -9,7 +9,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 )
 
-// DefaultPriority is the priority of lots of a kind (SEMANTICS 8).
+// DefaultPriority is the priority of lots of a kind, as docs/concepts.md has them.
 func (k LotKind) DefaultPriority() int {
 	switch k {
 	case Commitment:

@@ -164,7 +164,7 @@ func (n *naive) freeze(id string, frozen bool) refused {
 	return accepted
 }
 
-// balance is the balance as SEMANTICS 5 has it.
+// balance is the balance as docs/concepts.md has it.
 func (n *naive) balance() (b wallet.Balance) {
 	b.At, b.Overdraft, b.Owed, b.Leased = n.at, n.policy.Overdraft, n.owed.Used, n.leased()
 	for _, f := range n.running() {

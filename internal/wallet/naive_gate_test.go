@@ -94,8 +94,8 @@ func (n *naive) reservedIn(b *naiveBudget) (sum credit.Amount) {
 }
 
 // gateRunway asks for block_below and min_runway of the whole burn, with the
-// items that come and without those that go (SEMANTICS 10), and for what the
-// flow's own lease sets aside (SEMANTICS 12).
+// items that come and without those that go, and for what the flow's own lease
+// sets aside (docs/concepts.md, the gate).
 func (n *naive) gateRunway(f *naiveFlow, more, less []*naiveItem) refused {
 	dt := n.policy.MinRunway
 	due := func(counts func(*naiveFlow) bool) credit.Amount {

@@ -8,11 +8,11 @@ import (
 )
 
 // The naive model is the simplest code that could be right, written from
-// SEMANTICS.md: it settles every item of every flow at every event, one after
+// docs/concepts.md: it settles every item of every flow at every event, one after
 // the other, and keeps no classes, no timeline and no projection. The property
 // test holds the engine against it. It is slow and must stay obvious.
 //
-// Where SEMANTICS.md leaves room, the model reads it like this:
+// Where that leaves room, the model reads it like this:
 //
 //   - What the nanosecond up to t costs comes first, with all that follows from
 //     it; then what is scheduled for t happens; then a command at t. So a lot

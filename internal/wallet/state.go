@@ -247,7 +247,7 @@ type Policy struct {
 	Rules int // the engine's, which only Adopt changes
 }
 
-// DefaultPolicy is what a new wallet has (DEFAULTS.md).
+// DefaultPolicy is what a new wallet has.
 func DefaultPolicy() Policy {
 	const second, hour = 1_000_000_000, int64(credit.Hour)
 	return Policy{

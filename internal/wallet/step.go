@@ -381,7 +381,7 @@ func (c *course) overdraftUsed() credit.Amount {
 	return used
 }
 
-// balance is what the wallet holds at the course's instant (SEMANTICS 5).
+// balance is what the wallet holds at the course's instant (docs/concepts.md).
 func (c *course) balance() credit.Amount {
 	sum := c.pinned
 	for i := range c.classes {

@@ -16,8 +16,8 @@ type View struct {
 	spent []Lot
 }
 
-// Balance is what a wallet holds at an instant (SEMANTICS 5). LandingAt and
-// EmptyAt are 0 when nothing runs or nothing will run out.
+// Balance is what a wallet holds at an instant (docs/concepts.md, balance).
+// LandingAt and EmptyAt are 0 when nothing runs or nothing will run out.
 type Balance struct {
 	At        int64
 	Balance   credit.Amount
