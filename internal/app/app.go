@@ -44,6 +44,7 @@ type Config struct {
 	Log           *slog.Logger // discarded if nil
 	Supervisor    []string     // what starts a supervisor, before the job's directory; this program's own if empty
 	Leases        job.Leases   // of the local executor; the default if zero
+	Roles         Roles        // what this process does; all if zero
 }
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
@@ -100,6 +101,7 @@ func (c Config) filled() Config {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.Roles = c.Roles.filled()
 	return c
 }
 
@@ -138,7 +140,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.server = server.New(server.Parts{
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
-		Metrics: metrics,
+		Metrics: metrics, WithoutAPI: !c.Roles.API,
 	})
 	if err := a.jobs.Open(ctx); err != nil { // before the keeper looks at leases
 		return fmt.Errorf("find out what became of the jobs: %w", err)
@@ -167,14 +169,16 @@ func (a *App) executor() (job.Executor, error) {
 	}), nil
 }
 
-// run starts the loops.
+// run starts the loops of its roles.
 func (a *App) run() {
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.http = a.server.HTTP()
 	a.loop("http", func() error { return a.http.Serve(a.listener) })
-	a.loop("jobs", func() error { return a.jobs.Run(ctx) })
-	if a.config.TestClock == 0 {
+	if a.config.Roles.Jobs {
+		a.loop("jobs", func() error { return a.jobs.Run(ctx) })
+	}
+	if a.config.Roles.Keeper && a.config.TestClock == 0 {
 		a.loop("keeper", func() error { return a.ledger.Keep(ctx) })
 	}
 	a.loop("database", func() error {
@@ -288,5 +292,8 @@ func (a *App) announce() {
 		clock = "test clock at " + string(api.At(a.db.Clock().Now()))
 	}
 	a.log.Info("listening", "url", a.URL(), "data", a.config.Data, "operator_token", token, "capacity", capacity, "clock", clock,
-		"pid", os.Getpid())
+		"roles", a.config.Roles, "pid", os.Getpid())
+	for _, what := range a.config.Roles.omitted() {
+		a.log.Warn("narrowed by --roles", "roles", a.config.Roles, "left_out", what)
+	}
 }

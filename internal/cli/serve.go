@@ -20,6 +20,7 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "listen", env: "PURSER_LISTEN", usage: "address to listen on", fallback: app.DefaultListen},
 		{name: "data", env: "PURSER_DATA", fallback: defaultData(env)},
 		{name: "database", env: "PURSER_DATABASE", usage: "database as sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME (default: purser.db in the data directory)"},
+		{name: "roles", env: "PURSER_ROLES", usage: "what this process does, as a list of api, keeper and jobs", fallback: app.AllRoles},
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
 		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},
@@ -41,9 +42,17 @@ PURSER_OPERATOR_TOKEN is used instead if it is set.
 The API is described at /openapi.json and /docs; /healthz, /readyz and /metrics
 are for whoever watches it. A fresh server has the organization "default".
 
-Settings are taken from flags, then the environment (PURSER_LISTEN, PURSER_DATA,
-PURSER_DATABASE, PURSER_CAPACITY, PURSER_TEST_CLOCK), then the JSON file that
---config names, with the same names, then defaults.
+--roles narrows what it does: api answers HTTP under /v1, keeper does what is due
+(hourly charges, landings, expiries, lapsed leases, seals), jobs starts jobs and
+tells those that run what to do. What is left out is done by nobody, because only
+one process can use a database. So narrowing is for looking after the books:
+--roles api to read and correct them while nothing moves by itself, --roles
+keeper,jobs to let work go on while nobody can ask for more. /healthz, /readyz and
+/metrics always answer, and the log says at the start what is left out.
+
+Settings are taken from flags, then the environment (PURSER_DATA, and the names in
+brackets below), then the JSON file that --config names, with the same names, then
+defaults.
 
 SIGTERM or Ctrl-C ends the server in good order. Running jobs go on without it,
 are billed exactly, and land by themselves before their credits are gone; a server
@@ -51,6 +60,7 @@ that is started again takes them over.`,
 		Example: `  purser serve
   purser serve --data ./data --listen 127.0.0.1:9090
   purser serve --capacity gpu.h100=8,cpu.vcpu=64
+  purser serve --roles api
   purser serve --test-clock 2027-01-01T00:00:00Z`,
 		Args: cobra.NoArgs, Annotations: needing(needsNothing),
 	}
@@ -94,9 +104,13 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return fmt.Errorf("find the data directory: %w", err)
 	}
+	roles, err := app.ParseRoles(s.get("roles"))
+	if err != nil {
+		return usageError{err}
+	}
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	err = app.Serve(ctx, app.Config{
-		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity,
+		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {

@@ -160,6 +160,7 @@ func TestMaxCostByCommand(t *testing.T) {
 func TestWrongSettingsOfTheServer(t *testing.T) {
 	for flag, value := range map[string]string{
 		"--listen": "nonsense", "--database": "mysql://x", "--capacity": "gpu", "--test-clock": "noon", "--log-level": "loud",
+		"--roles": "api,worker",
 	} {
 		if got := command(t, nil, nil, "serve", "--data", t.TempDir(), flag, value); got.status != statusUsage || got.err == "" {
 			t.Errorf("%s %s: status %d, %s", flag, value, got.status, got.err)
@@ -168,5 +169,17 @@ func TestWrongSettingsOfTheServer(t *testing.T) {
 	env := map[string]string{"PURSER_OPERATOR_TOKEN": "short"}
 	if got := command(t, nil, env, "serve", "--data", t.TempDir()); got.status != statusUsage {
 		t.Errorf("a short token: status %d, %s", got.status, got.err)
+	}
+	file := filepath.Join(t.TempDir(), "server.json")
+	if err := os.WriteFile(file, []byte(`{"roles": "api,worker"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []ran{
+		command(t, nil, map[string]string{"PURSER_ROLES": "api,worker"}, "serve", "--data", t.TempDir()),
+		command(t, nil, nil, "serve", "--data", t.TempDir(), "--config", file),
+	} {
+		if got.status != statusUsage || !strings.Contains(got.err, `"worker" is no role: the roles are api,keeper,jobs`) {
+			t.Errorf("an unknown role: status %d, %s", got.status, got.err)
+		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
@@ -45,6 +46,7 @@ type Parts struct {
 	Version       api.Version                               // of the program
 	Advance       func(ctx context.Context, to int64) error // moves the test clock and does all that is due; nil on a real clock
 	Metrics       *Metrics                                  // made by NewMetrics
+	WithoutAPI    bool                                      // only /healthz, /readyz and /metrics answer
 }
 
 // Server answers HTTP requests.
@@ -85,12 +87,18 @@ func New(p Parts) *Server {
 	s.describeNulls()
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	mux.HandleFunc("GET /docs", s.serveDocs())
+	if p.WithoutAPI {
+		mux = http.NewServeMux()
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.writeFault(w, r, withoutAPI) })
+	}
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metrics.handler())
 	s.handler = s.edge(s.routed(mux))
 	return s
 }
+
+var withoutAPI = fault.New(fault.NotFound, "this server does not serve the API: it was started with --roles and without api")
 
 // register declares all calls, in the order of the contract.
 func (s *Server) register() {
