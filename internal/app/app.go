@@ -107,6 +107,9 @@ func (c Config) filled() Config {
 
 func (a *App) start(ctx context.Context) (err error) {
 	c := a.config
+	if err := c.check(); err != nil {
+		return err
+	}
 	if err := prepare(c.Data); err != nil {
 		return err
 	}

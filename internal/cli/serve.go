@@ -23,6 +23,9 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "roles", env: "PURSER_ROLES", usage: "what this process does, as a list of api, keeper and jobs", fallback: app.AllRoles},
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
+		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
+		{name: "lease-min", env: "PURSER_LEASE_MIN", usage: "shortest lease of a job, which is how long it runs on while the server is away", fallback: app.DefaultLeaseMin},
+		{name: "lease-max", env: "PURSER_LEASE_MAX", usage: "longest lease of a job; it is a tenth of the runway in between", fallback: app.DefaultLeaseMax},
 		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},
 		{name: "log-format", env: "PURSER_LOG_FORMAT", usage: "text or json", fallback: "text"},
 	}}
@@ -104,6 +107,14 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return fmt.Errorf("find the data directory: %w", err)
 	}
+	shortest, err := parseSpan(s.get("lease-min"))
+	if err != nil {
+		return wrong("--lease-min: %v", err)
+	}
+	longest, err := parseSpan(s.get("lease-max"))
+	if err != nil {
+		return wrong("--lease-max: %v", err)
+	}
 	roles, err := app.ParseRoles(s.get("roles"))
 	if err != nil {
 		return usageError{err}
@@ -111,6 +122,7 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
+		TopUpURL: s.get("top-up-url"), Leases: app.Leases(shortest, longest),
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {

@@ -160,7 +160,7 @@ func TestMaxCostByCommand(t *testing.T) {
 func TestWrongSettingsOfTheServer(t *testing.T) {
 	for flag, value := range map[string]string{
 		"--listen": "nonsense", "--database": "mysql://x", "--capacity": "gpu", "--test-clock": "noon", "--log-level": "loud",
-		"--roles": "api,worker",
+		"--roles": "api,worker", "--top-up-url": "billing.example", "--lease-min": "0s", "--lease-max": "soon",
 	} {
 		if got := command(t, nil, nil, "serve", "--data", t.TempDir(), flag, value); got.status != statusUsage || got.err == "" {
 			t.Errorf("%s %s: status %d, %s", flag, value, got.status, got.err)
