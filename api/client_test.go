@@ -200,3 +200,24 @@ func TestLogsAreFollowedWithoutGaps(t *testing.T) {
 		t.Fatalf("got %q, %v", out.String(), err)
 	}
 }
+
+// A problem is written as it was answered: a 402 with its runway, even if that is
+// null, any other without.
+func TestAProblemIsWrittenAsItWasAnswered(t *testing.T) {
+	for _, text := range []string{
+		`{"type":"/docs#problem-x","title":"","status":402,"detail":"a < b","code":"x","request_id":"r","balance":"1","runway_seconds":null}`,
+		`{"type":"/docs#problem-x","title":"","status":402,"detail":"","code":"x","request_id":"r","runway_seconds":7}`,
+		`{"type":"/docs#problem-x","title":"","status":422,"detail":"","code":"x","request_id":"r"}`,
+	} {
+		var p Problem
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		e := json.NewEncoder(&out)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(&p); err != nil || strings.TrimSpace(out.String()) != text {
+			t.Errorf("%s became %s %v", text, out.String(), err)
+		}
+	}
+}

@@ -1,5 +1,11 @@
 package api
 
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+)
+
 // Problem is an RFC 9457 problem: why a request was refused, with the numbers.
 // It is an error, and all errors that a server answers are of this type.
 type Problem struct {
@@ -15,7 +21,7 @@ type Problem struct {
 	Available     Amount `json:"available,omitempty"`
 	Required      Amount `json:"required,omitempty"`
 	Shortfall     Amount `json:"shortfall,omitempty"`
-	RunwaySeconds *int64 `json:"runway_seconds,omitempty" doc:"For how long the available credits would carry it; left out where nothing burns."`
+	RunwaySeconds *int64 `json:"runway_seconds,omitempty" nullable:"true" doc:"For how long the available credits would carry it. With a 402 always there: null where nothing burns."`
 	TopUpURL      string `json:"top_up_url,omitempty"`
 
 	Values map[string]any `json:"values,omitempty" doc:"Other numbers, by their names."`
@@ -39,6 +45,24 @@ func (p *Problem) Error() string {
 		}
 	}
 	return text
+}
+
+// MarshalJSON writes the problem: a 402 always with its runway, which is null
+// where nothing burns.
+func (p Problem) MarshalJSON() ([]byte, error) {
+	type plain Problem
+	var value any = plain(p)
+	if p.Status == http.StatusPaymentRequired {
+		value = struct {
+			plain
+			RunwaySeconds *int64 `json:"runway_seconds"`
+		}{plain(p), p.RunwaySeconds}
+	}
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // whoever writes it decides
+	err := e.Encode(value)
+	return text.Bytes(), err
 }
 
 // GetStatus is the status of the answer.

@@ -353,6 +353,31 @@ func TestARefusalForCreditsSaysTheNumbers(t *testing.T) {
 	}
 }
 
+// Where nothing burns, nothing says how long credits last: the runway is null, and
+// not missing. Other problems have none.
+func TestEveryRefusalForCreditsHasARunway(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "5")
+	must(s.CreateWorkspace(s.Context(), "default", api.NewWorkspace{Slug: "other", Name: "Other"}))(t)
+	for _, test := range []struct {
+		path, body string
+		status     int
+		has        string
+	}{
+		{"/holds", `{"amount":"6","ttl_seconds":60}`, 402, `"runway_seconds":null`},
+		{"/transfers", `{"to_workspace":"default.other","amount":"6"}`, 402, `"runway_seconds":null`},
+		{"/jobs", `{"command":["true"],"max_cost":"6"}`, 402, `"runway_seconds":null`},
+		{"/flows", `{"items":[{"sku":"gpu.h100","quantity":8}]}`, 402, `"runway_seconds":941`},
+		{"/flows", `{"items":[{"sku":"gpu.h100"}]}`, 422, ""},
+	} {
+		answer := s.send("POST", ws+test.path, test.body)
+		isSaid := strings.Contains(string(answer.body), "runway_seconds")
+		if answer.status != test.status || isSaid != (test.status == 402) || !strings.Contains(string(answer.body), test.has) {
+			t.Errorf("%s %s: %d %s", test.path, test.body, answer.status, answer.body)
+		}
+	}
+}
+
 // What is wrong with a parameter is said in the words that a body gets.
 func TestParametersAreRefusedInOurWords(t *testing.T) {
 	s := newStage(t)

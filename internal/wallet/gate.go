@@ -84,7 +84,7 @@ func (w *Wallet) everyLot() (route []int32) {
 	return route
 }
 
-// refusal carries the numbers. How long the available credits last is told only
+// refusal carries the numbers. How long the available credits last is known only
 // if something has a rate, or if there are none.
 func (w *Wallet) refusal(code string, have, leased, need, short, rate credit.Amount, message string) *fault.Fault {
 	c := w.buildCourse()
