@@ -37,6 +37,7 @@ func (s *Server) flowCalls() {
 	command(s, call{
 		id: "heartbeat-flow", method: "POST", path: "/v1/workspaces/{workspace}/flows/{flow}/heartbeat", tag: tagFlows,
 		action: org.Run, optional: true, repeatable: true, summary: "Renew the lease of a flow",
+		description: "The lease runs from this instant on.",
 	}, heartbeatFlow)
 	command(s, call{
 		id: "stop-flow", method: "POST", path: "/v1/workspaces/{workspace}/flows/{flow}/stop", tag: tagFlows, action: org.Run,

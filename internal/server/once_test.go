@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -238,4 +240,47 @@ func (s *stage) rush(n int, request func(i int) (path, body string)) (admitted, 
 		}
 	}
 	return admitted, refused
+}
+
+// A heartbeat and a verification take a key and do not remember it, and their
+// descriptions say so; nothing else that changes something is so.
+func TestWhatIsRepeatableRemembersNoKey(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "100")
+	flow := must(s.StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}, LeaseSeconds: 60}))(t)
+	for _, seconds := range []string{"60", "60", "120"} {
+		s.advance("10")
+		a := s.send("POST", ws+"/flows/"+flow.ID+"/heartbeat", `{"lease_seconds":`+seconds+`}`, "Idempotency-Key", "k")
+		var beat api.Flow
+		if err := json.Unmarshal(a.body, &beat); err != nil || a.status != 200 || a.header.Get("Idempotent-Replayed") != "" {
+			t.Fatalf("%d %s %v", a.status, a.body, err)
+		}
+		until, _ := beat.LeaseUntil.UnixNano()
+		asOf, _ := beat.AsOf.UnixNano()
+		if got := fmt.Sprint((until - asOf) / 1e9); got != seconds {
+			t.Errorf("the lease lasts %s s, not %s", got, seconds)
+		}
+	}
+	for _, body := range []string{`{}`, `{"workspace":"default"}`} {
+		if a := s.send("POST", "/v1/verify", body, "Idempotency-Key", "k"); a.status != 200 {
+			t.Errorf("verify %s: %d %s", body, a.status, a.body)
+		}
+	}
+	var d struct {
+		Paths map[string]map[string]struct{ OperationID, Description string }
+	}
+	if err := json.Unmarshal(s.send("GET", "/openapi.json", "").body, &d); err != nil {
+		t.Fatal(err)
+	}
+	var repeatable []string
+	for _, methods := range d.Paths {
+		for _, op := range methods {
+			if strings.Contains(op.Description, "taken and not remembered") {
+				repeatable = append(repeatable, op.OperationID)
+			}
+		}
+	}
+	if slices.Sort(repeatable); !slices.Equal(repeatable, []string{"heartbeat-flow", "verify"}) {
+		t.Errorf("said to be repeatable: %v", repeatable)
+	}
 }

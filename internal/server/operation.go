@@ -56,7 +56,12 @@ func (c call) operation() huma.Operation {
 		op.Extensions[actionExtension] = string(c.action)
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
-	if c.method != http.MethodGet {
+	switch {
+	case c.method == http.MethodGet:
+	case c.repeatable:
+		op.Parameters = append(op.Parameters, freeKeyParameter)
+		op.Description = strings.TrimSpace(op.Description + " " + repeatableNote)
+	default:
 		op.Parameters = append(op.Parameters, keyParameter)
 	}
 	return op
@@ -66,6 +71,15 @@ var keyParameter = &huma.Param{
 	Name: "Idempotency-Key", In: "header",
 	Description: "Any text of the caller's. The same key with the same body gives the first answer again.",
 	Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: intPointer(maxKey)},
+}
+
+// repeatableNote is said of every call whose answer is not kept.
+const repeatableNote = "An Idempotency-Key is taken and not remembered: every request is carried out, " +
+	"the same again as well as one with another body, and none is an idempotency_mismatch."
+
+var freeKeyParameter = &huma.Param{
+	Name: "Idempotency-Key", In: "header", Description: "Taken and not remembered.",
+	Schema: &huma.Schema{Type: huma.TypeString, MaxLength: intPointer(maxKey)},
 }
 
 func intPointer(n int) *int { return &n }
