@@ -52,7 +52,7 @@ it is stopped.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&tier, "tier", "", "spot, on-demand or reserved (default on-demand)")
+	f.StringVar(&tier, "tier", "", "spot, on-demand or reserved, which needs a commitment (default on-demand)")
 	f.StringVar(&region, "region", "", "region")
 	f.StringVar(&n.Label, "label", "", "a name for it")
 	f.StringVar(&n.User, "user", "", "user that the spending counts as")
@@ -148,7 +148,7 @@ func (p *program) flowChange() *cobra.Command {
 			return p.showFlow(p.client().ChangeFlow(c.Context(), p.workspace(), args[0], api.FlowChange{Items: items}))
 		},
 	}
-	c.Flags().StringVar(&tier, "tier", "", "spot, on-demand or reserved (default on-demand)")
+	c.Flags().StringVar(&tier, "tier", "", "spot, on-demand or reserved, which needs a commitment (default on-demand)")
 	c.Flags().StringVar(&region, "region", "", "region")
 	return c
 }

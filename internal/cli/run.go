@@ -77,7 +77,7 @@ then 3. A program that is not found is 127, one that cannot be executed 126.`,
 	flags.StringVar(&f.gpu, "gpu", "", "GPUs as MODEL or MODEL:COUNT, as in h100:8")
 	flags.StringVar(&f.cpu, "cpu", "", "vCPUs")
 	flags.StringVar(&f.memory, "memory", "", "memory, as in 64GiB")
-	flags.StringVar(&f.tier, "tier", "", "spot, on-demand or reserved (default on-demand)")
+	flags.StringVar(&f.tier, "tier", "", "spot, on-demand or reserved, which needs a commitment (default on-demand)")
 	flags.StringVar(&f.region, "region", "", "region")
 	flags.StringVar(&f.user, "user", "", "user that the spending counts as")
 	flags.StringVar(&f.maxCost, "max-cost", "", "credits that it may cost at most; they are held for it")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/wallet"
 )
 
 // Default is the name of the card that applies to everybody.
@@ -58,7 +59,7 @@ func (u Unit) Pieces() int64 { return measures[u].pieces }
 const (
 	OnDemand = "on-demand"
 	Spot     = "spot"
-	Reserved = "reserved"
+	Reserved = wallet.TierReserved // what starts at it needs a commitment, which the wallet's gate sees to
 )
 
 // Tiers are all tiers, in the order in which they are shown.

@@ -200,9 +200,9 @@ func (h *History) find(card *Card, ask Ask, at int64) (*SKU, string, error) {
 	if sku == nil {
 		return nil, "", h.unsold(card, ask.SKU, at)
 	}
-	if tier == Reserved {
-		return nil, "", fault.At("/tier", "reserved needs a commitment, and there is none for %s: use on-demand or spot", sku.Name).
-			WithCode("commitment_required")
+	if _, sold := sku.Prices[tier]; !sold && tier == Reserved {
+		return nil, "", fault.At("/tier", "%s has no reserved price on the rate card %s, and is sold as %s", sku.Name, card.Name,
+			strings.Join(sku.tiers(), " or ")).WithCode("unknown_tier")
 	}
 	if _, sold := sku.Prices[tier]; !sold {
 		return nil, "", fault.At("/tier", "%s is not sold as %s, only as %s", sku.Name, tier, strings.Join(sku.tiers(), " or ")).

@@ -94,7 +94,7 @@ func TestRefusedAsks(t *testing.T) {
 		{price.Ask{SKU: "", Quantity: credit.Units}, "/sku", "unknown_sku", `"" is not sold`},
 		{price.Ask{SKU: strings.Repeat("é", 500), Quantity: credit.Units}, "/sku", "unknown_sku", "is not sold"},
 		{price.Ask{SKU: "gpu.h100", Tier: "spott", Quantity: credit.Units}, "/tier", "unknown_tier", "did you mean spot?"},
-		{price.Ask{SKU: "gpu.h100", Tier: "reserved", Quantity: credit.Units}, "/tier", "commitment_required", "needs a commitment"},
+		{price.Ask{SKU: "gpu.h100", Tier: "reserved", Quantity: credit.Units}, "/tier", "unknown_tier", "gpu.h100 has no reserved price on the rate card default, and is sold as on-demand or spot"},
 		{price.Ask{SKU: "gpu.left", Quantity: credit.Units}, "/tier", "unknown_tier", "not sold as on-demand, only as spot"},
 		{price.Ask{SKU: "storage.object", Tier: "spot", Quantity: credit.Units}, "/tier", "unknown_tier", "only as on-demand"},
 		{price.Ask{SKU: "gpu.h100"}, "/quantity", "invalid", "must be more than 0"},

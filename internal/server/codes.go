@@ -21,7 +21,7 @@ var problemCodes = []problemCode{
 	{"idempotency_mismatch", "The Idempotency-Key was used before with another body. Use a new key."},
 	{"unknown_sku", "The SKU is not sold, or is not any more."},
 	{"unknown_tier", "The SKU is not sold at this tier."},
-	{"commitment_required", "The tier reserved needs a commitment."},
+	{"commitment_required", "The tier reserved needs a commitment: a lot of this kind that is effective, not frozen, has credits left, and whose scope admits the work."},
 	{"exceeds_hold", "More is to be captured than is held."},
 	{"event_mismatch", "An event with this source and id was counted with other contents."},
 	{"event_too_late", "The event happened too long ago."},

@@ -119,7 +119,7 @@ var badFlows = []bad{
 	{"items null", "POST " + ws + "/flows", `{"items":null}`, 422, "invalid", "/items"},
 	{"unknown SKU", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h1000","quantity":1}]}`, 422, "unknown_sku", "/items/0/sku"},
 	{"unknown tier", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","tier":"gold","quantity":1}]}`, 422, "invalid", "/items/0/tier"},
-	{"reserved", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","tier":"reserved","quantity":1}]}`, 422, "commitment_required", "/items/0/tier"},
+	{"reserved", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","tier":"reserved","quantity":1}]}`, 422, "unknown_tier", "/items/0/tier"},
 	{"sold by the piece", "POST " + ws + "/flows", `{"items":[{"sku":"network.egress","quantity":1}]}`, 422, "invalid", "/items/0/sku"},
 	{"zero quantity", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":0}]}`, 422, "invalid", "/items/0/quantity"},
 	{"negative quantity", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":"-1"}]}`, 422, "invalid", "/items/0/quantity"},

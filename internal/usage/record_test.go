@@ -75,7 +75,7 @@ func TestABatch(t *testing.T) {
 	)
 	want := []string{
 		"accepted", "rejected /id invalid", "accepted", "duplicate", "rejected /id event_mismatch",
-		"rejected /data/sku unknown_sku", "rejected /data/tier commitment_required", "rejected /time event_too_late",
+		"rejected /data/sku unknown_sku", "rejected /data/tier unknown_tier", "rejected /time event_too_late",
 		"accepted", "accepted", "rejected /time event_too_early", "rejected  invalid", "accepted", "accepted",
 		"rejected /data/quantity invalid", "rejected /data/sku unknown_sku",
 	}

@@ -8,10 +8,14 @@ import (
 
 // Admits asks the gate beforehand: it returns the refusal that the start of such
 // a flow, without a largest cost, would get at the wallet's instant, or nil.
-// Whoever is admitted sets credits aside until the start ([Reserve]).
+// Whoever is admitted sets credits aside until the start ([Reserve]). All items have
+// one tier.
 func (w *Wallet) Admits(c Start) error {
 	f := c.flow(w.root.At)
 	if err := checkItems(f.Items); err != nil {
+		return err
+	}
+	if err := w.committed(f.Items, f.Project, nil, soleTier); err != nil {
 		return err
 	}
 	return w.passStart(f, f.Items, nil)

@@ -101,6 +101,9 @@ func pointer(list string, i int, field string) string { return fmt.Sprintf("%s/%
 // admit passes the gate, and pins the largest cost if there is one. Time before
 // now is part of what must be covered.
 func (w *Wallet) admit(f *Flow, c Start) error {
+	if err := w.committed(f.Items, f.Project, nil, tierOfItem); err != nil {
+		return err
+	}
 	late := f.used(w.root.At)
 	if c.MaxCost == 0 {
 		if err := w.passStart(f, f.Items, nil); err != nil || w.root.Policy.follows(lateCounts) {
@@ -156,6 +159,9 @@ func (w *Wallet) change(c Change) error {
 	}
 	if isStorage(c.Items) != f.Storage {
 		return fault.At("/items", "storage and other resources are flows of their own")
+	}
+	if err := w.committed(grown(c.Items, f.Items), f.Project, w.holds[f.Hold], tierOfItem); err != nil {
+		return err
 	}
 	if f.Hold == "" {
 		if err := w.passStart(f, c.Items, f.Items); err != nil {

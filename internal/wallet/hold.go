@@ -29,6 +29,11 @@ func (w *Wallet) reserve(c Reserve) error {
 	for _, sku := range skus {
 		items = append(items, Item{SKU: sku, Tier: c.Tier, Region: c.Region})
 	}
+	if w.root.Policy.follows(holdsAreCommitted) {
+		if err := w.committed(items, c.Project, nil, soleTier); err != nil {
+			return err
+		}
+	}
 	route := w.eligible(items, c.Project)
 	err := w.pass(gate{
 		route: route, need: c.Amount, rate: w.burnRate(), budgets: w.budgetsFor(c.Project, c.User, "", c.Key),

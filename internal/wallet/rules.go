@@ -24,8 +24,12 @@ const (
 	countsAdditions = 1
 	earlyCounts     = 1
 
+	// holdsAreCommitted: a hold for reserved work needs a commitment, as its start
+	// does.
+	holdsAreCommitted = 2
+
 	// Rules is the number of the present rules.
-	Rules = 1
+	Rules = 2
 )
 
 // follows reports whether the wallet lives by a rule.
