@@ -208,9 +208,9 @@ func (p *program) jobResume() *cobra.Command {
 and then was stopped (for want of credits, by a limit, or by somebody) and exited
 with 0 or was killed, or was lost; within 24 hours. It finds its files as it left
 them, and PURSER_RESUMED=1 in its environment. Like "purser run" it shows the
-output, of this run alone, and ends with the status of the job. --max-cost and
---max-runtime bound all runs of the job together: one that has used up its own
-needs a higher one.`,
+output, of this run alone, passes signals on, and ends with the status of the job.
+--max-cost and --max-runtime bound all runs of the job together: one that has used
+up its own needs a higher one.`,
 		Example: `  purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x --max-cost 40
   purser credits grant 20 && purser job resume job_01jd3v8m6n7p8q9r0s1t2v3w4x`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeJobs(resumableJob),

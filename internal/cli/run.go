@@ -44,9 +44,13 @@ In a terminal a line shows how long it runs, what it costs an hour and has cost
 so far, the balance, and how long the credits will last. Elsewhere the same is
 said in plain lines on stderr, now and then; stdout has the job's output only.
 
-Ctrl-C lets the job checkpoint and stops it; a second one kills it; a third one
-leaves it alone and returns. With --detach the command returns at once and the
-job goes on by itself.
+Ctrl-C (SIGINT), SIGTERM, SIGHUP (the terminal is closed) and SIGQUIT are all for
+the job, and alike: the first of them lets it checkpoint and stops it, that is
+SIGTERM and a grace later SIGKILL; a second one kills it at once; a third one leaves
+it alone and returns, with 128 and the number of that signal. An output that nobody
+reads any more (SIGPIPE) is as a first one. Of any other signal, as of SIGKILL, the
+job hears nothing and goes on. With --detach the command returns at once and the
+job goes on by itself, whatever becomes of the terminal.
 
 The job runs in the present directory and with the present PATH if the server is
 on this machine; otherwise in a directory of its own. Of the

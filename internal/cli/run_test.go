@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,11 +110,20 @@ func TestRunDetached(t *testing.T) {
 }
 
 // The first signal lets the job checkpoint, the second kills it, and the status
-// is still the job's own.
+// is still the job's own; whichever signals they are.
 func TestSignalsArePassedOn(t *testing.T) {
+	late := make(chan os.Signal, 10) // one that comes when the command has ended does not end the tests
+	signal.Notify(late, forTheJob...)
+	defer signal.Stop(late)
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		t.Run(s.String(), func(t *testing.T) { signalTwice(t, s) })
+	}
+}
+
+func signalTwice(t *testing.T, s syscall.Signal) {
 	c := played(t, "", isRunning, isRunning, isDone)
 	stops := 0
-	interrupt := func() { syscall.Kill(os.Getpid(), syscall.SIGINT) }
+	interrupt := func() { syscall.Kill(os.Getpid(), s) }
 	read := c.answers["GET /v1/workspaces/default/jobs/job_1"]
 	c.on("GET /v1/workspaces/default/jobs/job_1", func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
