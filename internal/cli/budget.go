@@ -68,7 +68,8 @@ func (p *program) budgetSet() *cobra.Command {
 		Short: "Set one budget, or replace all",
 		Long: `Set caps what KEY spends in a window: workspace, project:NAME, user:NAME, job:ID or
 token:ID. A budget of the same key, value and window is changed and keeps what was
-spent; else one is added.
+spent; else one is added, and begins with what its window has seen so far (one of a
+token with 0: totals are not kept by token).
 
 With -f all budgets are replaced by those of a JSON file, in the form that
 "purser budget ls -o json" prints.`,

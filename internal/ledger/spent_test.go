@@ -53,3 +53,30 @@ func TestSpentAhead(t *testing.T) {
 	check(0, 8, 0, 11)
 	h.verified()
 }
+
+// # A new budget counts its window so far, but for one of a token, as the concepts say.
+func TestSpentSoFar(t *testing.T) {
+	h := open(t)
+	h.create(acme)
+	h.apply(acme, h.grant(acme, "lot_1", "100"))
+	h.apply(acme, wallet.Use{Lines: []wallet.Line{{SKU: "llm.tiny.output", Event: "ev", Unit: "each", Quantity: credit.Units, Price: 7 * credit.One,
+		Card: "default", Version: 1, Amount: 7 * credit.One, At: h.clock.Now(), Project: "vision", User: "ada", Job: "job_1", Key: "key_1"}}})
+	h.must(h.update(func(tx *db.Tx) error {
+		r, err := h.Apply(tx, acme)
+		h.must(err)
+		for _, b := range []struct {
+			key   wallet.BudgetKey
+			value string
+			want  credit.Amount
+		}{
+			{wallet.ByWorkspace, "", 7}, {wallet.ByProject, "vision", 7}, {wallet.ByUser, "ada", 7}, {wallet.ByJob, "job_1", 7},
+			{wallet.ByProject, "other", 0}, {wallet.ByKey, "key_1", 0},
+		} {
+			spent, _, err := h.Spent(tx, acme, r.Wallet, wallet.Budget{Key: b.key, Value: b.value, Window: wallet.Daily, Amount: credit.One})
+			if err != nil || spent != b.want*credit.One {
+				t.Errorf("%s %s has spent %s, want %d: %v", b.key, b.value, spent, b.want, err)
+			}
+		}
+		return nil
+	}))
+}
