@@ -378,6 +378,22 @@ func TestEveryRefusalForCreditsHasARunway(t *testing.T) {
 	}
 }
 
+// Nobody gets what running leases may still burn: a hold is refused although it fits
+// into what is available, and is told how much is kept.
+func TestAHoldGetsNothingThatIsLeased(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "10")
+	must(s.StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}, LeaseSeconds: 7080}))(t)
+	if b := s.balance("default"); b.Available != "10" || b.Leased != "4.78" { // with the grace two hours
+		t.Errorf("%+v", b)
+	}
+	p := s.problem(s.send("POST", ws+"/holds", `{"amount":"5.220000001","ttl_seconds":60}`))
+	if p.Status != 402 || p.Available != "10" || p.Required != "5.220000001" || p.Shortfall != "0.000000001" || p.Values["leased"] != "4.78" {
+		t.Errorf("%+v", p)
+	}
+	must(s.CreateHold(t.Context(), "default", api.NewHold{Amount: "5.22", TTLSeconds: 60}))(t)
+}
+
 // What is wrong with a parameter is said in the words that a body gets.
 func TestParametersAreRefusedInOurWords(t *testing.T) {
 	s := newStage(t)
