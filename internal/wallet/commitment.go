@@ -6,7 +6,7 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 )
 
-// TierReserved is the tier that needs a commitment (SEMANTICS 22).
+// TierReserved is the tier that needs a commitment (docs/concepts.md, the gate).
 const TierReserved = "reserved"
 
 // committed refuses the start of reserved work without a commitment for it: a lot
