@@ -8,8 +8,9 @@ export CGO_ENABLED = 0
 GO       ?= go
 BIN      := bin/purser
 TIMEOUT  ?= 15m
+FUZZTIME ?= 60s
 
-.PHONY: help build demo test lint postgres soak bench clean
+.PHONY: help build demo test lint postgres soak fuzz bench clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,16 @@ lint: ## gofmt, go vet and staticcheck (its version is pinned in go.mod)
 
 soak: ## the long forms: the lengths and the figures to quote
 	PURSER_SOAK=1 $(GO) test -count=1 -timeout 3h -p 1 -v ./...
+	$(MAKE) fuzz
+
+fuzz: ## real fuzzing: every target there is, for FUZZTIME each
+	@set -e; for package in $$($(GO) list ./...); do \
+		targets=$$($(GO) test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$targets" | grep '^Fuzz' || true); do \
+			echo "$$target in $$package for $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -timeout 30m $$package; \
+		done; \
+	done
 
 bench: ## what one machine does, with the limit of its disk in the same run
 	$(GO) test -run '^$$' -bench . -benchmem -p 1 ./...
