@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
@@ -84,6 +85,39 @@ func TestAStreamHasEveryChangeAndTicksExactly(t *testing.T) {
 	}
 	now := s.balance("default").AsOf
 	s.until(events, func(e api.BalanceEvent) bool { return e.AsOf == now })
+}
+
+// Beyond a hundred items they are summed by class, and what a reader ticks stays
+// within a nano-credit per item of what the server says.
+func TestAStreamOfManyItemsTicksWithinANanoCreditEach(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "100000")
+	const flows, items = 150, 300
+	for i := range flows { // they begin at other instants: none has the remainder of another
+		must(s.StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{
+			{SKU: "cpu.vcpu", Quantity: api.Quantity(fmt.Sprintf("3.%06d", 1+i%3))},
+			{SKU: "memory.gib", Quantity: "11.123457"},
+		}}))(t)
+		s.advance("0.000001237")
+	}
+	e := s.until(s.listen(t.Context(), "default"), func(api.BalanceEvent) bool { return true })
+	if len(e.Classes) == 0 || len(e.Classes) >= items {
+		t.Fatalf("%d classes of %d items: they are not summed", len(e.Classes), items)
+	}
+	asOf := must(e.AsOf.UnixNano())(t)
+	meter := must(api.NewMeter(e.Classes, asOf, 0))(t)
+	began, largest := must(e.Balance.Balance.Nano())(t), int64(0)
+	for _, step := range []string{"0.000000001", "0.000001", "0.123456789", "1", "59.5", "3539.999999999", "7.000000003"} {
+		s.advance(step)
+		b := s.balance("default")
+		off := began - meter.Since(must(b.AsOf.UnixNano())(t)) - must(b.Balance.Nano())(t)
+		largest = max(largest, off, -off)
+	}
+	t.Logf("%d items in %d classes: at most %d nano-credits off", items, len(e.Classes), largest)
+	if largest > items {
+		t.Errorf("the reader was %d nano-credits off, with %d items", largest, items)
+	}
+	s.verified()
 }
 
 // A stream ends with its reader and with the server, and leaves nothing behind.
