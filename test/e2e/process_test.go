@@ -55,6 +55,7 @@ func start(t *testing.T, args ...string) *server {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", s.log(0))
+			s.supervisors()
 		}
 		s.end()
 	})
@@ -139,6 +140,18 @@ func (s *server) logFile() string { return filepath.Join(s.dir, "server.log") }
 func (s *server) log(from int64) string {
 	text, _ := os.ReadFile(s.logFile())
 	return string(text[min(from, int64(len(text))):])
+}
+
+// supervisors shows what is left of every job: what its supervisor complained of,
+// the orders it had and the end it wrote.
+func (s *server) supervisors() {
+	for _, kind := range []string{"*.log", "*.json"} {
+		files, _ := filepath.Glob(filepath.Join(s.dir, "jobs", "*", kind))
+		for _, file := range files[:min(len(files), 20)] {
+			text, _ := os.ReadFile(file)
+			s.t.Logf("%s:\n%s", file, text[:min(len(text), 4000)])
+		}
+	}
 }
 
 // kill kills the server without a word.
