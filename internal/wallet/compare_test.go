@@ -129,7 +129,32 @@ func (p *play) compareFuture(v *wallet.View) error {
 	if at := v.Balance(p.naive.at).EmptyAt; at != c.emptyAt && (c.emptyAt != 0 || at < c.at) && (c.released == 0 || at < c.released) {
 		return fmt.Errorf("engine will be empty at %d, model at %d", at, c.emptyAt)
 	}
+	if err := p.compareLanding(v, c); err != nil {
+		return err
+	}
 	return c.compareUses(v.Projection().Lots)
+}
+
+// compareLanding compares when the first flow lands for want of credits, if the
+// model has seen the end of all that run.
+func (p *play) compareLanding(v *wallet.View, c *naive) error {
+	if c.released != 0 || c.emptyAt <= p.naive.at {
+		return nil
+	}
+	want := int64(0)
+	for _, f := range p.running() {
+		s := c.stops[f.ID]
+		if s.at == 0 {
+			return nil
+		}
+		if lands := s.at - p.graceOf(f); s.reason == wallet.ReasonCredits && (want == 0 || lands < want) {
+			want = lands
+		}
+	}
+	if got := v.Balance(p.naive.at).LandingAt; got != want {
+		return fmt.Errorf("engine will land at %d, model at %d", got, want)
+	}
+	return nil
 }
 
 // compareUses compares in which order the lots will be used, as far as the model
