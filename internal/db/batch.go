@@ -26,7 +26,8 @@ const (
 // them or undoes them all.
 func (w *writer) attempt(units []*unit) tried {
 	watch := startWatch()
-	err := w.db.revive(background, &w.conn)
+	var err error
+	w.conn, err = w.conn.revived(func() (*conn, error) { return w.db.dialWriter(background) })
 	if err == nil {
 		err = w.conn.begin()
 	}

@@ -151,18 +151,12 @@ func (d *DB) open(ctx context.Context, path string, c Config) error {
 }
 
 func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c Config) error {
-	w, err := d.dial(ctx, writing)
+	w, err := d.dialWriter(ctx)
 	if err != nil {
 		return err
 	}
 	if d.server != nil {
-		if !d.several {
-			err = d.server.take(ctx, w)
-		}
-		if err == nil {
-			err = d.server.migrate(ctx, w, steps, d.clock.Now())
-		}
-		if err == nil {
+		if err = d.server.migrate(ctx, w, steps, d.clock.Now()); err == nil {
 			err = d.server.typesOf(ctx, w)
 		}
 	} else {
@@ -173,6 +167,19 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 	}
 	d.writer = newWriter(d, w, c)
 	return nil
+}
+
+// dialWriter connects the writer. Where one server uses a PostgreSQL, its connection
+// holds the lock: it is none without.
+func (d *DB) dialWriter(ctx context.Context) (*conn, error) {
+	w, err := d.dial(ctx, writing)
+	if err != nil || d.server == nil || d.several {
+		return w, err
+	}
+	if err := d.server.take(ctx, w); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
 }
 
 func (d *DB) openReaders(ctx context.Context, path string, steps []migration, c Config) error {
@@ -247,7 +254,8 @@ func (d *DB) reading(ctx context.Context, fn func(*conn) error) error {
 	select {
 	case c := <-d.readers:
 		defer func() { d.readers <- c }()
-		if err := d.revive(ctx, &c); err != nil {
+		var err error
+		if c, err = c.revived(func() (*conn, error) { return d.dial(ctx, nil) }); err != nil {
 			return err
 		}
 		return fn(c)
@@ -274,23 +282,6 @@ func (d *DB) Glance(ctx context.Context, fn func(*Tx) error) error {
 		}
 		return err
 	})
-}
-
-// revive replaces a connection that was lost.
-func (d *DB) revive(ctx context.Context, c **conn) error {
-	if d.server == nil || (*c).isAlive() {
-		return nil
-	}
-	fresh, err := d.dial(ctx, nil)
-	if err != nil {
-		return err
-	}
-	_ = (*c).close() // it is lost anyway
-	*c = fresh
-	if d.writer != nil && c == &d.writer.conn && !d.several {
-		return d.server.take(ctx, fresh)
-	}
-	return nil
 }
 
 func (d *DB) view(ctx context.Context, c *conn, fn func(*Tx) error) error {

@@ -16,10 +16,11 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 )
 
-// Any number of servers work on one PostgreSQL. What SQLite's one writer gives for
+// Other servers may write to a PostgreSQL too. What SQLite's one writer gives for
 // nothing is given here by versions: a batch is written on condition that its
-// wallets are still as this server knows them ([Tx.Claim]), and run again on what
-// is there now if they are not.
+// wallets are still as this server knows them ([Table.Claim]), and run again on what
+// is there now if they are not. Until all else can share it, one server at a time
+// takes the database ([server.take]).
 
 // isPostgres reports whether a URL names a PostgreSQL.
 func isPostgres(url string) bool {
@@ -141,6 +142,20 @@ func (c *conn) lost(err error) bool {
 		_ = c.sql.Raw(func(driver any) error { return driver.(*stdlib.Conn).Conn().Close(background) })
 	}
 	return !c.isAlive()
+}
+
+// revived is the connection, or a new one in place of one that was lost; the old one
+// if there is none to be had.
+func (c *conn) revived(dial func() (*conn, error)) (*conn, error) {
+	if c.server == nil || c.isAlive() {
+		return c, nil
+	}
+	fresh, err := dial()
+	if err != nil {
+		return c, err
+	}
+	_ = c.close() // it is lost anyway
+	return fresh, nil
 }
 
 // isAlive reports whether the connection can be used.

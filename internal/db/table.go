@@ -199,42 +199,42 @@ func Arrays(args []any, width int) ([]any, error) {
 	return out, nil
 }
 
+// array is one column: numbers, texts, or texts of which some are missing.
 func array(args []any, width, c, n int) (any, error) {
-	if _, ok := args[c].(int64); ok {
-		list := make([]int64, n)
-		for i := range list {
-			v, ok := args[i*width+c].(int64)
-			if !ok {
-				return nil, fmt.Errorf("column %d holds %T beside numbers", c, args[i*width+c])
-			}
-			list[i] = v
-		}
-		return list, nil
-	}
 	isNullable := false
-	for i := 0; i < n && !isNullable; i++ {
-		isNullable = args[i*width+c] == nil
+	for i := range n {
+		isNullable = isNullable || args[i*width+c] == nil
 	}
-	if !isNullable {
-		list := make([]string, n)
-		for i := range list {
-			v, ok := args[i*width+c].(string)
-			if !ok {
-				return nil, fmt.Errorf("column %d holds %T beside texts", c, args[i*width+c])
-			}
-			list[i] = v
-		}
-		return list, nil
+	if isNullable {
+		return listed(args, width, c, n, orNil)
 	}
-	list := make([]*string, n)
+	if _, ok := args[c].(int64); ok {
+		return listed(args, width, c, n, as[int64])
+	}
+	return listed(args, width, c, n, as[string])
+}
+
+func listed[T any](args []any, width, c, n int, read func(any) (T, bool)) ([]T, error) {
+	list := make([]T, n)
 	for i := range list {
-		switch v := args[i*width+c].(type) {
-		case nil:
-		case string:
-			list[i] = &v
-		default:
-			return nil, fmt.Errorf("column %d holds %T beside texts", c, v)
+		v, ok := read(args[i*width+c])
+		if !ok {
+			return nil, fmt.Errorf("column %d holds a %T among others", c, args[i*width+c])
 		}
+		list[i] = v
 	}
 	return list, nil
+}
+
+func as[T any](v any) (T, bool) {
+	t, ok := v.(T)
+	return t, ok
+}
+
+func orNil(v any) (*string, bool) {
+	if v == nil {
+		return nil, true
+	}
+	text, ok := v.(string)
+	return &text, ok
 }

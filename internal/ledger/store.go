@@ -15,7 +15,7 @@ import (
 var (
 	walletRows = db.NewTable("wallets", `*organization *workspace +version +at +wake_at +policy +alert_of +fired +closed
 		+next_posting +next_charge +next_event +next_mark +next_journal +head +journal_head`)
-	newWallets = db.NewTable("wallets", strings.ReplaceAll(strings.Join(walletRows.Columns, " "), "+", ""))
+	newWallets = db.NewTable("wallets", strings.Join(walletRows.Columns, " "))
 	lotRows    = db.NewTable("lots", `*organization *workspace *id +version kind +amount +remaining +free +priority +scope
 		created_at +effective_at +expires_at +frozen +expired source reason +cost_basis`)
 	flowRows = db.NewTable("flows", `*organization *workspace *id +version project user_id job key_id +label +status +reason +ended
