@@ -2,50 +2,25 @@ package usage
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
 )
 
-// chunk is how many events one statement looks up or writes.
+// chunk is how many events one statement looks up.
 const chunk = 100
 
-// The two statements there are of each kind: for one event, and for a chunk.
-var (
-	lookUpOne, lookUpMany = lookUpText(1), lookUpText(chunk)
-	insertOne, insertMany = insertText(1), insertText(chunk)
-)
+// The two statements there are: for one event, and for a chunk.
+var lookUpOne, lookUpMany = lookUpText(1), lookUpText(chunk)
+
+var eventRows = db.NewTable("usage_events", `organization workspace source id at digest charge`)
 
 // The join is a cross join because SQLite then keeps its order: one look-up in the
 // primary key for each event. Left to itself it reads all events of the wallet.
 func lookUpText(events int) string {
-	return `WITH asked (source, id) AS (VALUES ` + tuples(events, 2, 3) + `)
+	return `WITH asked (source, id) AS (VALUES ` + db.Tuples(events, 2, 3) + `)
 		SELECT e.source, e.id, e.digest, e.at, e.charge FROM asked CROSS JOIN usage_events e
 		WHERE e.organization = $1 AND e.workspace = $2 AND e.source = asked.source AND e.id = asked.id`
-}
-
-func insertText(events int) string {
-	return `INSERT INTO usage_events (organization, workspace, source, id, at, digest, charge) VALUES ` + tuples(events, 7, 1)
-}
-
-// tuples writes rows of placeholders: ($3, $4), ($5, $6), …
-func tuples(rows, width, first int) string {
-	var b strings.Builder
-	for i := range rows * width {
-		switch {
-		case i == 0:
-			b.WriteString("(")
-		case i%width == 0:
-			b.WriteString("), (")
-		default:
-			b.WriteString(", ")
-		}
-		b.WriteString("$" + strconv.Itoa(first+i))
-	}
-	b.WriteString(")")
-	return b.String()
 }
 
 // recorded finds those of the events that were recorded before.
@@ -96,21 +71,14 @@ func lookUp(tx *db.Tx, id ledger.ID, asked []name, found map[name]*known) error 
 // insert records the accepted events. It comes after the charges and in the same
 // unit of work: there is never one without the other.
 func insert(tx *db.Tx, id ledger.ID, readings []Reading, accepted []int, verdicts []Verdict, seen map[name]*known) error {
-	for len(accepted) > 0 {
-		text, n := insertOne, 1
-		if len(accepted) >= chunk {
-			text, n = insertMany, chunk
-		}
-		args := make([]any, 0, 7*n)
-		for _, i := range accepted[:n] {
-			e := &readings[i].Event
-			k := seen[e.name()]
-			args = append(args, id.Organization, id.Workspace, e.Source, e.ID, k.at, k.digest, verdicts[i].Charge)
-		}
-		if _, err := tx.Exec(text, args...); err != nil {
-			return fmt.Errorf("record usage events: %w", err)
-		}
-		accepted = accepted[n:]
+	args := make([]any, 0, len(eventRows.Columns)*len(accepted))
+	for _, i := range accepted {
+		e := &readings[i].Event
+		k := seen[e.name()]
+		args = append(args, id.Organization, id.Workspace, e.Source, e.ID, k.at, k.digest, verdicts[i].Charge)
+	}
+	if err := eventRows.Write(tx, args); err != nil {
+		return fmt.Errorf("record usage events: %w", err)
 	}
 	return nil
 }
