@@ -67,8 +67,12 @@ func (e *Executor) remembered(id string) (isAlive bool, who *people, err error) 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.known[id]
-	if t == nil || t.lock == nil {
+	if t == nil {
 		return false, nil, nil
+	}
+	t.remember(e, id) // it may have been written since it last reported
+	if t.lock == nil {
+		return false, t.who, nil
 	}
 	isAlive, err = isLocked(t.lock)
 	return isAlive, t.who, err
