@@ -1,5 +1,5 @@
 # Everything that this project does to itself. `make test` and `make demo` need
-# nothing but Go: the modules come by themselves.
+# nothing but Go, and the tests a PostgreSQL: what is missing comes by itself.
 
 # The same program everywhere: no C compiler, and (-trimpath) no paths of this
 # machine. Of the working tree it has the commit, which `purser version` says.

@@ -26,7 +26,7 @@ func (c Start) flow(at int64) *Flow {
 	return &Flow{StartedAt: at, SettledAt: at, Project: c.Project, User: c.User, Job: c.Job, Key: c.Key, Items: slices.Clone(c.Items)}
 }
 
-// Room is what there is for a start (SEMANTICS 7, 10, 12): of the lots that may
+// Room is what there is for a start (docs/concepts.md, the gate): of the lots that may
 // pay for every one of its items, after what is held and leased, and within what
 // every hard budget leaves that counts it.
 type Room struct {
