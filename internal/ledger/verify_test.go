@@ -72,7 +72,7 @@ func (h *house) columnsOf(table string) (names []string) {
 	h.must(h.db.View(context.Background(), func(tx *db.Tx) error {
 		query := `SELECT name FROM pragma_table_info('` + table + `')`
 		if dbtest.IsPostgres() {
-			query = `SELECT column_name FROM information_schema.columns WHERE table_name = '` + table + `'`
+			query = `SELECT column_name FROM information_schema.columns WHERE table_name = '` + table + `' ORDER BY ordinal_position`
 		}
 		rows, err := tx.Query(query)
 		if err != nil {
@@ -91,12 +91,22 @@ func (h *house) columnsOf(table string) (names []string) {
 	return names
 }
 
-// row is what names a row of any table.
-func row() string {
+// at is where the row is that comes after so many others (a number in SQL): in the
+// order in which they were written on SQLite, and in that of their key on PostgreSQL,
+// where a row moves when it is changed.
+func (h *house) at(table, others string) (where string) {
+	name, order := "rowid", "rowid"
 	if dbtest.IsPostgres() {
-		return "ctid"
+		name, order = "ctid", strings.Join(h.columnsOf(table)[:3], ", ")
+		if table == "journal" {
+			order = "workspace = '', " + order // wallets first, as they were written first
+		}
 	}
-	return "rowid"
+	var row string
+	h.must(h.db.View(context.Background(), func(tx *db.Tx) error {
+		return tx.QueryRow(`SELECT CAST(` + name + ` AS TEXT) FROM ` + table + ` ORDER BY ` + order + ` LIMIT 1 OFFSET ` + others).Scan(&row)
+	}))
+	return ` WHERE ` + name + ` = '` + row + `'`
 }
 
 // changed is where the row changed last is: on PostgreSQL a change moves it.
@@ -119,15 +129,11 @@ var blind = map[string]bool{
 
 // edit changes one value of one row, verifies, and puts it back.
 func (h *house) edit(t *testing.T, table, column string) {
-	var no string
-	h.must(h.db.View(context.Background(), func(tx *db.Tx) error {
-		return tx.QueryRow(`SELECT CAST(` + row() + ` AS TEXT) FROM ` + table + ` ORDER BY ` + row() + ` LIMIT 1 OFFSET (SELECT COUNT(*) / 2 FROM ` + table + `)`).Scan(&no)
-	}))
-	here := ` WHERE ` + row() + ` = '` + no + `'`
+	here := h.at(table, `(SELECT COUNT(*) / 2 FROM `+table+`)`)
 	other := `CASE WHEN typeof(` + column + `) = 'integer' THEN ` + column + ` + 7000000 ELSE COALESCE(` + column + `, '') || 'x' END`
 	if dbtest.IsPostgres() {
 		if other = `COALESCE(` + column + `, '') || 'x'`; h.isNumber(table, column) {
-			other = column + ` + 7000000`
+			other = `CASE WHEN ` + column + ` > 1000000000000000000 THEN ` + column + ` - 7000000 ELSE ` + column + ` + 7000000 END` // BIGINT ends
 		}
 	}
 	h.exec(t, `CREATE TABLE kept AS SELECT `+column+` AS value FROM `+table+here)
@@ -158,7 +164,7 @@ func (h *house) named(t *testing.T, table, what string) {
 
 // drop deletes a row, verifies, and puts it back.
 func (h *house) drop(t *testing.T, table string) {
-	first := ` WHERE ` + row() + ` = (SELECT MIN(` + row() + `) FROM ` + table + `)`
+	first := h.at(table, `0`)
 	h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+table+first)
 	h.exec(t, `DELETE FROM `+table+first)
 	defer func() {
@@ -185,7 +191,7 @@ func TestForged(t *testing.T) {
 		{"postings", "workspace = 'ws_9'"}, {"lots", "workspace = 'ws_9'"}, {"totals", "workspace = 'ws_9'"},
 	} {
 		t.Run(c.table+" "+c.change, func(t *testing.T) {
-			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+` WHERE `+row()+` = (SELECT MIN(`+row()+`) FROM `+c.table+`)`)
+			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+h.at(c.table, `0`))
 			h.exec(t, `UPDATE kept SET `+c.change)
 			h.exec(t, `INSERT INTO `+c.table+` SELECT * FROM kept`)
 			h.named(t, c.table, c.table)
