@@ -15,8 +15,9 @@ func (w *Wallet) advance(to int64) {
 	for w.root.At < to {
 		c := w.buildCourse()
 		signal := int64(never)
+		w.foreseen = nil
 		if len(w.classes) > 0 && c.calmUntil < to {
-			signal = c.nextSignal(w.root.Fired)
+			signal, w.foreseen = c.nextSignal(w.root.Fired), c.future
 		}
 		run := c.clone()
 		// Looking for what comes next moves the run on, so it must not look
@@ -24,6 +25,9 @@ func (w *Wallet) advance(to int64) {
 		switch t := run.next(min(to, signal)); {
 		case t != never:
 			out := run.spend(t)
+			if c.nextScheduled() <= t || len(out.ended) > 0 {
+				w.foreseen = nil
+			}
 			w.absorb(run)
 			w.settleOutcome(out)
 			w.keepAppointments()
@@ -116,7 +120,7 @@ func (w *Wallet) finish(f *Flow, status Status, reason string, at int64) {
 	delete(w.flows, f.ID)
 	delete(w.retained, f.ID)
 	w.dirty.flows[f.ID] = f
-	w.course = nil
+	w.course, w.foreseen = nil, nil
 	w.event(EventEnded, f.ID, "status", string(status), "reason", reason, "charged", f.Charged.String())
 }
 
@@ -244,7 +248,7 @@ func (w *Wallet) retainFlow(f *Flow, owing bool) {
 		return
 	}
 	w.dirty.flows[f.ID] = f
-	w.course = nil
+	w.course, w.foreseen = nil, nil
 }
 
 const day = 24 * hour

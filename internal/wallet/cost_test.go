@@ -100,6 +100,35 @@ func TestCostGoesByClassesAndLots(t *testing.T) {
 	}
 }
 
+// Where a thousand small lots run out one after the other near the end of the
+// credits, each of them costs what it takes to look at the lots once: the future
+// is not worked out anew where nothing but time has passed.
+func TestManySmallLotsRunOutCheaply(t *testing.T) {
+	lots, limit := 1000, 5*time.Millisecond
+	if os.Getenv("PURSER_SOAK") != "" {
+		limit = time.Millisecond
+	}
+	w := walletOf(t, 0, 1, 1, 0, 0)
+	at := w.root.At
+	if _, err := w.Apply(at, Freeze{Lot: "lot_last"}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range lots {
+		if _, err := w.Apply(at, Grant{Lot{ID: fmt.Sprintf("lot_%04d", i), Kind: Purchased, Amount: 4_000_000, Priority: 50}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Apply(at, Start{ID: "flow_1", Items: []Item{quote("gpu.k0", "1", "2.39")}}); err != nil {
+		t.Fatal(err)
+	}
+	w.Changes()
+	each, marks := advanceOf(t, w)
+	t.Logf("%v for each of %d lines of the timeline, of %d lots", each, marks, lots)
+	if each > limit || marks < lots/2 {
+		t.Errorf("%v for each of %d lines of the timeline", each, marks)
+	}
+}
+
 // projection is how long the wallet's future takes.
 func projection(w *Wallet, tries int) time.Duration {
 	c := w.buildCourse()

@@ -251,7 +251,13 @@ type Projection struct {
 
 // Projection says when the wallet is empty and in which order lots are used.
 func (v *View) Projection() Projection {
-	p := Projection{Lots: v.c.planned().lots}
+	var p Projection
+	for _, use := range v.c.planned().lots {
+		if over := max(use.UsedUp, use.Expires); over == 0 || over > v.At {
+			use.From = max(use.From, v.At)
+			p.Lots = append(p.Lots, use)
+		}
+	}
 	if v.c.planned().emptyAt != never {
 		p.EmptyAt = v.c.planned().emptyAt
 	}

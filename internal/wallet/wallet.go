@@ -38,6 +38,8 @@ type Wallet struct {
 	routes map[attributes][]int32 // eligible lots, until the lots change
 	course *course                // what the classes do from root.At on; nil when stale
 
+	foreseen *future // made before root.At, and since then nothing happened that it did not foresee; or nil
+
 	pruneDue bool // the timeline has grown
 
 	fx    *Effects
@@ -185,6 +187,9 @@ func sortedKeys[V any](m map[string]V) []string {
 func (w *Wallet) Apply(at int64, c Command) (Effects, error) {
 	w.fx = &Effects{}
 	w.advance(max(at, w.root.At))
+	if _, isTime := c.(Tick); !isTime {
+		w.foreseen = nil
+	}
 	err := w.do(c)
 	if err == nil {
 		w.afterChange()
