@@ -135,6 +135,17 @@ func (p *plan) watchLots(run *course) {
 	}
 }
 
+// usesFrom are the uses of lots that last beyond t, as if looked at then.
+func (p *plan) usesFrom(t int64) (uses []LotUse) {
+	for _, use := range p.lots {
+		if over := max(use.UsedUp, use.Expires); over == 0 || over > t {
+			use.From = max(use.From, t)
+			uses = append(uses, use)
+		}
+	}
+	return uses
+}
+
 // nextSignal is when a landing or an alert about the runway is due next, after
 // the course's instant.
 func (c *course) nextSignal(fired []string) int64 {

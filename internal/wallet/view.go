@@ -251,13 +251,7 @@ type Projection struct {
 
 // Projection says when the wallet is empty and in which order lots are used.
 func (v *View) Projection() Projection {
-	var p Projection
-	for _, use := range v.c.planned().lots {
-		if over := max(use.UsedUp, use.Expires); over == 0 || over > v.At {
-			use.From = max(use.From, v.At)
-			p.Lots = append(p.Lots, use)
-		}
-	}
+	p := Projection{Lots: v.c.planned().usesFrom(v.At)}
 	if v.c.planned().emptyAt != never {
 		p.EmptyAt = v.c.planned().emptyAt
 	}
@@ -265,4 +259,16 @@ func (v *View) Projection() Projection {
 		p.LandingAt = v.c.planned().landsAt
 	}
 	return p
+}
+
+// NextUses are, by lot, the first of the times after t in which it is used, as
+// the projection has them.
+func (v *View) NextUses(t int64) map[string]LotUse {
+	next := map[string]LotUse{}
+	for _, use := range v.c.planned().usesFrom(max(t, v.At)) {
+		if _, known := next[use.Lot]; !known {
+			next[use.Lot] = use
+		}
+	}
+	return next
 }
