@@ -24,12 +24,12 @@ func quote(sku, quantity, price string) Item {
 // scoped.
 func largeWallet(tb testing.TB, flows, lots int) *Wallet {
 	tb.Helper()
-	return walletOf(tb, flows, 8, 8, lots, 1_000_000*credit.One)
+	return walletOf(tb, flows, 8, 8, 1_234_567, lots, 1_000_000*credit.One)
 }
 
-// walletOf has running flows of so many kinds, each of so many GPUs, and lots of
-// an amount that are used before one that lasts.
-func walletOf(tb testing.TB, flows, kinds, gpus, lots int, amount credit.Amount) *Wallet {
+// walletOf has running flows of so many kinds, each of so many GPUs, that started so
+// many nanoseconds apart, and lots of an amount that are used before one that lasts.
+func walletOf(tb testing.TB, flows, kinds, gpus int, apart int64, lots int, amount credit.Amount) *Wallet {
 	tb.Helper()
 	at := 480_000 * hour
 	w := New("ws_large", at, DefaultPolicy())
@@ -47,7 +47,7 @@ func walletOf(tb testing.TB, flows, kinds, gpus, lots int, amount credit.Amount)
 		must(w.Apply(at, Grant{l}))
 	}
 	for i := range flows {
-		at += 1_234_567
+		at += apart
 		must(w.Apply(at, Start{ID: fmt.Sprintf("flow_%05d", i), Items: []Item{quote(fmt.Sprintf("gpu.k%d", i%kinds), fmt.Sprint(gpus), "2.39")}}))
 	}
 	w.Changes()
@@ -80,8 +80,8 @@ func TestCostGoesByClassesAndLots(t *testing.T) {
 	}
 	for _, x := range []struct{ flows, kinds int }{{flows, 8}, {1000, 1}} {
 		aMinute := credit.Amount(x.flows) * 2_390_000_000 / 60 // of all flows
-		many := walletOf(t, x.flows, x.kinds, 1, lots, aMinute)
-		few := walletOf(t, x.kinds, x.kinds, x.flows/x.kinds, lots, aMinute)
+		many := walletOf(t, x.flows, x.kinds, 1, 1_234_567, lots, aMinute)
+		few := walletOf(t, x.kinds, x.kinds, x.flows/x.kinds, 1_234_567, lots, aMinute)
 		ofMany, ofFew := projection(many, tries), projection(few, tries)
 		ratio := float64(ofMany) / float64(ofFew)
 		t.Logf("projection over %d lots: %v for %d flows, %v for %d of the same burn: %.1f times", lots, ofMany, x.flows, ofFew, x.kinds, ratio)
@@ -100,6 +100,18 @@ func TestCostGoesByClassesAndLots(t *testing.T) {
 	}
 }
 
+// Flows that started in one nanosecond are charged in the same ones, and at the end
+// of a lot they come in their order. A projection asks who comes first only where it
+// matters, at the end of the credits, and not at each lot.
+func TestFlowsInStepAreForeseenCheaply(t *testing.T) {
+	few := projection(walletOf(t, 2000, 8, 1, 0, 1, 2000*2_390_000_000/60), 10)
+	many := projection(walletOf(t, 2000, 8, 1, 0, 41, 2000*2_390_000_000/60), 10)
+	t.Logf("2,000 flows in step: %v over 1 lot, %v over 41", few, many)
+	if many > 8*few {
+		t.Errorf("a projection takes %v over 1 lot and %v over 41", few, many)
+	}
+}
+
 // Where a thousand small lots run out one after the other near the end of the
 // credits, each of them costs what it takes to look at the lots once: the future
 // is not worked out anew where nothing but time has passed.
@@ -108,7 +120,7 @@ func TestManySmallLotsRunOutCheaply(t *testing.T) {
 	if os.Getenv("PURSER_SOAK") != "" {
 		limit = time.Millisecond
 	}
-	w := walletOf(t, 0, 1, 1, 0, 0)
+	w := walletOf(t, 0, 1, 1, 0, 0, 0)
 	at := w.root.At
 	if _, err := w.Apply(at, Freeze{Lot: "lot_last"}); err != nil {
 		t.Fatal(err)

@@ -65,6 +65,7 @@ type classRun struct {
 	held     []holdPart // the slices of the hold when the course was built
 	ended    int64      // when it ended along the course; never
 	owing    bool       // storage that nothing covers
+	contends bool       // in the nanosecond at hand, it matters when it comes
 }
 
 // holdPart is a slice of a hold along a course.

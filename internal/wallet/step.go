@@ -3,7 +3,6 @@ package wallet
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
 )
@@ -74,82 +73,6 @@ func (c *course) spend(t int64) outcome {
 	c.assign()
 	c.endUncovered(&out)
 	return out
-}
-
-// runsOut reports whether a lot, a hold or a hard budget runs out at t.
-func (c *course) runsOut(t int64) bool {
-	return slices.ContainsFunc(c.meters, func(m *meter) bool {
-		return m.exact && m.bound == t && (m.kind == lotMeter || m.kind == holdMeter || m.kind == budgetMeter && c.budgets[m.index].Hard)
-	})
-}
-
-// handOut charges the nanosecond that ends at t item by item: by flow start,
-// flow id and item, each taking from its lots in order until they are used up.
-func (c *course) handOut(t int64) outcome {
-	c.settle(t - 1)
-	ticks := c.ticks[:0]
-	for i := range c.classes {
-		cr := &c.classes[i]
-		for j := range cr.items {
-			if cr.ended == never {
-				ticks = cr.items[j].ticks(cr, j, t, ticks)
-			}
-		}
-	}
-	c.ticks = ticks
-	slices.SortFunc(ticks, func(a, b tick) int {
-		return cmp.Or(cmp.Compare(a.owner.start, b.owner.start), strings.Compare(a.owner.id, b.owner.id), cmp.Compare(a.item, b.item))
-	})
-	out := outcome{cuts: map[string]Cut{}, handed: map[handKey]handed{}}
-	for _, tk := range ticks {
-		if h := c.hand(tk, out.cuts); !c.planning || h.rest > 0 {
-			out.handed[handKey{tk.owner.id, tk.item}] = h
-		}
-	}
-	c.at = t
-	return out
-}
-
-// hand charges one tick.
-func (c *course) hand(tk tick, cuts map[string]Cut) handed {
-	allowed := tk.amount
-	for _, b := range tk.class.budgets {
-		if c.budgets[b].stops() && !tk.class.storage {
-			allowed = min(allowed, max(0, c.budgets[b].left))
-		}
-	}
-	var h handed
-	need := allowed
-	if tk.class.hold != "" {
-		part := min(need, tk.class.holdLeft)
-		tk.class.holdLeft -= part
-		h.slices = []Slice{{"", part}}
-		need -= part
-	} else {
-		for _, i := range tk.class.routes[tk.item][tk.class.passed[tk.item]:] {
-			l := &c.lots[i]
-			if need == 0 {
-				break
-			}
-			if !l.usable() {
-				continue
-			}
-			part := min(l.left, need)
-			l.left -= part
-			need -= part
-			if !c.planning { // a projection asks only what nothing covers
-				h.slices = append(h.slices, Slice{l.id, part})
-			}
-			if l.left == 0 {
-				cuts[l.id] = Cut{tk.owner.start, tk.owner.id, tk.item, part}
-			}
-		}
-	}
-	for _, b := range tk.class.budgets {
-		c.budgets[b].left -= allowed - need
-	}
-	h.rest = need + tk.amount - allowed
-	return h
 }
 
 // endUncovered ends the classes that nothing covers any more, except storage.
