@@ -127,13 +127,9 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 		c.Flow, c.Until = *f, f.EndedAt+c.Until
 		return c, true
 	case wallet.Late:
-		id := c.Flow.ID
-		m, f := p.ended[id], p.flow(id)
-		switch {
-		case f == nil || p.lost[id]:
+		m := p.row(c.Flow.ID)
+		if m == nil || p.lost[m.ID] {
 			return nil, false // an overrun of it was reported: it is charged
-		case m == nil:
-			m = p.w.Flow(id)
 		}
 		steps := c.Flow.Items
 		c.Flow = *m
@@ -147,14 +143,11 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 		}
 		return c, true
 	case wallet.Early:
-		m := p.ended[c.Flow.ID]
-		if m == nil {
-			m = p.w.Flow(c.Flow.ID)
-		}
-		if m == nil {
+		f := p.row(c.Flow.ID)
+		if f == nil {
 			return nil, false
 		}
-		c.Flow, c.Charges = *m, p.chargesAfter(c.Flow.ID, c.Until)
+		c.Flow, c.Charges = *f, p.chargesAfter(f.ID, c.Until)
 		return c, true
 	case wallet.Start:
 		f := p.flow(c.ID)
@@ -178,6 +171,14 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 		return c, true
 	}
 	return s.do, true
+}
+
+// row is a flow as its row has it, or nil.
+func (p *play) row(flow string) *wallet.Flow {
+	if f := p.ended[flow]; f != nil {
+		return f
+	}
+	return p.w.Flow(flow)
 }
 
 // chargesAfter are the charges of a flow for time after an instant, newest first.
