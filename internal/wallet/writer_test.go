@@ -203,11 +203,12 @@ func (w *writer) late() wallet.Late {
 	return c
 }
 
-// early tells of an end before the one in the books, often of a flow that has ended.
+// early tells of an end before the one in the books, often of a flow that has
+// ended, and more often of one of which a later end was told before.
 func (w *writer) early() wallet.Early {
 	id := pickOf(w, w.flows)
 	for _, f := range w.n.flows {
-		if f.Status.Ended() && w.chance(40) {
+		if f.Status.Ended() && w.chance(40) || f.lateFrom != 0 && w.chance(60) {
 			id = f.ID
 		}
 	}
