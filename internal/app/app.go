@@ -123,7 +123,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.ledger = ledger.New(a.db, a.log)
 	prices := price.NewBook(a.ledger)
 	orgs := org.New(a.ledger)
-	err = a.db.Update(ctx, func(tx *db.Tx) error { return errors.Join(prices.Open(tx), orgs.Open(tx)) })
+	err = a.db.Update(ctx, func(tx *db.Tx) error { return errors.Join(a.ledger.Open(tx), prices.Open(tx), orgs.Open(tx)) })
 	if err != nil {
 		return fmt.Errorf("prepare the database: %w", err)
 	}

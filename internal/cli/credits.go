@@ -102,7 +102,8 @@ func (p *program) creditsLots() *cobra.Command {
 		Short: "List lots in the order in which they will be used",
 		Long: `Lots lists credits by what was granted at once on the same terms, in the order in
 which they will be used: lower priority first, then sooner expiry, then narrower
-scope, then older.`,
+scope, then older. Of those that running work will use it says from when, and when
+it will have used them up, if nothing else happens.`,
 		Example: `  purser credits lots`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -121,12 +122,13 @@ scope, then older.`,
 
 func lotTable(lots []api.Lot) *table {
 	t := &table{
-		names: []string{"id", "kind", "status", "remaining", "amount", "held", "priority", "scope", "effective_at", "expires_at"},
+		names: []string{"id", "kind", "status", "remaining", "amount", "held", "priority", "scope", "effective_at", "expires_at", "used_from", "used_up_at"},
 		empty: `There are no credits. Grant some with "purser credits grant".`,
 	}
 	for _, l := range lots {
 		t.row(text(l.ID), text(l.Kind), text(l.Status), amount(l.Remaining), amount(l.Amount), amount(l.Held),
-			count(int64(l.Priority)), text(scopeText(l.Scope)), when(l.EffectiveAt), whenOr(l.ExpiresAt))
+			count(int64(l.Priority)), text(scopeText(l.Scope)), when(l.EffectiveAt), whenOr(l.ExpiresAt),
+			whenOr(l.UsedFrom), whenOr(l.UsedUpAt))
 	}
 	return t
 }

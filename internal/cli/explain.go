@@ -180,9 +180,10 @@ func (p *program) verifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Replay the books and compare everything with them",
 		Long: `Verify runs all accepted commands again from the first one on, and compares lots,
-flows, holds, charges, postings, hourly totals and the chains of hashes with what
-the database holds. It names the first difference and counts the others, and ends
-with status 1 if there is one. --workspace narrows it to one workspace.
+flows, holds, charges, postings, hourly totals, usage events, rate cards, workspaces
+and the chains of hashes with what the database holds. It names the first difference
+and counts the others, and ends with status 1 if there is one. --workspace narrows it
+to the books of one workspace.
 
 The figures are rows of the books. Every wallet has two lots that nobody granted
 and "purser credits lots" does not list: its overdraft, and what storage owes.`,

@@ -1,10 +1,13 @@
 package db
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 )
 
@@ -58,5 +61,43 @@ func TestStepsAreTakenTogetherOrNotAtAll(t *testing.T) {
 	}
 	if err := checkSchema(t.Context(), c, path, []migration{first, second, broken}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a reader of a later schema: %v", err)
+	}
+}
+
+// Journals that were there before they had heads get them.
+func TestHeadsOfJournalsThatWereThere(t *testing.T) {
+	steps, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, Config{URL: dbtest.URL(t)})
+	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == "heads" })
+	statements := strings.Split(strings.TrimSpace(steps[at].text), ";\n")
+	update(t, d, func(tx *Tx) error {
+		if _, err := tx.Exec(`DROP TABLE heads`); err != nil {
+			return err
+		}
+		for i, key := range []string{"'', '', 1", "'', '', 2", "'org_a', '', 1", "'org_a', 'ws_a', 1", "'org_b', '', 1", "'org_b', '', 2", "'org_b', '', 3"} {
+			if _, err := tx.Exec(`INSERT INTO journal (organization, workspace, no, at, kind, command, digest, status, answer, hash)
+				VALUES (`+key+`, 5, 'request', '', '', 200, '', $1)`, fmt.Sprint(i)); err != nil {
+				return err
+			}
+		}
+		for _, statement := range statements {
+			if d.server != nil {
+				statement = postgresText(statement)
+			}
+			if _, err := tx.Exec(statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for head, want := range map[string]int64{"organization = '' AND next_journal = 3 AND journal_head = '1'": 1,
+		"organization = 'org_a' AND next_journal = 2 AND journal_head = '2'": 1, "organization = 'org_b' AND next_journal = 4 AND journal_head = '6'": 1,
+		"workspace = '' AND sealed = 0": 3, "1 = 1": 3} {
+		if n := integer(t, d, `SELECT count(*) FROM heads WHERE `+head); n != want {
+			t.Errorf("%d heads with %s", n, head)
+		}
 	}
 }

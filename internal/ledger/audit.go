@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -20,23 +19,23 @@ import (
 // changes notes which rows an entry changed, and compares those that have ended.
 func (r *replay) changes(e *Entry, c wallet.Changes) error {
 	for _, l := range c.Lots {
-		r.changed["lots "+l.ID] = e.No
+		r.versions.change("lots "+l.ID, e.No)
 	}
 	for _, g := range c.Budgets {
-		r.changed["budgets "+g.ID] = e.No
+		r.versions.change("budgets "+g.ID, e.No)
 	}
 	for _, f := range c.Flows {
-		r.changed["flows "+f.ID] = e.No
+		r.versions.change("flows "+f.ID, e.No)
 		if f.Status.Ended() {
-			if err := r.ended(flowRows, f.ID, e.No)(r.book.addFlow(nil, f)); err != nil {
+			if err := r.ended(flowRows, f.ID)(r.book.addFlow(nil, f)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, h := range c.Holds {
-		r.changed["holds "+h.ID] = e.No
+		r.versions.change("holds "+h.ID, e.No)
 		if h.Status != wallet.Held {
-			if err := r.ended(holdRows, h.ID, e.No)(r.book.addHold(nil, h)); err != nil {
+			if err := r.ended(holdRows, h.ID)(r.book.addHold(nil, h)); err != nil {
 				return err
 			}
 		}
@@ -44,55 +43,56 @@ func (r *replay) changes(e *Entry, c wallet.Changes) error {
 	return nil
 }
 
-// ended compares the row of something that has ended by an entry.
-func (r *replay) ended(t *db.Table, id string, entry int64) func(replayed []any, err error) error {
+// ended compares the row of something that has ended.
+func (r *replay) ended(t *db.Table, id string) func(replayed []any, err error) error {
 	return func(replayed []any, err error) error {
 		if err != nil {
 			return err
 		}
-		d, err := r.row(t, id, replayed)
+		d, version, err := r.content(t, id, replayed)
 		if err != nil {
 			return err
 		}
-		delete(r.changed, t.Name+" "+id)
+		r.suspect(t.Name+" "+id, d)
 		if d == nil {
-			delete(r.suspects, t.Name+" "+id)
-		} else {
-			r.suspects[t.Name+" "+id] = *d
+			r.endedBy(t, id, version)
 		}
 		return nil
 	}
 }
 
-// row compares the stored row of an id with the replayed one.
+// suspect notes what differs in a row as yet, or that nothing does.
+func (r *replay) suspect(name string, d *Difference) {
+	if delete(r.suspects, name); d != nil {
+		r.suspects[name] = *d
+	}
+}
+
+// row compares the stored row of an id with the replayed one, at the end of the
+// journal.
 func (r *replay) row(t *db.Table, id any, replayed []any) (*Difference, error) {
+	d, version, err := r.content(t, id, replayed)
+	if err != nil || d != nil || t == markRows {
+		return d, err
+	}
+	return r.versioned(t, id.(string), version), nil
+}
+
+// content compares the stored row of an id with the replayed one, but for the
+// version that wrote it, which it returns.
+func (r *replay) content(t *db.Table, id any, replayed []any) (d *Difference, version any, err error) {
 	key := strings.Trim(show(id), `"`)
 	stored, found, err := one(r.tx, rawRow(t), rowOf(t), r.id.Organization, r.id.Workspace, id)
 	if err != nil {
-		return nil, wrapped("read a row of "+t.Name, err)
+		return nil, nil, wrapped("read a row of "+t.Name, err)
 	}
 	if !found {
-		return &Difference{t.Name, r.id.String() + " " + key, "", "no row", "one"}, nil
+		return &Difference{t.Name, r.id.String() + " " + key, "", "no row", "one"}, nil, nil
 	}
-	if d := r.columns(t, key, stored, replayed); d != nil {
-		return d, nil
+	if at := slices.Index(t.Columns, "version"); at >= 0 {
+		version = stored[at]
 	}
-	return r.versioned(t, key, stored), nil
-}
-
-// versioned checks the version that wrote a row: it lies between the entry that
-// last changed the row, and the last of all. Which of them it is depends on how
-// commands shared commits.
-func (r *replay) versioned(t *db.Table, key string, stored []any) *Difference {
-	at := slices.Index(t.Columns, "version")
-	if at < 0 || t == walletRows {
-		return nil
-	}
-	version, _ := stored[at].(int64)
-	if from, to := r.changed[t.Name+" "+key], r.lastEntry(); version < from || version > to {
-		return &Difference{t.Name, r.id.String() + " " + key, "version", show(stored[at]), fmt.Sprintf("%d to %d", from, to)}
-	}
-	return nil
+	return r.columns(t, key, stored, replayed), version, nil
 }
 
 // lastEntry is the number of the last entry of the stored journal.

@@ -41,7 +41,11 @@ var kinds = map[string]reflect.Type{
 	"close":        reflect.TypeFor[wallet.Close](),
 	"tick":         reflect.TypeFor[wallet.Tick](),
 	"adopt":        reflect.TypeFor[wallet.Adopt](),
+	declaring:      reflect.TypeFor[declare](),
 }
+
+// declaring is the kind of an entry that declares a row.
+const declaring = "declare"
 
 // names is kinds the other way round.
 var names = func() map[reflect.Type]string {
@@ -63,7 +67,7 @@ func encodeCommand(c any) (kind, text string, err error) {
 	return kind, text, err
 }
 
-// decodeCommand is the inverse: a create, or a wallet.Command.
+// decodeCommand is the inverse: a create, a declare, or a wallet.Command.
 func decodeCommand(kind, text string) (any, error) {
 	t, ok := kinds[kind]
 	if !ok {

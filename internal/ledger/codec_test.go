@@ -243,7 +243,8 @@ func TestSealer(t *testing.T) {
 	note("workspace", s.posting(digest{}, ID{Workspace: "a"}, &Posting{}, digest{}))
 	note("prev", s.posting(digest{1}, ID{}, &Posting{}, digest{}))
 	note("charge", s.posting(digest{}, ID{}, &Posting{}, digest{1}))
-	note("entry", s.entry(digest{}, ID{}, &Entry{}))
+	note("entry", s.entry(digest{}, ID{}, &Entry{}, false))
+	note("first of a batch", s.entry(digest{}, ID{}, &Entry{}, true))
 	for i := range reflect.TypeFor[wallet.Charge]().NumField() {
 		v := reflect.New(reflect.TypeFor[wallet.Charge]()).Elem()
 		field := v.Type().Field(i).Name
@@ -263,7 +264,7 @@ func TestSealer(t *testing.T) {
 		note(fmt.Sprintf("text %d", i), s.posting(digest{}, ID{}, p, digest{}))
 	}
 	for i, e := range []*Entry{{No: 1}, {At: 1}, {Kind: "a"}, {Command: "a"}, {Route: "a"}, {Key: "a"}, {Digest: "a"}, {Status: 1}, {Answer: "a"}} {
-		note(fmt.Sprintf("entry %d", i), s.entry(digest{}, ID{}, e))
+		note(fmt.Sprintf("entry %d", i), s.entry(digest{}, ID{}, e, false))
 	}
 }
 

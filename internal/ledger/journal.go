@@ -156,12 +156,16 @@ func (s *set) answered(tx *db.Tx, k key) (*Entry, error) {
 	return e, nil
 }
 
-// entriesOf is how many entries of the wallet this batch has to write.
+// entriesOf is how many entries of the journal this batch has to write.
 func (s *set) entriesOf(id ID) int {
-	if b := s.ledger.shelf.get(id); b != nil {
-		return len(b.entries)
+	b := s.bare[id]
+	if id.Workspace != "" {
+		b = s.ledger.shelf.get(id)
 	}
-	return 0
+	if b == nil {
+		return 0
+	}
+	return len(b.entries)
 }
 
 // keep puts an answer on the last entry that was made for it, or on one of its
@@ -171,7 +175,7 @@ func (s *set) keep(tx *db.Tx, k key, digest string, answer Answer, before int) e
 	if err != nil {
 		return err
 	}
-	if len(b.entries) == before || b.wallet == nil {
+	if len(b.entries) == before {
 		s.enter(b, &Entry{At: tx.Now(), Kind: request})
 	}
 	e := b.entries[len(b.entries)-1]
@@ -186,23 +190,14 @@ func (s *set) bookOf(tx *db.Tx, id ID) (*book, error) {
 	if id.Workspace != "" {
 		return s.open(tx, id)
 	}
-	for _, b := range s.touched {
-		if b.ID == id {
-			return b, nil
-		}
+	if b := s.bare[id]; b != nil {
+		return b, nil
 	}
-	b, hash := newBook(id), ""
-	e, found, err := one(tx, func(r scanner) (e Entry, err error) { return e, r.Scan(&e.No, &hash) },
-		`SELECT no, hash FROM journal`+inWallet+` ORDER BY no DESC LIMIT 1`, id.Organization, id.Workspace)
+	b, err := loadBare(tx, id)
 	if err != nil {
-		return nil, wrapped("read the last request", err)
+		return nil, wrapped("read the head of the journal of "+id.String(), err)
 	}
-	if found {
-		if b.entryHead, err = parseDigest(hash); err != nil {
-			return nil, err
-		}
-	}
-	b.nextEntry = e.No + 1
+	s.bare[id] = b
 	return b, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 
@@ -17,28 +18,32 @@ import (
 type replay struct {
 	*verification
 	id       ID
-	next     int64 // behind the last entry of the stored journal
-	book     *book // what the replay gives: the columns are made from it as they were
-	isBroken bool  // the journal cannot be replayed to its end
-	isSilent bool  // compare nothing
+	next     int64  // behind the last entry of the stored journal, by its head
+	head     string // the link of that entry, by its head; "" if it has no head
+	book     *book  // what the replay gives: the columns are made from it as they were
+	isBroken bool   // the journal cannot be replayed to its end
+	isSilent bool   // compare nothing
 
 	entries                   *stream
 	postings, charges, events *stream
 
 	made     map[string]int64         // rows that came into being, by table
 	ids      map[string]bool          // of flows and holds, by table; only if wanted
-	changed  map[string]int64         // the entry that last changed a row of the state, by table and id
+	versions versionsOf               // that wrote the rows of the state
 	suspects map[string]Difference    // rows of what has ended that differ as yet
 	refunded map[int64]credit.Amount  // of charges, in all
 	accounts map[string]credit.Amount // sums of the postings
 	totals   *totals
+	reports  *reports
+
+	declarations map[rowName]declaration
 }
 
 func newReplay(v *verification, id ID) *replay {
 	r := &replay{
-		verification: v, id: id, book: newBook(id), made: map[string]int64{}, changed: map[string]int64{},
+		verification: v, id: id, book: newBook(id), made: map[string]int64{}, versions: newVersionsOf(),
 		suspects: map[string]Difference{}, refunded: map[int64]credit.Amount{}, accounts: map[string]credit.Amount{},
-		totals: newTotals(),
+		totals: newTotals(), reports: newReports(maphash.MakeSeed(), nil), declarations: map[rowName]declaration{},
 	}
 	r.book.nextEntry = 1
 	r.entries, r.postings = newStream(r, entryRows), newStream(r, postingRows)
@@ -53,10 +58,8 @@ func (r *replay) mismatch(table, key, column, stored, replayed string) error {
 
 // run replays the whole journal.
 func (r *replay) run() error {
-	r.next = 1
-	err := r.tx.QueryRow(`SELECT next_journal FROM wallets`+inWallet, r.id.Organization, r.id.Workspace).Scan(&r.next)
-	if err != nil && !isNoRow(err) {
-		return wrapped("read where the journal ends", err)
+	if err := r.findHead(); err != nil {
+		return err
 	}
 	for !r.isBroken {
 		row, err := r.entries.next()
@@ -78,7 +81,34 @@ func (r *replay) run() error {
 	if r.isBroken || r.isSilent {
 		return nil
 	}
+	r.closeBatch(r.book.version())
+	if err := r.missing(); err != nil {
+		return err
+	}
 	return r.leftovers()
+}
+
+// findHead reads where the journal ends by its head.
+func (r *replay) findHead() error {
+	heads := "wallets"
+	if r.id.Workspace == "" {
+		heads = "heads"
+	}
+	r.next = 1
+	err := r.tx.QueryRow(`SELECT next_journal, journal_head FROM `+heads+inWallet, r.id.Organization, r.id.Workspace).Scan(&r.next, &r.head)
+	if isNoRow(err) {
+		return nil
+	}
+	return wrapped("read where the journal ends", err)
+}
+
+// missing sees that no entries are missing at the end: then the head is that of
+// another entry, behind the last that there is.
+func (r *replay) missing() error {
+	if b := r.book; r.next > b.nextEntry && r.head != b.entryHead.String() {
+		return r.mismatch("journal", number(b.nextEntry), "", "no row", "an entry: the journal goes up to "+number(r.lastEntry()))
+	}
+	return nil
 }
 
 // entry replays one entry of the journal.
@@ -90,8 +120,11 @@ func (r *replay) entry(e *Entry) error {
 		}
 	}
 	b.nextEntry = e.No + 1
-	if e.Kind == request {
+	switch e.Kind {
+	case request:
 		return nil
+	case declaring:
+		return r.declared(e)
 	}
 	command, fx, err := r.command(e)
 	if err != nil {
@@ -103,6 +136,7 @@ func (r *replay) entry(e *Entry) error {
 	for _, t := range fx.Totals {
 		r.totals.add(totalOf(t), t.Quantity, int64(t.Amount))
 	}
+	r.addReports(command, fx.Charges)
 	for _, f := range fx.Refunds {
 		r.refunded[f.Charge] = f.Refunded
 	}
@@ -142,15 +176,17 @@ func (r *replay) link(e *Entry) error {
 			return err
 		}
 	}
-	hash := r.sealer.entry(b.entryHead, b.ID, e)
+	first, further := r.sealer.entry(b.entryHead, b.ID, e, true), r.sealer.entry(b.entryHead, b.ID, e, false)
 	stored, err := parseDigest(e.Hash)
-	if err != nil || stored != hash {
-		if err := r.mismatch("journal", key, "hash", e.Hash, hash.String()+": the row is not what was written"); err != nil {
-			return err
-		}
-	}
 	b.entryHead = stored
-	return nil
+	switch {
+	case err == nil && stored == first:
+		r.openBatch(e.No)
+		return nil
+	case err == nil && stored == further:
+		return nil
+	}
+	return r.mismatch("journal", key, "hash", e.Hash, further.String()+": the row is not what was written")
 }
 
 // command carries an entry's command out again.
@@ -219,9 +255,6 @@ func (r *replay) compare(e *Entry, fx wallet.Effects) error {
 		row, err := b.addCharge(nil, &fx.Charges[i])
 		if err := errors.Join(err, r.same(r.charges, row)); err != nil {
 			return err
-		}
-		if isReported(&fx.Charges[i]) {
-			r.made["usage_events"]++
 		}
 		if err := r.priced(&fx.Charges[i]); err != nil {
 			return err
@@ -328,6 +361,9 @@ func entryOf(row []any) (e Entry, err error) {
 		err = errors.Join(err, assign(to, row[2+i]))
 	}
 	e.Route, e.Key = route.String, key.String
+	if hasKey := e.Key != ""; err == nil && (key.Valid != hasKey || route.Valid != hasKey) {
+		err = errors.New("a route or an empty key, where there was no key")
+	}
 	return e, err
 }
 

@@ -77,9 +77,15 @@ func (s *sealer) charge(c *wallet.Charge) digest {
 	return s.end()
 }
 
-// entry is the link of a journal entry.
-func (s *sealer) entry(prev digest, id ID, e *Entry) digest {
-	s.begin("entry", prev)
+// entry is the link of a journal entry. That of the first of a batch has a word of
+// its own: the chain tells which entries shared a commit, and so which version wrote
+// the rows that they changed.
+func (s *sealer) entry(prev digest, id ID, e *Entry, isFirst bool) digest {
+	word := "entry"
+	if isFirst {
+		word = "batch"
+	}
+	s.begin(word, prev)
 	s.texts(id.Organization, id.Workspace, e.Kind, e.Command, e.Route, e.Key, e.Digest, e.Answer)
 	s.numbers(e.No, e.At, int64(e.Status))
 	return s.end()

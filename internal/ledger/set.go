@@ -29,6 +29,7 @@ type set struct {
 	used    []*book        // worked on: if the batch fails they may be ahead of their rows, or broken
 	touched []*book        // have something to write
 	keys    map[key]*Entry // idempotency keys used in this batch
+	bare    map[ID]*book   // journals without a wallet
 	leases  map[holder]lease
 	seals   bool  // the batch ends with a seal
 	isHeld  bool  // the rows of wallets that were contested are held
@@ -42,7 +43,7 @@ func (l *Ledger) set(tx *db.Tx) *set {
 	return tx.Member(l, func() db.Member {
 		s := l.spare
 		if s == nil {
-			s = &set{ledger: l, keys: map[key]*Entry{}, leases: map[holder]lease{}}
+			s = &set{ledger: l, keys: map[key]*Entry{}, bare: map[ID]*book{}, leases: map[holder]lease{}}
 		}
 		l.spare = nil
 		return s
@@ -166,7 +167,7 @@ func first(charges []wallet.Charge) int64 {
 // Flush writes everything, in as few statements as there are tables and sizes.
 func (s *set) Flush(tx *db.Tx) error {
 	for _, write := range []func(*db.Tx) error{
-		s.sealEntries, s.gatherStates, s.writeRoots, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeLeases,
+		s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeLeases,
 		s.writeStates, s.writeSeal,
 	} {
 		if err := write(tx); err != nil {
@@ -180,8 +181,8 @@ func (s *set) Flush(tx *db.Tx) error {
 // sealEntries links the entries to the chains, now that they have their answers.
 func (s *set) sealEntries(*db.Tx) error {
 	for _, b := range s.touched {
-		for _, e := range b.entries {
-			b.entryHead = s.sealer.entry(b.entryHead, b.ID, e)
+		for i, e := range b.entries {
+			b.entryHead = s.sealer.entry(b.entryHead, b.ID, e, i == 0)
 			e.Hash = b.entryHead.String()
 		}
 	}
@@ -316,7 +317,9 @@ func (s *set) Done(committed bool) {
 		case !committed:
 			l.shelf.drop(b.ID)
 			l.contested = append(l.contested, b.ID)
-		case b.isTouched && b.wallet != nil:
+		case b.wallet == nil:
+			l.keeper.seal.moved(s.at)
+		case b.isTouched:
 			b.stored = b.version()
 			l.shown.publish(b.ID, Snapshot{b.wallet.View(), b.version()})
 			l.keeper.seal.moved(s.at)
@@ -336,6 +339,7 @@ func (s *set) Done(committed bool) {
 // memory: it is needed again at once, and bounded by the size of a batch.
 func (s *set) reset() {
 	clear(s.keys)
+	clear(s.bare)
 	clear(s.leases)
 	s.used, s.touched = emptied(s.used), emptied(s.touched)
 	s.seals, s.isHeld = false, false

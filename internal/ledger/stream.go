@@ -66,11 +66,13 @@ func (s *stream) take(no int64) ([]any, error) {
 
 // rawRow reads the columns of a table as they are.
 func rawRow(t *db.Table) func(scanner) ([]any, error) {
-	return func(r scanner) ([]any, error) {
-		row, to := make([]any, len(t.Columns)), make([]any, len(t.Columns))
-		for i := range row {
-			to[i] = &row[i]
-		}
-		return row, r.Scan(to...)
+	return func(r scanner) ([]any, error) { return scanRaw(r, len(t.Columns)) }
+}
+
+func scanRaw(r scanner, width int) ([]any, error) {
+	row, to := make([]any, width), make([]any, width)
+	for i := range row {
+		to[i] = &row[i]
 	}
+	return row, r.Scan(to...)
 }

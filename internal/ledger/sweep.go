@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -10,9 +12,9 @@ import (
 	"github.com/purserhq/purser/internal/db"
 )
 
-// A seal anchors the heads of all chains. Its text names every wallet that has
-// moved since the seal before it, with the number of its last entry and the head
-// of its postings and of its journal; its hash covers the text and the seal
+// A seal anchors the heads of all chains. Its text names every journal that has
+// moved since the seal before it, with the number of its last entry and its head,
+// and those of the postings of its wallet; its hash covers the text and the seal
 // before. So one hash, kept elsewhere, fixes every posting and every answer that
 // was written before it.
 
@@ -37,7 +39,7 @@ func (s *sweep) look(tx *db.Tx) error {
 		return nil
 	}
 	_, found, err := one(tx, func(r scanner) (n int64, err error) { return n, r.Scan(&n) },
-		`SELECT 1 FROM wallets WHERE sealed < next_journal - 1 LIMIT 1`)
+		`SELECT 1 FROM wallets WHERE sealed < next_journal - 1 UNION ALL SELECT 1 FROM heads WHERE sealed < next_journal - 1 LIMIT 1`)
 	if err != nil {
 		return wrapped("look for chains that are not sealed", err)
 	}
@@ -49,7 +51,7 @@ func (s *sweep) look(tx *db.Tx) error {
 }
 
 // head is the ends of a wallet's two chains: the number of the last entry and of
-// the last posting, and their hashes.
+// the last posting, and their hashes. A journal without a wallet has no postings.
 type head struct {
 	ID
 	entry, posting    int64
@@ -57,11 +59,15 @@ type head struct {
 }
 
 func (h head) line() string {
-	return fmt.Sprintf("%s %s %d %s %d %s\n", h.Organization, h.Workspace, h.entry, h.journal, h.posting, h.postings)
+	return fmt.Sprintf("%s %s %d %s %d %s\n", cmp.Or(h.Organization, nobody), cmp.Or(h.Workspace, nobody), h.entry, h.journal, h.posting, h.postings)
 }
+
+// nobody stands in a seal for the organization or workspace that a journal has not.
+const nobody = "-"
 
 func parseHead(line string) (h head, err error) {
 	_, err = fmt.Sscanf(line, "%s %s %d %s %d %s", &h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
+	h.Organization, h.Workspace = strings.TrimPrefix(h.Organization, nobody), strings.TrimPrefix(h.Workspace, nobody)
 	return h, err
 }
 
@@ -82,7 +88,9 @@ func (s *set) writeSeal(tx *db.Tx) error {
 	heads, err := all(tx, func(r scanner) (h head, err error) {
 		return h, r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
 	}, `SELECT organization, workspace, next_journal - 1, journal_head, next_posting - 1, head FROM wallets
-		WHERE sealed < next_journal - 1 ORDER BY organization, workspace`)
+		WHERE sealed < next_journal - 1
+		UNION ALL SELECT organization, workspace, next_journal - 1, journal_head, 0, $1 FROM heads WHERE sealed < next_journal - 1
+		ORDER BY organization, workspace`, nobody)
 	if err != nil || len(heads) == 0 {
 		return wrapped("read the heads of the chains", err)
 	}
@@ -112,6 +120,7 @@ func (s *set) seal(tx *db.Tx, heads []head) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`UPDATE wallets SET sealed = next_journal - 1 WHERE sealed < next_journal - 1`)
-	return err
+	_, wallets := tx.Exec(`UPDATE wallets SET sealed = next_journal - 1 WHERE sealed < next_journal - 1`)
+	_, bare := tx.Exec(`UPDATE heads SET sealed = next_journal - 1 WHERE sealed < next_journal - 1`)
+	return errors.Join(wallets, bare)
 }

@@ -15,7 +15,7 @@ import (
 // Options say what Verify does.
 type Options struct {
 	Count bool // go on behind the first difference and count them all
-	Only  ID   // this wallet alone, without what concerns all of them: the sum of the accounts and the seals
+	Only  ID   // this wallet alone, without what concerns all of them: the sum of the accounts, what was declared, the seals
 
 	// Price tells what the rate card that a charge names says about it; sold is
 	// false if it says nothing. Prices are not compared if it is nil.
@@ -83,8 +83,9 @@ type verification struct {
 // engine and compares every row of the books and of the state with what comes
 // out; it checks the hash chains and the seals, recomputes the arithmetic of
 // every charge and compares its price with the rate card it names, sums all
-// accounts to zero, and sees that leases and usage events point at what they say. It names the first difference, by organization,
-// workspace and time.
+// accounts to zero, sees that leases are there for what runs on them, and compares
+// usage events with what was reported and declared rows with what was declared. It
+// names the first difference, by organization, workspace and time.
 //
 // It works on one snapshot, beside a running server, and needs little memory:
 // what one wallet's state takes, whatever the length of its history.
@@ -124,7 +125,7 @@ func (v *verification) run(ctx context.Context) error {
 		}
 		after, more = id, false
 	}
-	for _, check := range []func() error{v.strangers, v.zeroSum, v.seals, v.sealMarks} {
+	for _, check := range []func() error{v.unwritten, v.strangers, v.zeroSum, v.seals, v.sealMarks} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -150,8 +151,12 @@ func (v *verification) book(id ID) error {
 	if err := r.run(); err != nil {
 		return err
 	}
-	if r.book.wallet != nil && !r.isBroken {
-		if err := r.audit(); err != nil {
+	audit := r.audit
+	if id.Workspace == "" {
+		audit = r.auditBare
+	}
+	if (r.book.wallet != nil || id.Workspace == "") && !r.isBroken {
+		if err := audit(); err != nil {
 			return err
 		}
 	}
@@ -179,9 +184,8 @@ func (v *verification) differ(d Difference) error {
 	return errStop
 }
 
-// tables are those of which every row belongs to a journal, with the number of
-// rows that the replay has met.
-var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks", "totals", "usage_events"}
+// tables are those of which every row belongs to a journal.
+var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks", "totals", "usage_events", "heads"}
 
 // strangers looks for rows that no journal accounts for.
 func (v *verification) strangers() error {
@@ -189,21 +193,53 @@ func (v *verification) strangers() error {
 		return nil // the counts are off anyway
 	}
 	for _, table := range tables {
-		var n int64
-		if err := v.tx.QueryRow(`SELECT COUNT(*) FROM ` + table).Scan(&n); err != nil {
-			return wrapped("count "+table, err)
+		if err := v.strangersIn(table, "organization", "workspace"); err != nil {
+			return err
 		}
-		if n == v.rows[table] {
-			continue
+	}
+	for _, t := range declaredTables {
+		owner := t.owner
+		if owner == "" {
+			owner = "''"
 		}
-		whose, _, err := one(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
-			`SELECT organization, workspace FROM `+table+` t WHERE NOT EXISTS (SELECT 1 FROM journal j
-			WHERE j.organization = t.organization AND j.workspace = t.workspace) LIMIT 1`)
-		if err != nil {
-			return wrapped("look for strangers in "+table, err)
+		if err := v.strangersIn(t.name, owner, "''"); err != nil {
+			return err
 		}
-		d := Difference{Table: table, Key: whose.String(), Stored: plural(n) + " in all", Replayed: plural(v.rows[table])}
-		if err := v.differ(d); err != nil {
+	}
+	return nil
+}
+
+// strangersIn looks for rows that no journal accounts for; the columns name the
+// journal.
+func (v *verification) strangersIn(table, organization, workspace string) error {
+	var n int64
+	if err := v.tx.QueryRow(`SELECT COUNT(*) FROM ` + table).Scan(&n); err != nil {
+		return wrapped("count "+table, err)
+	}
+	if n == v.rows[table] {
+		return nil
+	}
+	whose, _, err := one(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+		`SELECT t.organization, t.workspace FROM (SELECT `+organization+` AS organization, `+workspace+` AS workspace FROM `+table+`) t
+		WHERE NOT EXISTS (SELECT 1 FROM journal j WHERE j.organization = t.organization AND j.workspace = t.workspace) LIMIT 1`)
+	if err != nil {
+		return wrapped("look for strangers in "+table, err)
+	}
+	return v.differ(Difference{Table: table, Key: whose.String(), Stored: plural(n) + " in all", Replayed: plural(v.rows[table])})
+}
+
+// unwritten looks for workspaces, declared by their organizations, whose wallets have
+// no journal: that begins with the workspace.
+func (v *verification) unwritten() error {
+	ids, err := all(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+		`SELECT organization, id FROM workspaces s WHERE NOT EXISTS (SELECT 1 FROM journal j
+			WHERE j.organization = s.organization AND j.workspace = s.id) AND EXISTS (SELECT 1 FROM journal o
+			WHERE o.organization = s.organization AND o.workspace = '') ORDER BY organization, id`)
+	if err != nil {
+		return wrapped("look for workspaces without a journal", err)
+	}
+	for _, id := range ids {
+		if err := v.differ(Difference{Table: "journal", Key: id.String() + " 1", Stored: "no row", Replayed: "the entry with which a wallet begins"}); err != nil {
 			return err
 		}
 	}
@@ -311,22 +347,34 @@ func (v *verification) sealedHead(id ID, seal, table, query string, no int64, ha
 	return nil
 }
 
-// sealMarks sees that the wallets know how far they are sealed.
+// sealMark is how far a journal says that it is sealed.
+type sealMark struct {
+	table string
+	ID
+	sealed, entries int64
+}
+
+// sealMarks sees that the journals know how far they are sealed. One that says it is
+// sealed further than any seal tells of a seal that is missing behind the last.
 func (v *verification) sealMarks() error {
-	type mark struct {
-		ID
-		sealed int64
-	}
-	marks, err := all(v.tx, func(r scanner) (m mark, err error) { return m, r.Scan(&m.Organization, &m.Workspace, &m.sealed) },
-		`SELECT organization, workspace, sealed FROM wallets ORDER BY organization, workspace`)
+	marks, err := all(v.tx, func(r scanner) (m sealMark, err error) {
+		return m, r.Scan(&m.table, &m.Organization, &m.Workspace, &m.sealed, &m.entries)
+	}, `SELECT 'wallets', organization, workspace, sealed, next_journal - 1 FROM wallets
+		UNION ALL SELECT 'heads', organization, workspace, sealed, next_journal - 1 FROM heads ORDER BY organization, workspace`)
 	if err != nil {
-		return wrapped("read how far the wallets are sealed", err)
+		return wrapped("read how far the journals are sealed", err)
 	}
 	for _, m := range marks {
-		if m.sealed != v.sealed[m.ID] {
-			if err := v.differ(Difference{"wallets", m.ID.String(), "sealed", number(m.sealed), number(v.sealed[m.ID])}); err != nil {
-				return err
-			}
+		last := v.sealed[m.ID]
+		if m.sealed == last {
+			continue
+		}
+		d := Difference{m.table, m.ID.String(), "sealed", number(m.sealed), number(last)}
+		if m.sealed > last && m.sealed <= m.entries {
+			d = Difference{"seals", number(v.report.Seals + 1), "", "no row", "one: " + m.ID.String() + " is sealed up to entry " + number(m.sealed)}
+		}
+		if err := v.differ(d); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -107,6 +107,9 @@ func (o *Orgs) Create(tx *db.Tx, n Organization) (Organization, Workspace, error
 	if made == 0 {
 		return Organization{}, Workspace{}, taken("an organization", n.Slug)
 	}
+	if err := o.books.Declare(tx, ledger.Organizations, n.ID, n.Slug, n.Name, string(n.Type), n.CreatedAt); err != nil {
+		return Organization{}, Workspace{}, err
+	}
 	w, err := o.addWorkspace(tx, n, Workspace{Slug: n.Slug, Name: n.Name})
 	return n, w, err
 }
@@ -144,6 +147,9 @@ func (o *Orgs) addWorkspace(tx *db.Tx, owner Organization, n Workspace) (Workspa
 	}
 	if made == 0 {
 		return Workspace{}, taken("a workspace", n.Address)
+	}
+	if err := o.books.Declare(tx, ledger.Workspaces, n.Organization, n.ID, n.Slug, n.Name, n.CreatedAt); err != nil {
+		return Workspace{}, err
 	}
 	return n, o.books.Create(tx, n.Wallet(), wallet.DefaultPolicy())
 }

@@ -258,3 +258,35 @@ func cmpOr[T any](a, b *T) *T {
 	}
 	return b
 }
+
+// Who owns which wallet is verified: two workspaces cannot change places.
+func TestAnEditedWorkspaceIsFound(t *testing.T) {
+	s := open(t)
+	acme, first := s.create("acme")
+	var second org.Workspace
+	s.update(func(tx *db.Tx) (err error) {
+		second, err = s.orgs.CreateWorkspace(tx, acme.ID, org.Workspace{Slug: "vision"})
+		return err
+	})
+	verify := func() ledger.Report {
+		report, err := s.books.Verify(t.Context(), ledger.Options{Count: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report
+	}
+	if r := verify(); !r.IsClean() {
+		t.Fatal(r.First)
+	}
+	s.update(func(tx *db.Tx) error {
+		for _, c := range [][2]string{{"between", first.ID}, {"acme", second.ID}, {"vision", first.ID}} {
+			if _, err := tx.Exec(`UPDATE workspaces SET slug = $1 WHERE id = $2`, c[0], c[1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if r := verify(); r.Differences != 2 || r.First.Table != "workspaces" || r.First.Column != "slug" {
+		t.Errorf("%d differences, %v", r.Differences, r.First)
+	}
+}

@@ -91,7 +91,7 @@ func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card
 	card := (&Card{
 		Name: name, Version: len(h.versions) + 1, EffectiveAt: effectiveAt, CreatedAt: tx.Now(), SKUs: skus,
 	}).buildIndex()
-	if err := insert(tx, card); err != nil {
+	if err := b.insert(tx, card); err != nil {
 		return nil, err
 	}
 	b.rememberAfter(tx, h.with(card))
@@ -112,7 +112,7 @@ func roomForCard(tx *db.Tx, h *History) error {
 	return nil
 }
 
-func insert(tx *db.Tx, c *Card) error {
+func (b *Book) insert(tx *db.Tx, c *Card) error {
 	skus, err := json.Marshal(c.SKUs)
 	if err != nil {
 		return fmt.Errorf("write rate card %s: %w", c.Name, err)
@@ -122,7 +122,7 @@ func insert(tx *db.Tx, c *Card) error {
 	if err != nil {
 		return fmt.Errorf("write rate card %s: %w", c.Name, err)
 	}
-	return nil
+	return b.books.Declare(tx, ledger.RateCards, c.Name, c.Version, c.EffectiveAt, c.CreatedAt, string(skus))
 }
 
 // read returns a card's history, without versions if there is none. What is

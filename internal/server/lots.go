@@ -124,9 +124,13 @@ func listLots(r *reading, p *struct {
 	if err != nil {
 		return list, err
 	}
-	held := view.HeldByLot(now)
+	held, uses := view.HeldByLot(now), view.NextUses(now)
 	return page(lots[:min(len(lots), p.Limit+1)], p.Limit, func(l wallet.Lot) string { return l.ID },
-		func(l wallet.Lot) (api.Lot, error) { return lotOnWire(&l, held[l.ID], now), nil })
+		func(l wallet.Lot) (api.Lot, error) {
+			lot := lotOnWire(&l, held[l.ID], now)
+			lot.UsedFrom, lot.UsedUpAt = api.AtOrNull(uses[l.ID].From), api.AtOrNull(uses[l.ID].UsedUp)
+			return lot, nil
+		})
 }
 
 // lotsAfter is the rest of the lots behind the one that the last page ended with.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,41 @@ func TestAStopMayLieInThePast(t *testing.T) {
 		t.Errorf("charged %s, balance %s", done.Charged, s.balance("default").Balance)
 	}
 	s.verified()
+}
+
+// The list of lots says which of them running work will use, and when.
+func TestLotsSayWhenTheyAreUsed(t *testing.T) {
+	s := newStage(t)
+	for _, g := range []api.NewGrant{
+		{Amount: "23.9", Kind: "purchased"},
+		{Amount: "2.39", Kind: "promotional"},
+		{Amount: "5", Kind: "promotional", Scope: &api.Scope{SKUs: []string{"storage.*"}}},
+	} {
+		must(s.Grant(t.Context(), "default", g))(t)
+	}
+	told := func() (uses []string) {
+		for _, l := range must(s.Lots(t.Context(), "default", api.Page{}))(t).Items {
+			if l.UsedFrom == nil || l.UsedUpAt == nil {
+				uses = append(uses, string(l.Amount))
+				continue
+			}
+			uses = append(uses, fmt.Sprintf("%s %s %s", l.Amount, *l.UsedFrom, *l.UsedUpAt))
+		}
+		return uses
+	}
+	if uses := told(); !slices.Equal(uses, []string{"5", "2.39", "23.9"}) {
+		t.Errorf("nothing runs: %q", uses)
+	}
+	must(s.StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}}))(t)
+	if uses := told(); !slices.Equal(uses, []string{
+		"5", "2.39 2027-01-01T09:00:00Z 2027-01-01T10:00:00Z", "23.9 2027-01-01T10:00:00Z 2027-01-01T20:00:00Z",
+	}) {
+		t.Errorf("at the start: %q", uses)
+	}
+	s.advance("5400")
+	if uses := told(); !slices.Equal(uses, []string{"5", "2.39", "23.9 2027-01-01T10:30:00Z 2027-01-01T20:00:00Z"}) {
+		t.Errorf("later: %q", uses)
+	}
 }
 
 // Transfers, freezes, refunds and budgets over HTTP.

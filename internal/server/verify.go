@@ -14,7 +14,7 @@ func (s *Server) verifyCalls() {
 	task(s, call{
 		id: "verify", method: "POST", path: "/v1/verify", tag: tagServer, action: org.Operate, optional: true, repeatable: true,
 		summary:     "Replay the books and compare everything with them",
-		description: "Replays every command from the first on and compares lots, flows, holds, totals, postings, prices and chains.",
+		description: "Replays every command from the first on and compares lots, flows, holds, totals, postings, usage events, rate cards, workspaces and chains.",
 	}, verify)
 }
 

@@ -74,7 +74,7 @@ func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading) ([]Verdict
 			}
 		default:
 			v.Status = Accepted
-			seen[r.Event.name()] = &known{digest: r.Event.digest(), at: line.At, first: i}
+			seen[r.Event.name()] = &known{digest: line.Digest, at: line.At, first: i}
 			accepted, lines = append(accepted, i), append(lines, line)
 		}
 	}
@@ -114,6 +114,7 @@ func judge(prices *price.History, r Reading, now int64, k *known) (wallet.Line, 
 		return wallet.Line{}, fault.Of(fault.Under("/data", err))
 	}
 	line.Project, line.User, line.Job, line.Event = e.Project, e.User, e.Job, e.Source+" "+e.ID
+	line.Digest = e.digest()
 	return line, nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/usage"
 )
@@ -225,4 +226,36 @@ func TestTheLargestBatch(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "at most 10000 events") {
 		t.Errorf("one more: %v", err)
 	}
+}
+
+// What was recorded of an event is compared with the journal.
+func TestAnEditedEventIsFound(t *testing.T) {
+	m := open(t)
+	m.grant("10")
+	m.send(event("1", "2026-11-22T09:00:00Z", "network.egress", "12.5"), event("2", "", "network.egress", "1"))
+	m.send(event("3", "", "network.egress", "1"))
+	for _, change := range []string{`digest = (SELECT digest FROM usage_events WHERE id = '3')`, `digest = ''`, `at = at + 1`, `charge = 3`, `charge = 0`, `source = 'other'`} {
+		for _, statement := range []string{`CREATE TABLE kept AS SELECT * FROM usage_events`, `UPDATE usage_events SET ` + change + ` WHERE id = '1'`} {
+			m.exec(statement)
+		}
+		report, err := m.books.Verify(t.Context(), ledger.Options{})
+		column, _, _ := strings.Cut(change, " ")
+		if column == "source" {
+			column = ""
+		}
+		if err != nil || report.IsClean() || report.First.Table != "usage_events" || report.First.Column != column {
+			t.Errorf("%s: %v %v", change, report.First, err)
+		}
+		for _, statement := range []string{`DELETE FROM usage_events`, `INSERT INTO usage_events SELECT * FROM kept`, `DROP TABLE kept`} {
+			m.exec(statement)
+		}
+	}
+	if report, err := m.books.Verify(t.Context(), ledger.Options{}); err != nil || !report.IsClean() {
+		t.Errorf("%v %v", report.First, err)
+	}
+}
+
+func (m *meter) exec(statement string) {
+	m.Helper()
+	m.update(func(tx *db.Tx) error { _, err := tx.Exec(statement); return err })
 }

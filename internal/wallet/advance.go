@@ -2,6 +2,7 @@ package wallet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -14,8 +15,9 @@ func (w *Wallet) advance(to int64) {
 	for w.root.At < to {
 		c := w.buildCourse()
 		signal := int64(never)
+		w.foreseen = nil
 		if len(w.classes) > 0 && c.calmUntil < to {
-			signal = c.nextSignal(w.root.Fired)
+			signal, w.foreseen = c.nextSignal(w.root.Fired), c.future
 		}
 		run := c.clone()
 		// Looking for what comes next moves the run on, so it must not look
@@ -23,6 +25,9 @@ func (w *Wallet) advance(to int64) {
 		switch t := run.next(min(to, signal)); {
 		case t != never:
 			out := run.spend(t)
+			if c.nextScheduled() <= t || len(out.ended) > 0 {
+				w.foreseen = nil
+			}
 			w.absorb(run)
 			w.settleOutcome(out)
 			w.keepAppointments()
@@ -113,8 +118,9 @@ func (w *Wallet) finish(f *Flow, status Status, reason string, at int64) {
 		w.endHold(w.holds[f.Hold], Released)
 	}
 	delete(w.flows, f.ID)
+	delete(w.retained, f.ID)
 	w.dirty.flows[f.ID] = f
-	w.course = nil
+	w.course, w.foreseen = nil, nil
 	w.event(EventEnded, f.ID, "status", string(status), "reason", reason, "charged", f.Charged.String())
 }
 
@@ -220,9 +226,10 @@ func (w *Wallet) retain() {
 			c = w.buildCourse()
 		}
 		i := slices.IndexFunc(c.classes, func(cr classRun) bool { return cr.class == cl })
-		owing := c.uncovered(&c.classes[i]) == ReasonRetention
-		for _, m := range cl.flows {
-			w.retainFlow(w.flows[m.id], owing)
+		if owing := c.uncovered(&c.classes[i]) == ReasonRetention; owing || len(w.retained) > 0 {
+			for _, m := range cl.flows {
+				w.retainFlow(w.flows[m.id], owing)
+			}
 		}
 	}
 }
@@ -231,15 +238,17 @@ func (w *Wallet) retainFlow(f *Flow, owing bool) {
 	switch {
 	case owing && f.RetainedAt == 0:
 		f.RetainedAt = w.root.At
+		w.retained[f.ID] = f
 		w.event(EventRetained, f.ID, "release_at", itoa(w.releaseAt(f)))
 	case !owing && f.RetainedAt != 0:
 		f.RetainedAt, f.Reminded = 0, 0
+		delete(w.retained, f.ID)
 		w.event(EventRestored, f.ID)
 	default:
 		return
 	}
 	w.dirty.flows[f.ID] = f
-	w.course = nil
+	w.course, w.foreseen = nil, nil
 }
 
 const day = 24 * hour
@@ -254,32 +263,21 @@ func (w *Wallet) releaseAt(f *Flow) int64 {
 
 // retentionInstants are when retained flows are next reminded of or released.
 func (w *Wallet) retentionInstants() (at []int64) {
-	for _, cl := range w.classes {
-		if !cl.storage {
-			continue
+	for _, f := range w.retained {
+		if f.Reminded < len(reminders) {
+			at = append(at, max(w.root.At+1, w.releaseAt(f)-reminders[f.Reminded]*day))
 		}
-		for _, m := range cl.flows {
-			f := w.flows[m.id]
-			if f.RetainedAt == 0 {
-				continue
-			}
-			if f.Reminded < len(reminders) {
-				at = append(at, max(w.root.At+1, w.releaseAt(f)-reminders[f.Reminded]*day))
-			}
-			at = append(at, max(w.root.At+1, w.releaseAt(f)))
-		}
+		at = append(at, max(w.root.At+1, w.releaseAt(f)))
 	}
-	return at
+	slices.Sort(at)
+	return slices.Compact(at)
 }
 
 // releaseRetained reminds of, and in the end releases, storage that nothing has
 // covered for the days the policy allows. What it ran up becomes the operator's
 // loss.
 func (w *Wallet) releaseRetained() {
-	for _, f := range w.Flows() {
-		if f.RetainedAt == 0 {
-			continue
-		}
+	for _, f := range slices.SortedFunc(maps.Values(w.retained), compareFlows) {
 		for f.Reminded < len(reminders) && w.releaseAt(f)-reminders[f.Reminded]*day <= w.root.At {
 			w.event(EventReleaseSoon, f.ID, "days", itoa(reminders[f.Reminded]), "release_at", itoa(w.releaseAt(f)))
 			f.Reminded++

@@ -117,7 +117,8 @@ type Line struct {
 	Card                                       string
 	Version                                    int
 	Amount                                     credit.Amount
-	At                                         int64 // when it happened
+	At                                         int64  // when it happened
+	Digest                                     string // of what reported it, for the journal; the engine does not look at it
 }
 
 // Use records usage that has happened.

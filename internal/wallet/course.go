@@ -22,6 +22,7 @@ type course struct {
 	budgets []budgetRun
 
 	meters   []*meter
+	meterOf  []*meter      // by lot: its meter, if it has one
 	agenda   []appointment // scheduled instants after at, in order
 	alertAt  credit.Amount // the balance at which the next alert is due
 	hasAlert bool
@@ -59,6 +60,7 @@ type classRun struct {
 	*class
 	routes   [][]int32
 	current  []int32 // per item: the lot in use, or noLot
+	passed   []int32 // per item: how many lots of its route, from the first, cannot be used
 	holdLeft credit.Amount
 	held     []holdPart // the slices of the hold when the course was built
 	ended    int64      // when it ended along the course; never
@@ -121,11 +123,12 @@ func (d draw) taken(s, t int64) credit.Amount {
 // clone makes a copy that can be advanced.
 func (c *course) clone() *course {
 	n := *c
-	n.future, n.ticks = &future{}, nil
+	n.future, n.ticks, n.meters, n.meterOf = &future{}, nil, nil, make([]*meter, len(c.lots))
 	n.lots = slices.Clone(c.lots)
 	n.classes = slices.Clone(c.classes)
 	for i := range n.classes {
 		n.classes[i].current = slices.Clone(n.classes[i].current)
+		n.classes[i].passed = slices.Clone(n.classes[i].passed)
 	}
 	n.budgets = slices.Clone(c.budgets)
 	n.assign()
@@ -134,8 +137,12 @@ func (c *course) clone() *course {
 
 // assign finds the lot in use by each item, and builds the meters anew.
 func (c *course) assign() {
+	for _, m := range c.meters {
+		if m.kind == lotMeter {
+			c.meterOf[m.index] = nil
+		}
+	}
 	c.meters = c.meters[:0:0]
-	lots := make([]*meter, len(c.lots))
 	for i := range c.classes {
 		cr := &c.classes[i]
 		if cr.ended != never {
@@ -149,12 +156,9 @@ func (c *course) assign() {
 			}
 			if hold != nil {
 				hold.draws = append(hold.draws, d)
-			} else if cr.current[j] = c.lotInUse(cr.routes[j]); cr.current[j] != noLot {
-				k := cr.current[j]
-				if lots[k] == nil {
-					lots[k] = c.addMeter(lotMeter, int(k), &c.lots[k].left)
-				}
-				lots[k].draws = append(lots[k].draws, d)
+			} else if cr.current[j] = c.lotInUse(cr, j); cr.current[j] != noLot {
+				m := c.lotMeterOf(cr.current[j])
+				m.draws = append(m.draws, d)
 			}
 		}
 	}
@@ -170,6 +174,13 @@ func (c *course) holdMeterOf(i int) *meter {
 		return nil
 	}
 	return c.addMeter(holdMeter, i, &c.classes[i].holdLeft)
+}
+
+func (c *course) lotMeterOf(lot int32) *meter {
+	if c.meterOf[lot] == nil {
+		c.meterOf[lot] = c.addMeter(lotMeter, int(lot), &c.lots[lot].left)
+	}
+	return c.meterOf[lot]
 }
 
 func (c *course) addMeter(kind meterKind, index int, left *credit.Amount) *meter {
@@ -196,14 +207,23 @@ func (c *course) assignAlert() {
 	}
 }
 
-// lotInUse is the first lot of the route that can be used.
-func (c *course) lotInUse(route []int32) int32 {
-	for _, i := range route {
-		if c.lots[i].usable() {
+// lotInUse is the first lot of the item's route that can be used.
+func (c *course) lotInUse(cr *classRun, item int) int32 {
+	route, passed := cr.routes[item], &cr.passed[item]
+	for ; int(*passed) < len(route); *passed++ {
+		if i := route[*passed]; c.lots[i].usable() {
 			return i
 		}
 	}
 	return noLot
+}
+
+// rewind lets every item look at all its lots again, for one that could not be
+// used may have credits now.
+func (c *course) rewind() {
+	for i := range c.classes {
+		clear(c.classes[i].passed)
+	}
 }
 
 // sum is what the meter loses from s to t.

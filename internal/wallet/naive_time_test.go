@@ -67,7 +67,7 @@ func (n *naive) watch() {
 
 func (n *naive) using(l *naiveLot) {
 	for _, u := range n.uses {
-		if u.Lot == l.ID {
+		if u.Lot == l.ID && u.UsedUp == 0 && u.Expires == 0 {
 			return
 		}
 	}

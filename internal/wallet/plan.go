@@ -15,7 +15,8 @@ type plan struct {
 	landsAt int64                     // grace before
 	horizon int64                     // nothing was looked at after this
 	lots    []LotUse
-	useOf   []int // by lot: its number in lots, from 1
+	useOf   []int // by lot: the number in lots of its present use, from 1; 0 if it has none
+	using   []int // the lots that have one
 }
 
 type stop struct {
@@ -24,7 +25,7 @@ type stop struct {
 	grace  int64
 }
 
-// LotUse says when a lot is in use along the projection.
+// LotUse is a time along the projection in which a lot is used.
 type LotUse struct {
 	Lot     string
 	From    int64
@@ -48,6 +49,10 @@ func (c *course) planned() *plan {
 	c.future.once.Do(func() { c.future.plan = c.project() })
 	return c.future.plan
 }
+
+// holdsAt reports whether the plan, made earlier and only overtaken by time, is
+// still the future at an instant.
+func (p *plan) holdsAt(at int64) bool { return at < p.emptyAt && at < p.horizon }
 
 func (c *course) project() *plan {
 	p := &plan{stops: map[string]stop{}, waived: map[handKey]credit.Amount{}, emptyAt: never, landsAt: never, horizon: never, useOf: make([]int, len(c.lots))}
@@ -106,27 +111,39 @@ func (m *meter) drawn() bool {
 	return slices.ContainsFunc(m.draws, func(d draw) bool { return d.class.ended == never })
 }
 
-// watchLots records which lots came into use and which were used up.
+// watchLots records which lots were used up and which came into use.
 func (p *plan) watchLots(run *course) {
-	for _, m := range run.meters {
-		if m.kind == lotMeter && p.useOf[m.index] == 0 && !run.lots[m.index].kind.isOwn() && m.drawn() {
-			p.lots = append(p.lots, LotUse{Lot: run.lots[m.index].id, From: run.at})
-			p.useOf[m.index] = len(p.lots)
-		}
-	}
-	for i, n := range p.useOf {
-		if n == 0 {
-			continue
-		}
-		use, l := &p.lots[n-1], &run.lots[i]
+	p.using = slices.DeleteFunc(p.using, func(i int) bool {
+		use, l := &p.lots[p.useOf[i]-1], &run.lots[i]
 		switch {
-		case use.UsedUp != 0 || use.Expires != 0:
 		case l.gone:
 			use.Expires = run.at
 		case l.left == 0:
 			use.UsedUp = run.at
+		default:
+			return false
+		}
+		p.useOf[i] = 0
+		return true
+	})
+	for _, m := range run.meters {
+		if m.kind == lotMeter && p.useOf[m.index] == 0 && !run.lots[m.index].kind.isOwn() && m.drawn() {
+			p.lots = append(p.lots, LotUse{Lot: run.lots[m.index].id, From: run.at})
+			p.useOf[m.index] = len(p.lots)
+			p.using = append(p.using, m.index)
 		}
 	}
+}
+
+// usesFrom are the uses of lots that last beyond t, as if looked at then.
+func (p *plan) usesFrom(t int64) (uses []LotUse) {
+	for _, use := range p.lots {
+		if over := max(use.UsedUp, use.Expires); over == 0 || over > t {
+			use.From = max(use.From, t)
+			uses = append(uses, use)
+		}
+	}
+	return uses
 }
 
 // nextSignal is when a landing or an alert about the runway is due next, after
@@ -154,6 +171,7 @@ func (w *Wallet) buildCourse() *course {
 		return w.course
 	}
 	c := &course{at: w.root.At, policy: w.root.Policy, future: &future{}}
+	c.lots = make([]lotRun, 0, len(w.lots))
 	for _, l := range w.lots {
 		c.lots = append(c.lots, lotRun{
 			lotTerms: lotTerms{l.ID, l.Kind, l.EffectiveAt, l.ExpiresAt, l.Frozen},
@@ -167,7 +185,7 @@ func (w *Wallet) buildCourse() *course {
 	for _, b := range w.budgets {
 		c.budgets = append(c.budgets, budgetRun{Budget: *b, left: b.Amount - b.Spent})
 	}
-	c.pins = w.pins
+	c.pins, c.meterOf = w.pins, make([]*meter, len(c.lots))
 	w.layAgenda(c)
 	c.alertAt, c.hasAlert = w.nextAlert(c.balance())
 	c.assign()
@@ -175,12 +193,15 @@ func (w *Wallet) buildCourse() *course {
 		c.classes[i].owing = c.uncovered(&c.classes[i]) == ReasonRetention
 	}
 	c.calmUntil = c.calm()
+	if w.foreseen != nil && w.foreseen.plan.holdsAt(c.at) {
+		c.future = w.foreseen
+	}
 	w.course = c
 	return c
 }
 
 func (w *Wallet) classRunOf(cl *class) classRun {
-	cr := classRun{class: cl, ended: never, current: make([]int32, len(cl.items))}
+	cr := classRun{class: cl, ended: never, current: make([]int32, len(cl.items)), passed: make([]int32, len(cl.items))}
 	for i := range cl.items {
 		it := &cl.items[i]
 		cr.routes = append(cr.routes, w.route(it.SKU, it.Tier, it.Region, cl.project, cl.storage))

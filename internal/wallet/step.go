@@ -126,7 +126,7 @@ func (c *course) hand(tk tick, cuts map[string]Cut) handed {
 		h.slices = []Slice{{"", part}}
 		need -= part
 	} else {
-		for _, i := range tk.class.routes[tk.item] {
+		for _, i := range tk.class.routes[tk.item][tk.class.passed[tk.item]:] {
 			l := &c.lots[i]
 			if need == 0 {
 				break
@@ -178,6 +178,7 @@ func (c *course) returnHeld(cr *classRun) {
 		}
 	})
 	cr.holdLeft = 0
+	c.rewind()
 }
 
 // uncovered says why a class cannot go on, or "".
@@ -232,6 +233,7 @@ func (c *course) pass(out *outcome) {
 			l := &c.lots[a.index]
 			l.open = !l.frozen && !l.gone
 			c.repay(l)
+			c.rewind()
 		case classEnds:
 			if cr := &c.classes[a.index]; cr.ended == never {
 				cr.ended = c.at
@@ -270,6 +272,7 @@ func (c *course) returnExpired() {
 		first := c.pins.list[0]
 		c.pins.list = c.pins.list[1:]
 		c.pins.count(first.slices, -1)
+		c.rewind()
 		for i := range c.lots {
 			for _, s := range first.slices {
 				if l := &c.lots[i]; l.id == s.Lot && !l.gone {

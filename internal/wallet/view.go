@@ -251,7 +251,7 @@ type Projection struct {
 
 // Projection says when the wallet is empty and in which order lots are used.
 func (v *View) Projection() Projection {
-	p := Projection{Lots: v.c.planned().lots}
+	p := Projection{Lots: v.c.planned().usesFrom(v.At)}
 	if v.c.planned().emptyAt != never {
 		p.EmptyAt = v.c.planned().emptyAt
 	}
@@ -259,4 +259,16 @@ func (v *View) Projection() Projection {
 		p.LandingAt = v.c.planned().landsAt
 	}
 	return p
+}
+
+// NextUses are, by lot, the first of the times after t in which it is used, as
+// the projection has them.
+func (v *View) NextUses(t int64) map[string]LotUse {
+	next := map[string]LotUse{}
+	for _, use := range v.c.planned().usesFrom(max(t, v.At)) {
+		if _, known := next[use.Lot]; !known {
+			next[use.Lot] = use
+		}
+	}
+	return next
 }

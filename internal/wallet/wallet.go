@@ -23,19 +23,22 @@ import (
 // Wallet is the state of one wallet. It is not safe for concurrent use; readers
 // use a [View].
 type Wallet struct {
-	root    Root
-	lots    []*Lot // in burn-down order, the overdraft and the owed lot last
-	spent   []Lot  // those put aside, in the same order; never changed in place
-	lotByID map[string]*lotBook
-	flows   map[string]*Flow
-	holds   map[string]*Hold
-	pins    pins // of the holds that do not pay for a flow
-	budgets []*Budget
-	classes []*class // by key
-	landing int      // how many flows are landing
+	root     Root
+	lots     []*Lot // in burn-down order, the overdraft and the owed lot last
+	spent    []Lot  // those put aside, in the same order; never changed in place
+	lotByID  map[string]*lotBook
+	flows    map[string]*Flow
+	holds    map[string]*Hold
+	pins     pins // of the holds that do not pay for a flow
+	budgets  []*Budget
+	classes  []*class         // by key
+	landing  int              // how many flows are landing
+	retained map[string]*Flow // storage that nothing covers
 
 	routes map[attributes][]int32 // eligible lots, until the lots change
 	course *course                // what the classes do from root.At on; nil when stale
+
+	foreseen *future // made before root.At, and since then nothing happened that it did not foresee; or nil
 
 	pruneDue bool // the timeline has grown
 
@@ -62,7 +65,7 @@ func New(id string, at int64, policy Policy) *Wallet {
 // Load makes a wallet from its rows.
 func Load(s State) (*Wallet, error) {
 	w := &Wallet{
-		root: s.Root, lotByID: map[string]*lotBook{}, flows: map[string]*Flow{},
+		root: s.Root, lotByID: map[string]*lotBook{}, flows: map[string]*Flow{}, retained: map[string]*Flow{},
 		holds: map[string]*Hold{}, budgets: s.Budgets, dirty: newDirt(),
 	}
 	for _, l := range s.Lots {
@@ -81,6 +84,9 @@ func Load(s State) (*Wallet, error) {
 		w.flows[f.ID] = f
 		if f.Status == Landing {
 			w.landing++
+		}
+		if f.RetainedAt != 0 {
+			w.retained[f.ID] = f
 		}
 	}
 	w.retire()
@@ -181,6 +187,9 @@ func sortedKeys[V any](m map[string]V) []string {
 func (w *Wallet) Apply(at int64, c Command) (Effects, error) {
 	w.fx = &Effects{}
 	w.advance(max(at, w.root.At))
+	if _, isTime := c.(Tick); !isTime {
+		w.foreseen = nil
+	}
 	err := w.do(c)
 	if err == nil {
 		w.afterChange()

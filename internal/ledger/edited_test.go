@@ -1,0 +1,298 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
+)
+
+// keys are all tables that are verified, with the number of columns that identify a
+// row. The others hold nothing that a journal tells: jobs what executors report of
+// work whose flows and holds are compared, clock the instant of a test clock, and
+// schema_versions which files have run.
+var keys = map[string]int{
+	"wallets": 2, "lots": 3, "flows": 3, "holds": 3, "budgets": 3, "marks": 3, "postings": 3, "charges": 3, "totals": 10,
+	"events": 3, "journal": 3, "heads": 2, "seals": 1, "leases": 3, "usage_events": 4, "rate_cards": 2, "organizations": 1,
+	"workspaces": 2,
+}
+
+// blind are the columns of which the journal knows nothing.
+var blind = map[string]bool{
+	"leases.proof": true, // a renewal is no command, and its row is all that is written of it
+}
+
+// either are columns of which an edit cannot be told from a row that is missing in
+// another table: a journal that is sealed further than the last seal says.
+var either = map[string]string{"wallets.sealed": "seals", "heads.sealed": "seals"}
+
+// # A hand in the database is seen, and named.
+func TestEdited(t *testing.T) {
+	h := full(t)
+	for table := range keys {
+		last := h.count(`SELECT COUNT(*) FROM `+table) - 1
+		for _, column := range h.columnsOf(table) {
+			rows := []int64{last/2 + 1, last}
+			if column == "version" || isSoak {
+				rows = upTo(last)
+			}
+			for _, row := range rows {
+				t.Run(fmt.Sprint(table, ".", column, " ", row), func(t *testing.T) { h.edit(t, table, column, min(row, last)) })
+			}
+		}
+		for _, row := range upTo(last) {
+			t.Run(fmt.Sprint(table, " deleted ", row), func(t *testing.T) { h.drop(t, table, row) })
+		}
+	}
+	h.verified()
+}
+
+// # Values that changed places are seen too.
+func TestSwapped(t *testing.T) {
+	h := full(t)
+	for table, n := range keys {
+		for _, column := range h.columnsOf(table)[n:] {
+			t.Run(table+"."+column, func(t *testing.T) { h.swap(t, table, column) })
+		}
+	}
+	h.verified()
+}
+
+// # Every table is verified, or said not to be.
+func TestEveryTableIsVerified(t *testing.T) {
+	h, others := open(t), []string{"clock", "jobs", "schema_versions"}
+	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
+	if dbtest.IsPostgres() {
+		query = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`
+	}
+	names := h.texts(query)
+	for _, name := range names {
+		if keys[name] == 0 && !slices.Contains(others, name) {
+			t.Errorf("%s is not edited in these tests", name)
+		}
+	}
+	if len(names) != len(keys)+len(others) {
+		t.Errorf("%d tables", len(names))
+	}
+}
+
+// upTo counts from 0 up to last.
+func upTo(last int64) (all []int64) {
+	for i := range last + 1 {
+		all = append(all, i)
+	}
+	return all
+}
+
+func (h *house) texts(query string) (all []string) {
+	h.must(h.db.View(context.Background(), func(tx *db.Tx) error {
+		rows, err := tx.Query(query)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var text string
+			if err := rows.Scan(&text); err != nil {
+				return err
+			}
+			all = append(all, text)
+		}
+		return rows.Err()
+	}))
+	return all
+}
+
+func (h *house) columnsOf(table string) []string {
+	if dbtest.IsPostgres() {
+		return h.texts(`SELECT column_name FROM information_schema.columns WHERE table_name = '` + table + `' ORDER BY ordinal_position`)
+	}
+	return h.texts(`SELECT name FROM pragma_table_info('` + table + `')`)
+}
+
+// at is where the row is that comes after so many others: in the order in which they
+// were written on SQLite, and in that of their key on PostgreSQL, where a row moves
+// when it is changed.
+func (h *house) at(table string, others int64) (where string) {
+	name, order := "rowid", "rowid"
+	if dbtest.IsPostgres() {
+		name, order = "ctid", strings.Join(h.columnsOf(table)[:keys[table]], ", ")
+		if table == "journal" {
+			order = "workspace = '', " + order // wallets first, as they were written first
+		}
+	}
+	return ` WHERE ` + name + ` = '` + h.texts(fmt.Sprintf(`SELECT CAST(%s AS TEXT) FROM %s ORDER BY %s LIMIT 1 OFFSET %d`, name, table, order, others))[0] + `'`
+}
+
+// changed is where the row changed last is: on PostgreSQL a change moves it.
+func (h *house) changed(table, where string) string {
+	if dbtest.IsPostgres() {
+		return ` WHERE ctid = (SELECT MAX(ctid) FROM ` + table + ` WHERE xmin::text::bigint = (SELECT MAX(xmin::text::bigint) FROM ` + table + `))`
+	}
+	return where
+}
+
+func (h *house) isNumber(table, column string) bool {
+	if !dbtest.IsPostgres() {
+		return h.count(`SELECT COUNT(*) FROM pragma_table_info('`+table+`') WHERE name = '`+column+`' AND type = 'BIGINT'`) == 1
+	}
+	return h.count(`SELECT COUNT(*) FROM information_schema.columns WHERE table_name = '`+table+`' AND column_name = '`+column+`' AND data_type = 'bigint'`) == 1
+}
+
+// edit changes one value of one row, verifies, and puts it back: a number by a little
+// in both directions, and by much.
+func (h *house) edit(t *testing.T, table, column string, row int64) {
+	others := []string{`COALESCE(` + column + `, '') || 'x'`, `''`}
+	if h.isNumber(table, column) {
+		others = []string{`CASE WHEN ` + column + ` > 1000000000000000000 THEN ` + column + ` - 7 ELSE ` + column + ` + 1 END`, // BIGINT ends
+			column + ` - 1`, column + ` - 7000000`}
+	}
+	for _, other := range others {
+		here := h.at(table, row)
+		h.exec(t, `CREATE TABLE kept AS SELECT `+column+` AS value FROM `+table+here)
+		if h.count(`SELECT COUNT(*) FROM `+table+here+` AND `+column+` IS DISTINCT FROM `+other) == 1 && h.isFree(table, column, other, here) {
+			h.exec(t, `UPDATE `+table+` SET `+column+` = `+other+here)
+			h.named(t, table, table+"."+column)
+			h.exec(t, `UPDATE `+table+` SET `+column+` = (SELECT value FROM kept)`+h.changed(table, here))
+		}
+		h.exec(t, `DROP TABLE kept`)
+	}
+}
+
+// isFree reports whether no other row has the value in a column that identifies rows.
+func (h *house) isFree(table, column, other, here string) bool {
+	at := slices.Index(h.columnsOf(table), column)
+	return at >= keys[table] && column != "slug" && column != "key" || h.count(`SELECT COUNT(*) FROM `+table+` WHERE `+column+` = (SELECT `+other+` FROM `+table+here+`)`) == 0
+}
+
+func (h *house) named(t *testing.T, table, what string) {
+	t.Helper()
+	report, err := h.Verify(context.Background(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case report.IsClean() && !blind[what]:
+		t.Error("nobody saw it")
+	case report.IsClean():
+	case report.First.Table != table && report.First.Table != either[what]:
+		t.Errorf("it was taken for %s", report.First)
+	default:
+		t.Log(report.First)
+	}
+}
+
+// drop deletes a row, verifies, and puts it back.
+func (h *house) drop(t *testing.T, table string, row int64) {
+	here := h.at(table, row)
+	columns := strings.Join(h.columnsOf(table), ", ")
+	rowid := columns
+	if !dbtest.IsPostgres() {
+		rowid = "rowid AS place, " + columns
+	}
+	h.exec(t, `CREATE TABLE kept AS SELECT `+rowid+` FROM `+table+here)
+	h.exec(t, `DELETE FROM `+table+here)
+	defer func() {
+		if !dbtest.IsPostgres() {
+			h.exec(t, `INSERT INTO `+table+` (rowid, `+columns+`) SELECT * FROM kept`)
+		} else {
+			h.exec(t, `INSERT INTO `+table+` SELECT * FROM kept`)
+		}
+		h.exec(t, `DROP TABLE kept`)
+	}()
+	h.named(t, table, table+" deleted")
+}
+
+// swap gives two rows each other's value, the first and the last that differ.
+func (h *house) swap(t *testing.T, table, column string) {
+	last := h.count(`SELECT COUNT(*) FROM `+table) - 1
+	one := h.at(table, 0)
+	for ; last > 0; last-- {
+		if other := h.at(table, last); h.count(`SELECT COUNT(*) FROM `+table+other+` AND `+column+` IS DISTINCT FROM (SELECT `+column+` FROM `+table+one+`)`) == 1 {
+			break
+		}
+	}
+	if last <= 0 {
+		t.Log("all rows have the same value")
+		return
+	}
+	exchange := func() {
+		one, other := h.at(table, 0), h.at(table, last)
+		h.exec(t, `CREATE TABLE kept AS SELECT (SELECT `+column+` FROM `+table+one+`) AS a, (SELECT `+column+` FROM `+table+other+`) AS b`)
+		free := `''`
+		if h.isNumber(table, column) {
+			free = `-1`
+		}
+		h.exec(t, `UPDATE `+table+` SET `+column+` = `+free+one)
+		h.exec(t, `UPDATE `+table+` SET `+column+` = (SELECT a FROM kept)`+h.at(table, last))
+		h.exec(t, `UPDATE `+table+` SET `+column+` = (SELECT b FROM kept)`+h.at(table, 0))
+		h.exec(t, `DROP TABLE kept`)
+	}
+	exchange()
+	defer exchange()
+	h.named(t, table, table+"."+column)
+}
+
+func (h *house) exec(t *testing.T, query string) {
+	t.Helper()
+	if err := h.update(func(tx *db.Tx) error { _, err := tx.Exec(query); return err }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// # Rows that nobody wrote are seen too.
+func TestForged(t *testing.T) {
+	h := full(t)
+	for _, c := range []struct{ table, change string }{
+		{"postings", "no = no + 1000"}, {"charges", "no = no + 1000"}, {"events", "no = no + 1000"}, {"lots", "id = 'lot_9'"},
+		{"flows", "id = 'flow_9'"}, {"holds", "id = 'hold_9'"}, {"budgets", "id = 'b_9'"}, {"marks", "no = 1000"},
+		{"totals", "hour = 0"}, {"journal", "no = no + 1000, key = NULL"}, {"wallets", "workspace = 'ws_9'"},
+		{"postings", "workspace = 'ws_9'"}, {"lots", "workspace = 'ws_9'"}, {"totals", "workspace = 'ws_9'"},
+		{"usage_events", "id = 'ev_9'"}, {"usage_events", "workspace = 'ws_9'"}, {"heads", "organization = 'org_9'"},
+		{"seals", "no = no + 1000"}, {"rate_cards", "version = 7"}, {"rate_cards", "name = 'forged'"},
+		{"organizations", "id = 'org_9', slug = 'nine'"}, {"workspaces", "id = 'ws_9', slug = 'nine'"},
+		{"workspaces", "organization = 'org_9'"}, {"leases", "holder = 'nobody', until_at = until_at + 1"},
+	} {
+		t.Run(c.table+" "+c.change, func(t *testing.T) {
+			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+h.at(c.table, 0))
+			h.exec(t, `UPDATE kept SET `+c.change)
+			h.exec(t, `INSERT INTO `+c.table+` SELECT * FROM kept`)
+			h.named(t, c.table, c.table)
+			names := strings.Join(h.columnsOf(c.table)[:keys[c.table]], ", ")
+			h.exec(t, `DELETE FROM `+c.table+` WHERE (`+names+`) IN (SELECT `+names+` FROM kept)`)
+			h.exec(t, `DROP TABLE kept`)
+		})
+	}
+	h.verified()
+}
+
+// # The last entries of a journal cannot go without a trace, and where its head goes
+// with them, a seal tells.
+func TestCutOff(t *testing.T) {
+	for _, id := range []ID{acme, {"org_acme", ""}, {}} {
+		for _, n := range []int64{1, 2} {
+			h := full(t)
+			heads, where := "wallets", fmt.Sprintf(` WHERE organization = '%s' AND workspace = '%s'`, id.Organization, id.Workspace)
+			if id.Workspace == "" {
+				heads = "heads"
+			}
+			last := h.count(`SELECT MAX(no) FROM journal` + where)
+			h.exec(t, fmt.Sprintf(`DELETE FROM journal%s AND no > %d`, where, last-n))
+			if last == n {
+				continue
+			}
+			h.named(t, "journal", "journal")
+			h.exec(t, fmt.Sprintf(`UPDATE %s SET next_journal = %d, journal_head = (SELECT hash FROM journal%s AND no = %d), sealed = 0%s`,
+				heads, last-n+1, where, last-n, where))
+			report, err := h.Verify(context.Background(), Options{Count: true})
+			h.must(err)
+			if report.IsClean() {
+				t.Errorf("%s without its last %d entries verifies", id, n)
+			}
+		}
+	}
+}
