@@ -63,7 +63,7 @@ type Flow struct {
 	StartedAt  Instant  `json:"started_at" format:"date-time"`
 	EndedAt    *Instant `json:"ended_at" format:"date-time"`
 	Accrued    Amount   `json:"accrued" doc:"Not yet in a charge."`
-	Charged    Amount   `json:"charged" doc:"All of it: up to as_of, or to the end."`
+	Charged    Amount   `json:"charged" doc:"All of it, net of refunds: up to as_of, or to the end."`
 	MaxCost    Amount   `json:"max_cost,omitempty" doc:"What it may cost at most."`
 	LeaseUntil *Instant `json:"lease_until" format:"date-time" doc:"When its lease runs out unless it is renewed."`
 	StopAt     *Instant `json:"stop_at" format:"date-time" doc:"When it will be stopped, as things stand."`

@@ -39,7 +39,7 @@ type Job struct {
 	User              string            `json:"user,omitempty"`
 	Rate              Amount            `json:"rate" doc:"Credits per hour, rounded up at the ninth place; for display."`
 	Accrued           Amount            `json:"accrued" doc:"Not yet in a charge."`
-	Charged           Amount            `json:"charged" doc:"All of it: up to as_of, or to the end."`
+	Charged           Amount            `json:"charged" doc:"All of it over all runs, net of refunds: up to as_of, or to the end."`
 	MaxCost           Amount            `json:"max_cost,omitempty"`
 	MaxRuntimeSeconds int64             `json:"max_runtime_seconds,omitempty"`
 	GraceSeconds      int64             `json:"grace_seconds"`

@@ -183,14 +183,18 @@ func (s *Service) costLeft(tx *db.Tx, j *Job) (credit.Amount, error) {
 	return j.Request.MaxCost - spent, nil
 }
 
-// spent is what all runs were charged by the books.
+// spent is what all runs were charged by the books, net of refunds.
 func (s *Service) spent(tx *db.Tx, j *Job) (sum credit.Amount, err error) {
 	for _, r := range j.Runs {
 		flow, err := s.Books.Flow(tx, j.Wallet, r.Flow)
 		if err != nil {
 			return 0, err
 		}
-		sum += flow.Charged + r.Correction
+		charged, err := s.Books.Charged(tx, j.Wallet, &flow)
+		if err != nil {
+			return 0, err
+		}
+		sum += charged
 	}
 	return sum, nil
 }

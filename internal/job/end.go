@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/price"
@@ -127,8 +126,7 @@ func (s *Service) close(tx *db.Tx, j *Job, r Report, lost bool) (Run, error) {
 		j.Detail = r.Error
 	}
 	if flow.Status.Ended() {
-		run.Correction, err = s.correct(tx, j, &flow, end)
-		return run, err
+		return run, s.correct(tx, j, &flow, end)
 	}
 	_, err = s.Books.Apply(tx, j.Wallet, wallet.Stop{
 		Flow: run.Flow, At: max(end, flow.ChangedAt), Status: flowStatus(run.Status, run.Reason), Reason: flowReason(&run),
@@ -153,52 +151,29 @@ func flowReason(run *Run) string {
 }
 
 // correct makes a flow that the engine has ended by itself right by the true
-// end, and says what that changes for the customer. What ran on after its stop
-// is the operator's loss, down to the milliseconds of a late kill; what ran on
-// after a lease that had lapsed is a late fact; what did not run any more is
-// given back.
-func (s *Service) correct(tx *db.Tx, j *Job, flow *wallet.Flow, end int64) (change credit.Amount, err error) {
-	var commands []wallet.Command
+// end. What ran on after its stop is the operator's loss, down to the
+// milliseconds of a late kill; what ran on after a lease that had lapsed is a late
+// fact, unless its true end was told before; what did not run any more is given
+// back.
+func (s *Service) correct(tx *db.Tx, j *Job, flow *wallet.Flow, end int64) (err error) {
+	var truth wallet.Command
 	switch {
+	case end == flow.EndedAt:
+		return nil
 	case end < flow.EndedAt:
-		charges, err := s.Books.ChargesAfter(tx, j.Wallet, flow.ID, end)
-		if err != nil {
-			return 0, err
+		truth = wallet.Early{Flow: *flow, Until: end}
+	case flow.Status == wallet.Lost && flow.Reason != wallet.ReasonLate:
+		if truth, err = s.late(tx, j, flow, end); err != nil {
+			return err
 		}
-		for _, c := range charges {
-			if back := overcharged(&c, end); back > 0 {
-				change -= back
-				commands = append(commands, wallet.Refund{Charge: c, Amount: back, Reason: "the job had ended before"})
-			}
-		}
-	case end > flow.EndedAt && flow.Status == wallet.Lost:
-		late, err := s.late(tx, j, flow, end)
-		if err != nil {
-			return 0, err
-		}
-		commands = append(commands, late)
-	case end > flow.EndedAt:
-		commands = append(commands, wallet.Overrun{Flow: *flow, Until: end})
+	default:
+		truth = wallet.Overrun{Flow: *flow, Until: end}
 	}
-	if len(commands) > 0 {
-		_, err = s.Books.Apply(tx, j.Wallet, commands...)
-	}
+	_, err = s.Books.Apply(tx, j.Wallet, truth)
 	if f := fault.Of(err); f != nil {
-		return 0, fmt.Errorf("correct flow %s to its true end: %s", flow.ID, f.Message)
+		return fmt.Errorf("correct flow %s to its true end: %s", flow.ID, f.Message)
 	}
-	return change, err
-}
-
-// overcharged is how much of a charge lies after the end.
-func overcharged(c *wallet.Charge, end int64) credit.Amount {
-	if c.To <= end {
-		return 0
-	}
-	kept, _, err := credit.Accrue(c.Rate, max(c.From, end)-c.From, c.Rem, c.Period)
-	if err != nil {
-		return 0
-	}
-	return c.Amount - c.Refunded - min(kept, c.Amount)
+	return err
 }
 
 // late is the true end of a run that was closed as lost.

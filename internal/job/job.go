@@ -83,10 +83,6 @@ type Run struct {
 	Checkpoint bool
 	Killed     string // why it was killed, if it was
 	LateNs     int64  // how long after its instant the kill was sent
-
-	// Correction is what the true end changed of the charge when the engine
-	// had closed the flow before it was known.
-	Correction credit.Amount
 }
 
 // Stop is a request to stop a run.

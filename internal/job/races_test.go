@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
@@ -196,9 +197,10 @@ func TestTrueEndCorrectsTheComputedOne(t *testing.T) {
 		w.ended(id, func(r *job.Report) { r.EndedAt, r.Landed = start+hour+x.after, x.landed })
 		s := w.expect(id, x.status, x.landed, x.charged)
 		w.expectBalance(x.left)
-		if s.Flow.EndedAt != start+hour || s.EndedAt != start+hour+x.after {
+		if s.Flow.EndedAt != start+hour+min(0, x.after) || s.EndedAt != start+hour+x.after {
 			t.Errorf("flow ended at %d, job at %d", s.Flow.EndedAt-start, s.EndedAt-start)
 		}
+		w.expectUsed(id, 8*(hour+x.after))
 		var accounts map[string]string
 		w.check(w.db.View(w.ctx, func(tx *db.Tx) error {
 			sums, err := w.books.Accounts(tx, w.id)
@@ -212,6 +214,101 @@ func TestTrueEndCorrectsTheComputedOne(t *testing.T) {
 			t.Errorf("overrun %q, want %s: %v", got, x.loss, accounts)
 		}
 	}
+}
+
+// expectUsed wants so many unit-nanoseconds in the hourly totals of a job.
+func (w *world) expectUsed(id string, want int64) {
+	w.t.Helper()
+	var used int64
+	w.check(w.db.View(w.ctx, func(tx *db.Tx) error {
+		return tx.QueryRow(`SELECT CAST(SUM(quantity) AS BIGINT) FROM totals WHERE job = $1`, id).Scan(&used)
+	}))
+	if used*1000 != want {
+		w.t.Errorf("the totals have %d micro-unit-seconds, want %d", used, want/1000)
+	}
+}
+
+// Whatever ended the flow in the books, a run that had ended before is charged, and
+// counted as used, to its true end.
+func TestTrueEndBeforeTheComputedOne(t *testing.T) {
+	most := credit.Amount(4_780_000_000) // a quarter of an hour
+	told := func(w *world, id string) {
+		w.update(func(tx *db.Tx) error {
+			_, err := w.books.Apply(tx, w.id, wallet.Late{Flow: *w.show(id).Flow, Until: start + 50*minute})
+			return err
+		})
+	}
+	for name, x := range map[string]struct {
+		request job.Request
+		live    int64
+		also    func(w *world, id string)
+	}{
+		"max_cost":       {request: job.Request{MaxCost: most}, live: hour},
+		"max_runtime":    {request: job.Request{MaxRuntime: 15 * minute}, live: hour},
+		"lease":          {live: 12 * minute},
+		"told otherwise": {live: 12 * minute, also: told},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := byHand(t)
+			q := h100(8, "train")
+			q.MaxCost, q.MaxRuntime = x.request.MaxCost, x.request.MaxRuntime
+			id := w.create(q)
+			w.ready(id)
+			w.live(id, x.live)
+			w.pass(3 * hour)
+			if x.also != nil {
+				x.also(w, id)
+			}
+			before := w.show(id)
+			if !before.Flow.Status.Ended() || before.Flow.EndedAt <= start+10*minute {
+				t.Fatalf("the flow is %s since %d", before.Flow.Status, before.Flow.EndedAt-start)
+			}
+			for range 2 {
+				w.ended(id, func(r *job.Report) { r.EndedAt = start + 10*minute })
+			}
+			s := w.show(id)
+			if s.Flow.EndedAt != start+10*minute || s.Charged.String() != "3.186666666" {
+				t.Errorf("charged %s (%s before) to %d", s.Charged, before.Charged, s.Flow.EndedAt-start)
+			}
+			w.expectBalance("15.933333334")
+			w.expectUsed(id, 80*minute)
+		})
+	}
+}
+
+// The holder of a lost flow told an end before its supervisor came back with a
+// later one: it is not asked for that time again.
+func TestTrueEndAfterTheOneThatWasTold(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 12*minute)
+	w.pass(3 * hour)
+	w.update(func(tx *db.Tx) error {
+		_, err := w.books.Apply(tx, w.id, wallet.Late{Flow: *w.show(id).Flow, Until: start + 15*minute})
+		return err
+	})
+	w.ended(id, func(r *job.Report) { r.EndedAt = start + 20*minute })
+	if s := w.show(id); s.EndedAt != start+20*minute || s.Charged.String() != "4.78" {
+		t.Errorf("%s to %d, charged %s", s.Status, s.EndedAt-start, s.Charged)
+	}
+	w.expectUsed(id, 160*minute)
+}
+
+// What is refunded of a job is no part of what it was charged.
+func TestChargedIsNetOfRefunds(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.live(id, 10*minute)
+	w.ended(id, nil)
+	w.expect(id, job.StatusSucceeded, "", "3.186666666")
+	w.update(func(tx *db.Tx) error {
+		_, err := w.books.Apply(tx, w.id, wallet.Refund{Charge: wallet.Charge{No: 1}, Amount: 2 * credit.One})
+		return err
+	})
+	w.expect(id, job.StatusSucceeded, "", "1.186666666")
+	w.expectBalance("17.933333334")
 }
 
 // A grant that arrives after the process ended in its landing does not make it a

@@ -25,6 +25,7 @@ var kinds = map[string]reflect.Type{
 	"stop":         reflect.TypeFor[wallet.Stop](),
 	"overrun":      reflect.TypeFor[wallet.Overrun](),
 	"late":         reflect.TypeFor[wallet.Late](),
+	"early":        reflect.TypeFor[wallet.Early](),
 	"reserve":      reflect.TypeFor[wallet.Reserve](),
 	"capture":      reflect.TypeFor[wallet.Capture](),
 	"release":      reflect.TypeFor[wallet.Release](),

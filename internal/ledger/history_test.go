@@ -111,6 +111,44 @@ func (h *history) command(id ID) wallet.Command {
 	return wallet.Release{Hold: "hold_unknown"}
 }
 
+// truth tells the true end of a flow, if it has ended.
+func (h *history) truth(id ID) (what string, err error) {
+	err = h.update(func(tx *db.Tx) error {
+		r, err := h.Apply(tx, id)
+		if err != nil {
+			return err
+		}
+		var f wallet.Flow
+		for range 20 { // most have not ended, or were refused, or ended at once
+			if f, err = h.Flow(tx, id, pick(h, h.flows[id])); err == nil && f.EndedAt > f.StartedAt {
+				break
+			}
+		}
+		if err != nil {
+			return err
+		}
+		c := h.trueEnd(&f, r.At)
+		what = fmt.Sprintf("%T", c)
+		_, err = h.Apply(tx, id, c)
+		return err
+	})
+	return what, err
+}
+
+// trueEnd is another end of a flow than the one in the books.
+func (h *history) trueEnd(f *wallet.Flow, now int64) wallet.Command {
+	later := f.EndedAt + h.Int64N(hour)
+	switch n := h.IntN(4); {
+	case n == 0 && f.Status != wallet.Lost:
+		return wallet.Overrun{Flow: *f, Until: later}
+	case n < 2:
+		return wallet.Early{Flow: *f, Until: f.StartedAt + h.Int64N(max(1, f.EndedAt-f.StartedAt))}
+	case h.IntN(2) == 0:
+		return wallet.Late{Flow: *f, Until: min(later, now), Most: h.credits(2)}
+	}
+	return wallet.Late{Flow: *f, Until: min(later, now)}
+}
+
 var historySKUs = []string{"gpu.h100", "cpu.vcpu", "llm.tiny.input"}
 
 func (h *history) newLot(id ID, now int64) wallet.Command {
@@ -199,6 +237,9 @@ func (h *history) step() {
 			_, err := h.Renew(tx, id, pick(h, append(h.flows[id], "slurm")), h.Int64N(hour))
 			return err
 		}))
+	case n < 40:
+		what, err := h.truth(id)
+		h.excused(what, err)
 	default:
 		c := h.command(id)
 		_, err := h.try(id, c)
@@ -240,6 +281,7 @@ func TestRandomHistories(t *testing.T) {
 				h.step()
 			}
 			h.must(h.Seal(context.Background()))
+			h.chargedNet()
 			report := h.verified()
 			t.Logf("%+v\n%v", report, h.done)
 		})

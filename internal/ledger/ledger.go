@@ -169,7 +169,11 @@ func (s *set) complete(tx *db.Tx, b *book, command wallet.Command) (wallet.Comma
 		if c.At == 0 || b.wallet.Flow(c.Flow) == nil {
 			return c, nil
 		}
-		charges, err := s.chargesAfter(tx, b, c.Flow, c.At)
+		charges, err := b.chargesAfter(tx, c.Flow, c.At)
+		c.Charges = charges
+		return c, err
+	case wallet.Early:
+		charges, err := b.chargesAfter(tx, c.Flow.ID, c.Until)
 		c.Charges = charges
 		return c, err
 	case wallet.Refund:

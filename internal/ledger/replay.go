@@ -213,21 +213,33 @@ func (r *replay) command(e *Entry) (command any, fx wallet.Effects, err error) {
 	if at := b.wallet.Root().At; e.At < at {
 		return command, fx, fmt.Errorf("at %d, before the wallet's instant %d", e.At, at)
 	}
-	if stop, ok := command.(wallet.Stop); ok && stop.At != 0 {
-		if stop.Charges, err = r.chargesAfter(stop); err != nil {
-			return command, fx, err
-		}
-		command = stop
+	if command, err = r.complete(command.(wallet.Command)); err != nil {
+		return command, fx, err
 	}
 	fx, err = b.wallet.Apply(e.At, command.(wallet.Command))
 	return command, fx, err
 }
 
-// chargesAfter gives a stop the charges that it was given: the rows, which have
+// complete adds to a command what the journal does not keep of it.
+func (r *replay) complete(command wallet.Command) (_ wallet.Command, err error) {
+	switch c := command.(type) {
+	case wallet.Stop:
+		if c.At != 0 {
+			c.Charges, err = r.chargesAfter(c.Flow, c.At)
+		}
+		return c, err
+	case wallet.Early:
+		c.Charges, err = r.chargesAfter(c.Flow.ID, c.Until)
+		return c, err
+	}
+	return command, nil
+}
+
+// chargesAfter gives a command the charges that it was given: the rows, which have
 // been compared up to here, and what the replay has refunded of them.
-func (r *replay) chargesAfter(stop wallet.Stop) ([]wallet.Charge, error) {
+func (r *replay) chargesAfter(flow string, at int64) ([]wallet.Charge, error) {
 	rows, err := all(r.tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 AND no < $5
-		ORDER BY no DESC`, r.id.Organization, r.id.Workspace, stop.Flow, stop.At, r.book.wallet.Root().NextNo.Charge)
+		ORDER BY no DESC`, r.id.Organization, r.id.Workspace, flow, at, r.book.wallet.Root().NextNo.Charge)
 	var charges []wallet.Charge
 	for _, c := range rows {
 		c.Refunded = r.refunded[c.No]

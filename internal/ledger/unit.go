@@ -142,7 +142,7 @@ func (s *set) endedHold(tx *db.Tx, b *book, id string) (*wallet.Hold, error) {
 }
 
 // chargesAfter are the charges of a flow for time after an instant, newest first.
-func (s *set) chargesAfter(tx *db.Tx, b *book, flow string, at int64) ([]wallet.Charge, error) {
+func (b *book) chargesAfter(tx *db.Tx, flow string, at int64) ([]wallet.Charge, error) {
 	var charges []wallet.Charge
 	for _, c := range slices.Backward(b.charges) {
 		if c.Flow == flow && c.To > at {

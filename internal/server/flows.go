@@ -194,11 +194,7 @@ func (u *unit) flow(id string, result ledger.Result, leaseUntil int64) (api.Flow
 	if err != nil {
 		return api.Flow{}, err
 	}
-	limit, err := u.maxCost(u.tx, u.id, &f)
-	if err != nil {
-		return api.Flow{}, err
-	}
-	return flowOnWire(&f, result.Wallet.View(), result.At, leaseUntil, limit), nil
+	return u.flowOnWire(u.tx, u.id, &f, moment{result.Wallet.View(), result.At}, leaseUntil)
 }
 
 func (u *unit) flowWithLease(f wallet.Flow, result ledger.Result) (api.Flow, error) {
@@ -245,11 +241,7 @@ func (r *reading) flow(tx *db.Tx, f *wallet.Flow, view *wallet.View) (api.Flow, 
 	if err != nil {
 		return api.Flow{}, err
 	}
-	limit, err := r.maxCost(tx, r.id, f)
-	if err != nil {
-		return api.Flow{}, err
-	}
-	return flowOnWire(f, view, r.instant(view), until, limit), nil
+	return r.flowOnWire(tx, r.id, f, moment{view, r.instant(view)}, until)
 }
 
 func listFlows(r *reading, p *struct {
@@ -284,11 +276,25 @@ func (f *fields) asks(items []api.NewItem) []price.Ask {
 	return asks
 }
 
-func flowOnWire(f *wallet.Flow, v *wallet.View, now, leaseUntil int64, maxCost credit.Amount) api.Flow {
-	out := api.Flow{
+// moment is a wallet at an instant.
+type moment struct {
+	*wallet.View
+	at int64
+}
+
+func (s *Server) flowOnWire(tx *db.Tx, id ledger.ID, f *wallet.Flow, now moment, leaseUntil int64) (out api.Flow, err error) {
+	maxCost, err := s.maxCost(tx, id, f)
+	if err != nil {
+		return out, err
+	}
+	charged, err := s.ledger.Charged(tx, id, f)
+	if err != nil {
+		return out, err
+	}
+	out = api.Flow{
 		ID: f.ID, Status: string(f.Status), Reason: f.Reason, Project: f.Project, User: f.User, Job: f.Job, Label: f.Label,
 		StartedAt: api.At(f.StartedAt), EndedAt: api.AtOrNull(f.EndedAt), MaxCost: amountOrNone(maxCost),
-		LeaseUntil: api.AtOrNull(leaseUntil), RetainedAt: api.AtOrNull(f.RetainedAt), Owed: amountOrNone(f.Owed), AsOf: api.At(now),
+		LeaseUntil: api.AtOrNull(leaseUntil), RetainedAt: api.AtOrNull(f.RetainedAt), Owed: amountOrNone(f.Owed), AsOf: api.At(now.at),
 		Items: make([]api.Item, 0, len(f.Items)), Classes: []api.Class{},
 	}
 	var accrued, rate credit.Amount
@@ -297,13 +303,13 @@ func flowOnWire(f *wallet.Flow, v *wallet.View, now, leaseUntil int64, maxCost c
 		rate += credit.PerHour(f.Items[i].Rate, f.Items[i].Period)
 	}
 	if !f.Status.Ended() {
-		stop, reason := v.StopAt(f)
+		stop, reason := now.StopAt(f)
 		out.StopAt, out.StopReason = api.AtOrNull(stop), reason
 		out.Classes = flowClasses(f)
-		accrued = v.Accrued(f, now)
+		accrued = now.Accrued(f, now.at)
 	}
-	out.Rate, out.Accrued, out.Charged = amount(rate), amount(accrued), amount(f.Charged+accrued)
-	return out
+	out.Rate, out.Accrued, out.Charged = amount(rate), amount(accrued), amount(charged+accrued)
+	return out, nil
 }
 
 func itemOnWire(i *wallet.Item) api.Item {

@@ -50,5 +50,6 @@ func (u *unit) costLeft(f *wallet.Flow) (credit.Amount, error) {
 	if err != nil {
 		return 0, err
 	}
-	return max(1, h.Original-f.Charged), nil
+	charged, err := u.ledger.Charged(u.tx, u.id, f)
+	return max(1, h.Original-charged), err
 }

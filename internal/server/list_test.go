@@ -169,6 +169,9 @@ func TestEventsSpeakTheContractsWords(t *testing.T) {
 	s.advance("3600")
 	charges := must(s.Charges(t.Context(), "default", api.ChargeQuery{Flow: flow.ID}))(t).Items
 	must(s.RefundCharge(t.Context(), "default", charges[0].ID, api.NewRefund{Amount: "1"}))(t)
+	if f := must(s.Flow(t.Context(), "default", flow.ID))(t); f.Status != "exhausted" || f.Charged != "1.39" {
+		t.Errorf("the flow is %s and was charged %s, of which 1 was refunded", f.Status, f.Charged)
+	}
 	landing := must(s.Events(t.Context(), "default", api.EventQuery{Kind: "flow.landing"}))(t).Items
 	if len(landing) != 1 || landing[0].Data["stop_at"] != "2027-01-01T10:00:00Z" {
 		t.Errorf("%+v", landing)

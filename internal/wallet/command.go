@@ -72,6 +72,15 @@ type Late struct {
 	Most  credit.Amount
 }
 
+// Early records that a flow which had ended by the books truly ended before, at
+// Until: its end moves, and what it was charged for the time after it is given
+// back. Charges is what it was charged for after Until, newest first.
+type Early struct {
+	Flow    Flow
+	Until   int64
+	Charges []Charge `json:"-"`
+}
+
 // Reserve sets credits aside.
 type Reserve struct {
 	ID      string
@@ -175,6 +184,7 @@ func (Limit) isCommand()       {}
 func (Stop) isCommand()        {}
 func (Overrun) isCommand()     {}
 func (Late) isCommand()        {}
+func (Early) isCommand()       {}
 func (Reserve) isCommand()     {}
 func (Capture) isCommand()     {}
 func (Release) isCommand()     {}

@@ -229,7 +229,33 @@ func (p *play) finish() error {
 	if err := p.checkSlices(); err != nil {
 		return err
 	}
+	if err := p.checkQuantities(); err != nil {
+		return err
+	}
 	return p.checkCharges()
+}
+
+// checkQuantities checks that the totals count all that was used, and nothing
+// that was not.
+func (p *play) checkQuantities() error {
+	want := map[wallet.Total]int64{}
+	for _, c := range p.charges {
+		key := wallet.Total{Hour: c.From - c.From%hour, Project: c.Project, User: c.User, Job: c.Job,
+			SKU: c.SKU, Tier: c.Tier, Region: c.Region, Unit: c.Unit}
+		if c.Flow != "" {
+			want[key] += p.naive.charges[c.No].counted(c.Quantity)
+		} else if seconds := map[string]int64{"hour": 3600, "gib_hour": 3600, "gib_month": 720 * 3600}[c.Unit]; seconds > 0 {
+			want[key] += int64(c.Quantity) * seconds
+		} else {
+			want[key] += int64(c.Quantity)
+		}
+	}
+	for key, n := range p.counted {
+		if n != want[key] {
+			return fmt.Errorf("totals have %d of %+v, model %d", n, key, want[key])
+		}
+	}
+	return nil
 }
 
 // checkSlices checks that every slice of every charge is a posting, and that the

@@ -86,6 +86,20 @@ type Charge struct {
 	Refunded credit.Amount
 }
 
+// Paid is what the customer has paid of the charge: without what was given back,
+// which is the end of it, and without what was the operator's loss.
+func (ch *Charge) Paid() (sum credit.Amount) {
+	kept := ch.Amount - ch.Refunded
+	for _, s := range ch.Slices {
+		part := min(kept, s.Amount)
+		kept -= part
+		if s.Lot != OverrunLot {
+			sum += part
+		}
+	}
+	return sum
+}
+
 // RefundOf says how much of an earlier charge has now been given back.
 type RefundOf struct {
 	Charge   int64
@@ -130,6 +144,7 @@ const (
 	EventReleaseSoon      = "flow.release_soon"
 	EventUnleased         = "flow.unleased" // of the wallet, once a day
 	EventLate             = "flow.late"     // the true end of a lost flow was charged
+	EventEarly            = "flow.early"    // the true end of a flow lies before the one in the books
 	EventOverrun          = "overrun"
 	EventHeld             = "hold.created"
 	EventCaptured         = "hold.captured"

@@ -284,7 +284,7 @@ func (w *Wallet) stop(c Stop) error {
 	}
 	f.SettledAt = w.root.At // nothing more is to be charged for it
 	for i := range c.Charges {
-		w.returnCharged(&c.Charges[i], at)
+		w.returnCharged(&c.Charges[i], at, c.Charges[i].To)
 	}
 	f.SettledAt = at
 	reason := c.Reason
@@ -309,17 +309,5 @@ func (w *Wallet) returnAfter(f *Flow, at int64) {
 			}
 		}
 		s = t
-	}
-}
-
-// returnCharged refunds the part of a charge that lies after at.
-func (w *Wallet) returnCharged(ch *Charge, at int64) {
-	if ch.To <= at || ch.Flow == "" {
-		return
-	}
-	cut := max(ch.From, at)
-	kept, _, _ := credit.Accrue(ch.Rate, cut-ch.From, ch.Rem, ch.Period)
-	if back := ch.Amount - ch.Refunded - min(kept, ch.Amount); back > 0 {
-		w.refundCharge(ch, back, ch.counted(cut, ch.To), "")
 	}
 }

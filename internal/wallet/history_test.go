@@ -192,11 +192,13 @@ func (w *writer) next(k, charges int) step {
 }
 
 func (w *writer) any(s *step, charges int) {
-	x := w.IntN(119)
+	x := w.IntN(123)
 	if w.plain {
-		x = w.IntN(99)
+		x = w.IntN(103)
 	}
-	switch x -= 9; {
+	switch x -= 13; {
+	case x < -9:
+		s.do = w.early()
 	case x < -6:
 		s.do = w.late()
 	case x < -4:

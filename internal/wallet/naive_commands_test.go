@@ -78,6 +78,8 @@ func (n *naive) do(c wallet.Command) refused {
 		return n.overrun(c)
 	case wallet.Late:
 		return n.late(c)
+	case wallet.Early:
+		return n.early(c)
 	}
 	return accepted
 }

@@ -37,7 +37,7 @@ func (n *naive) overrun(c wallet.Overrun) refused {
 func (n *naive) late(c wallet.Late) refused {
 	f := n.flow(c.Flow.ID)
 	switch {
-	case f.Status != wallet.Lost || f.lateFrom != 0:
+	case f.Status != wallet.Lost || f.Reason == wallet.ReasonLate:
 		return conflict
 	case c.Until <= f.EndedAt || c.Until > n.at:
 		return invalid
@@ -56,7 +56,7 @@ func (n *naive) late(c wallet.Late) refused {
 		to := min(c.Until, from-from%hour+hour)
 		for _, it := range f.items {
 			for len(it.Next) > 0 && it.Next[0].At <= from {
-				it.epoch, it.Next = it.epoch.next(from, it.Next[0].Rate), it.Next[1:]
+				it.epoch, it.Next, f.Since = it.epoch.next(from, it.Next[0].Rate), it.Next[1:], from
 			}
 			if len(it.Next) > 0 {
 				to = min(to, it.Next[0].At)
@@ -358,12 +358,6 @@ func (n *naive) stop(c wallet.Stop) refused {
 // charges give back the last of their slices, what was not charged yet simply
 // goes back.
 func (n *naive) giveBackAfter(f *naiveFlow, t int64) {
-	var numbers []int64
-	for no, c := range n.charges {
-		if c.flow == f {
-			numbers = append(numbers, no)
-		}
-	}
 	for i := len(n.pieces) - 1; i >= 0; i-- {
 		p := n.pieces[i]
 		if p.flow == f && p.lot != "" && p.to > max(t, f.posted[p.item]) {
@@ -374,12 +368,24 @@ func (n *naive) giveBackAfter(f *naiveFlow, t int64) {
 			}
 		}
 	}
+	n.giveBackCharged(f, t)
+}
+
+// giveBackCharged returns what the flow was charged for time after t.
+func (n *naive) giveBackCharged(f *naiveFlow, t int64) {
+	var numbers []int64
+	for no, c := range n.charges {
+		if c.flow == f {
+			numbers = append(numbers, no)
+		}
+	}
 	slices.Sort(numbers)
 	slices.Reverse(numbers)
 	for _, no := range numbers {
 		c := n.charges[no]
 		if c.to > t {
 			kept := n.ran(c, max(t, c.from))
+			c.cutBack(t)
 			n.giveBackCharge(c, max(0, c.left()-kept), "")
 		}
 	}
@@ -388,7 +394,7 @@ func (n *naive) giveBackAfter(f *naiveFlow, t int64) {
 // ran is what had run up to t of what was charged.
 func (n *naive) ran(c *naiveCharge, t int64) credit.Amount {
 	for _, p := range n.pieces {
-		if p.flow == c.flow && p.item == c.item && p.epoch != nil && p.from < c.to && p.to > c.from {
+		if p.flow == c.flow && p.item == c.item && p.late == c.late && p.epoch != nil && p.from < c.to && p.to > c.from {
 			return p.epoch.total(t) - p.epoch.total(c.from)
 		}
 	}
@@ -428,7 +434,7 @@ func (n *naive) posted(c *wallet.Charge) (slices []wallet.Slice, waived credit.A
 	}
 	f.posted[c.Item] = max(f.posted[c.Item], c.To)
 	n.charges[c.No] = &naiveCharge{flow: f, item: c.Item, from: c.From, to: c.To, slices: append([]wallet.Slice(nil), slices...),
-		late: f.lateFrom != 0 && c.From >= f.lateFrom && c.From < f.EndedAt}
+		late: f.lateFrom != 0 && c.From >= f.lateFrom && c.From < f.EndedAt, reach: c.To}
 	return slices, waived
 }
 

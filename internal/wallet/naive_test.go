@@ -45,6 +45,9 @@ import (
 //     above its limit.
 //   - A partial refund has given back the end of a charge; a later stop in the
 //     past gives back only what is left of what lies after it (15).
+//   - What a flow did not run leaves the totals with what it was charged for it,
+//     also where that is nothing; but an overrun of which nothing is left to give
+//     back stays in them.
 //   - Storage counts as uncovered, and is retained, when one of its items is (20).
 
 // naive is a wallet of the naive model.
@@ -163,6 +166,7 @@ type naiveCharge struct {
 	from, to int64
 	slices   []wallet.Slice
 	late     bool
+	reach    int64 // of a flow: it counts up to here
 }
 
 func (c *naiveCharge) left() (sum credit.Amount) {

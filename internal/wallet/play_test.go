@@ -19,7 +19,8 @@ type play struct {
 	w        *wallet.Wallet
 	charges  []wallet.Charge
 	postings []wallet.Posting
-	totals   credit.Amount // of the hourly totals
+	totals   credit.Amount          // of the hourly totals
+	counted  map[wallet.Total]int64 // of them, the quantities
 	rows     *rows
 	ended    map[string]*wallet.Flow
 	lost     map[string]bool // overruns that were reported
@@ -34,7 +35,7 @@ func newPlay(policy wallet.Policy, at int64) *play {
 	rows.write(w.Changes())
 	return &play{naive: newNaive(at, policy), w: w, rows: rows,
 		ended: map[string]*wallet.Flow{}, lost: map[string]bool{}, book: map[string]credit.Amount{},
-		happened: map[string]int{}}
+		happened: map[string]int{}, counted: map[wallet.Total]int64{}}
 }
 
 func (p *play) safely(f func() error) (err error) {
@@ -107,10 +108,8 @@ func refusal(err error) refused {
 func (p *play) complete(s step) (wallet.Command, bool) {
 	switch c := s.do.(type) {
 	case wallet.Stop:
-		for i := len(p.charges) - 1; i >= 0; i-- {
-			if x := p.charges[i]; x.Flow == c.Flow && x.To > c.At && c.At != 0 {
-				c.Charges = append(c.Charges, x)
-			}
+		if c.At != 0 {
+			c.Charges = p.chargesAfter(c.Flow, c.At)
 		}
 		return c, true
 	case wallet.Refund:
@@ -128,13 +127,9 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 		c.Flow, c.Until = *f, f.EndedAt+c.Until
 		return c, true
 	case wallet.Late:
-		id := c.Flow.ID
-		m, f := p.ended[id], p.flow(id)
-		switch {
-		case f == nil || p.lost[id]:
+		m := p.row(c.Flow.ID)
+		if m == nil || p.lost[m.ID] {
 			return nil, false // an overrun of it was reported: it is charged
-		case m == nil:
-			m = p.w.Flow(id)
 		}
 		steps := c.Flow.Items
 		c.Flow = *m
@@ -146,6 +141,13 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 				}
 			}
 		}
+		return c, true
+	case wallet.Early:
+		f := p.row(c.Flow.ID)
+		if f == nil {
+			return nil, false
+		}
+		c.Flow, c.Charges = *f, p.chargesAfter(f.ID, c.Until)
 		return c, true
 	case wallet.Start:
 		f := p.flow(c.ID)
@@ -171,6 +173,24 @@ func (p *play) complete(s step) (wallet.Command, bool) {
 	return s.do, true
 }
 
+// row is a flow as its row has it, or nil.
+func (p *play) row(flow string) *wallet.Flow {
+	if f := p.ended[flow]; f != nil {
+		return f
+	}
+	return p.w.Flow(flow)
+}
+
+// chargesAfter are the charges of a flow for time after an instant, newest first.
+func (p *play) chargesAfter(flow string, at int64) (all []wallet.Charge) {
+	for _, c := range slices.Backward(p.charges) {
+		if c.Flow == flow && c.To > at {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 // past is what a rolling budget has seen in each hour of its window, and what any
 // has seen ahead of its next one.
 func (p *play) past(b *naiveBudget) map[int64]credit.Amount {
@@ -190,6 +210,9 @@ func (p *play) past(b *naiveBudget) map[int64]credit.Amount {
 func (p *play) read(fx wallet.Effects) error {
 	for _, x := range fx.Totals {
 		p.totals += x.Amount
+		key := x
+		key.Quantity, key.Amount = 0, 0
+		p.counted[key] += x.Quantity
 	}
 	for _, x := range fx.Postings {
 		if x.No != int64(len(p.postings))+1 {
@@ -210,15 +233,15 @@ func (p *play) read(fx wallet.Effects) error {
 			f.Charged += c.Amount // an overrun of a flow that the engine has forgotten
 		}
 	}
+	unlost := map[string]credit.Amount{} // what was given back of overruns
 	for _, r := range fx.Refunds {
-		for i := range p.charges {
-			if c := &p.charges[i]; c.No == r.Charge {
-				if f := p.ended[c.Flow]; f != nil { // the engine has forgotten it: its row is the ledger's
-					f.Charged -= r.Refunded - c.Refunded
-				}
-				c.Refunded = r.Refunded
-			}
+		c := &p.charges[r.Charge-1]
+		if f := p.ended[c.Flow]; f != nil { // the engine has forgotten it: its row is the ledger's
+			f.Charged -= r.Refunded - c.Refunded
+			lost := c.Amount - paidBy(c.Slices)
+			unlost[f.ID] += min(lost, r.Refunded) - min(lost, c.Refunded)
 		}
+		c.Refunded = r.Refunded
 	}
 	for _, e := range fx.Events {
 		p.happened[e.Kind+" "+e.Subject]++
@@ -228,6 +251,7 @@ func (p *play) read(fx wallet.Effects) error {
 	for _, f := range changes.Flows {
 		if f.Status.Ended() {
 			c := *f
+			c.Charged -= unlost[f.ID] // which the engine's row does not count
 			p.ended[f.ID] = &c
 		}
 	}

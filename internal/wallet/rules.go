@@ -28,8 +28,12 @@ const (
 	// does.
 	holdsAreCommitted = 2
 
+	// returnsQuantities: a stop in the past takes the time that did not run off the
+	// totals where it cost nothing or was refunded before, too.
+	returnsQuantities = 3
+
 	// Rules is the number of the present rules.
-	Rules = 2
+	Rules = 3
 )
 
 // follows reports whether the wallet lives by a rule.

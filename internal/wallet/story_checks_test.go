@@ -114,6 +114,19 @@ func (s *story) overrun(w storyLine) error {
 	return nil
 }
 
+func (s *story) hours(w storyLine) error {
+	var sum int64
+	for t, n := range s.on(w.word(0)).counted {
+		if t.SKU == w.word(1) {
+			sum += n
+		}
+	}
+	if hours := credit.Amount(sum * 1000 / 3600); hours != amount(w.word(2)) {
+		return fmt.Errorf("there are %v hours", hours)
+	}
+	return nil
+}
+
 func (s *story) empty(w storyLine) error {
 	at := s.on(w.word(0)).w.View().Balance(s.at).EmptyAt
 	if w.word(1) == "never" {

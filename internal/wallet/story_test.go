@@ -25,6 +25,8 @@ import (
 //	change  FLOW SKU N TIER [+ …]
 //	limit   FLOW [max-cost X] [until D] [lease D]
 //	stop    FLOW [ago D] [lost]
+//	early   FLOW ago D / late FLOW ago D         its true end
+//	overran FLOW D                               after its end
 //	hold    WALLET AMOUNT as HOLD [ttl D] [sku P] [project P]
 //	capture HOLD AMOUNT | capture HOLD SKU N [ago D]
 //	release HOLD
@@ -39,6 +41,7 @@ import (
 //	balance WALLET X [held X] [available X] [frozen X] [owed X] [leased X] [-> STATUS FLOW, …]
 //	lot     LOT X / charged FLOW X / overrun WALLET X
 //	empty   WALLET D|never                       from now
+//	hours   WALLET SKU N                         in the totals, cut at the ninth decimal
 //	ended   FLOW D REASON                        ago
 //	event   KIND LOT|FLOW|HOLD|WALLET N          how often it has happened
 func TestStories(t *testing.T) {
@@ -135,7 +138,7 @@ func (s *story) tell(words []string) error {
 		"freeze": (*story).freeze, "unfreeze": (*story).freeze, "budget": (*story).budget, "reprice": (*story).reprice,
 		"advance": (*story).advance, "balance": (*story).balance, "lot": (*story).lot, "charged": (*story).charged,
 		"overrun": (*story).overrun, "empty": (*story).empty, "ended": (*story).ended, "send": (*story).send,
-		"event": (*story).event,
+		"event": (*story).event, "early": (*story).early, "late": (*story).late, "overran": (*story).overran, "hours": (*story).hours,
 	}[words[0]]
 	if !ok {
 		return fmt.Errorf("nobody knows how to %q", words[0])
@@ -363,6 +366,18 @@ func (s *story) stop(w storyLine) error {
 		c.Status = wallet.Lost
 	}
 	return s.do(s.home[w.word(0)], c)
+}
+
+func (s *story) early(w storyLine) error {
+	return s.do(s.home[w.word(0)], wallet.Early{Flow: wallet.Flow{ID: w.word(0)}, Until: s.at - w.time("ago")})
+}
+
+func (s *story) late(w storyLine) error {
+	return s.do(s.home[w.word(0)], wallet.Late{Flow: wallet.Flow{ID: w.word(0)}, Until: s.at - w.time("ago")})
+}
+
+func (s *story) overran(w storyLine) error {
+	return s.do(s.home[w.word(0)], wallet.Overrun{Flow: wallet.Flow{ID: w.word(0)}, Until: duration(w.word(1))})
 }
 
 func (s *story) hold(w storyLine) error {

@@ -216,6 +216,8 @@ func (w *Wallet) do(c Command) error {
 		return w.overrun(c)
 	case Late:
 		return w.late(c)
+	case Early:
+		return w.early(c)
 	case Reserve:
 		return w.reserve(c)
 	case Capture:

@@ -203,6 +203,29 @@ func (w *writer) late() wallet.Late {
 	return c
 }
 
+// early tells of an end before the one in the books, often of a flow that has
+// ended, and more often of one of which a later end was told before.
+func (w *writer) early() wallet.Early {
+	id := pickOf(w, w.flows)
+	for _, f := range w.n.flows {
+		if f.Status.Ended() && w.chance(40) || f.lateFrom != 0 && w.chance(60) {
+			id = f.ID
+		}
+	}
+	c := wallet.Early{Flow: wallet.Flow{ID: id}, Until: w.n.at - w.span()}
+	f := w.n.flow(id)
+	if f == nil {
+		return c
+	}
+	switch x := w.IntN(100); {
+	case x < 70 && f.EndedAt > f.StartedAt:
+		c.Until = f.StartedAt + w.Int64N(f.EndedAt-f.StartedAt)
+	case x < 85:
+		c.Until = pickOf(w, []int64{f.EndedAt, f.EndedAt - 1, f.EndedAt + 1, f.StartedAt, f.StartedAt - 1, f.lateFrom, f.Since})
+	}
+	return c
+}
+
 func (w *writer) someFlow() string {
 	if all := w.n.running(); len(all) > 0 && w.chance(90) {
 		return pickOf(w, all).ID
