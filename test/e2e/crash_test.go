@@ -147,7 +147,12 @@ func TestServerKilledForGood(t *testing.T) {
 	j, tr := s.start("stubborn", 8, nil)
 	s.untilStatus(j.ID, "running")
 	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
-	lease := nano(t, s.job(j.ID).LeaseUntil)
+	var lease int64
+	s.within(45*time.Second, "a lease of which the supervisor has heard, long before the next one", func() bool {
+		lease = nano(t, s.job(j.ID).LeaseUntil)
+		left := time.Until(time.Unix(0, lease))
+		return left > 22*time.Second && left < 29*time.Second
+	})
 	s.kill()
 	s.within(45*time.Second, "the signal at the end of the lease", func() bool { return tr.read(told) != 0 })
 	late(t, "SIGTERM at the end of the lease", tr.read(told), lease, slack)
@@ -186,6 +191,32 @@ func TestServerAwayWithARichWallet(t *testing.T) {
 	}
 	t.Logf("%s without a server; the job's longest pause was %s; charged %s for %s",
 		away, time.Duration(tr.read(gap)), end.Charged, time.Duration(ran))
+	s.verify()
+}
+
+// The server is away until just before the end of the lease: it renews it in time,
+// and no job notices.
+func TestServerBackBeforeTheLeaseEnds(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.space(1, 2, "6")
+	j, tr := s.start("stubborn", 8, nil)
+	s.untilStatus(j.ID, "running")
+	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	lease := nano(t, s.job(j.ID).LeaseUntil)
+	s.kill()
+	time.Sleep(time.Until(time.Unix(0, lease)) - 3*time.Second)
+	s.run()
+	time.Sleep(time.Until(time.Unix(0, lease)) + time.Second)
+	if told := tr.read(told); told != 0 {
+		t.Errorf("the job was signalled %s after the end of the lease it had, which is renewed until %s after that",
+			time.Duration(told-lease), time.Duration(nano(t, s.job(j.ID).LeaseUntil)-lease))
+	}
+	_, err := s.client.StopJob(s.ctx, "acme", j.ID, api.JobStop{Now: true})
+	s.check(err)
+	end := s.untilEnded(j.ID, 15*time.Second)
+	ran := nano(t, end.EndedAt) - nano(t, end.StartedAt)
+	s.expect(end, "stopped", "request", api.NanoCredits(cost(8, ran)))
 	s.verify()
 }
 
