@@ -177,18 +177,18 @@ func (e *Executor) serve(w http.ResponseWriter, r *http.Request, handler job.Han
 // stamp reads both clocks in the same moment, the last before answering, and
 // notes until when the orders let the run live by itself.
 func (e *Executor) stamp(id string, orders job.Orders) answer {
-	boot := bootTime()
-	orders.Now = e.config.Now()
+	r := readClocks(e.config.Now)
+	orders.Now = r.server
 	over := later(orders.LeaseUntil, orders.Grace)
 	if over != 0 {
-		over = later(over, boot-orders.Now)
+		over = later(over, r.boot-r.server)
 	}
 	e.mu.Lock()
 	if t := e.known[id]; t != nil {
 		t.over = sooner(over, t.ordered)
 	}
 	e.mu.Unlock()
-	return answer{Orders: orders, Boot: boot}
+	return answer{Orders: orders, Boot: r.boot}
 }
 
 // isNews reports whether the orders are to be answered at once. A renewed lease
