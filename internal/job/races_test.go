@@ -132,6 +132,22 @@ func TestReadyToldAgainStartsOneFlow(t *testing.T) {
 	}
 }
 
+// A run that was told to go, and asks for orders once more before it can say that
+// it runs, keeps its flow, however long that takes: the command runs on it.
+func TestReadyAfterGoKeepsItsFlow(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	heard := w.ready(id)
+	first := w.show(id).Flow.ID
+	w.pass(10 * second)
+	if o := w.say(job.Report{Job: id, Phase: job.Ready, Seen: heard.Version}); !o.Go || w.show(id).Flow.ID != first {
+		t.Errorf("%+v, flow %s", o, w.show(id).Flow.ID)
+	}
+	w.pass(50 * second)
+	w.ended(id, nil)
+	w.expect(id, job.StatusSucceeded, "", "0.318666666")
+}
+
 func TestEndToldAgainCountsOnce(t *testing.T) {
 	w, _ := byHand(t)
 	id := w.create(h100(8, "train"))
