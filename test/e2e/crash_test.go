@@ -274,6 +274,28 @@ func TestSupervisorKilled(t *testing.T) {
 	s.verify()
 }
 
+// A job that keeps its supervisor stopped, so that nobody reports, renews or kills,
+// is killed with it within seconds, and pays for all the time it ran.
+func TestAJobThatFreezesItsSupervisor(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.space(3600, 120, "1000")
+	j, tr := s.start("freezer", 8, nil)
+	s.within(15*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	end := s.untilEnded(j.ID, 20*time.Second)
+	ran := nano(t, end.EndedAt) - nano(t, end.StartedAt)
+	s.expect(end, "failed", "lost", api.NanoCredits(cost(8, ran)))
+	if alive(int(tr.read(pid))) {
+		t.Error("the command lives on")
+	}
+	unpaid := time.Duration(tr.read(beat) - nano(t, end.EndedAt))
+	t.Logf("it ran %s and was charged for %s", time.Duration(tr.read(beat)-tr.read(beginning)), time.Duration(ran))
+	if unpaid.Abs() > slack {
+		t.Errorf("it ran %s beyond its end in the books", unpaid)
+	}
+	s.verify()
+}
+
 // alive reports whether a process runs; one that is dead and was not waited for
 // does not.
 func alive(pid int) bool {

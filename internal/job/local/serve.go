@@ -30,6 +30,9 @@ type talk struct {
 	ordered int64
 	lock    *os.File // the supervisor's, opened while its name is there; nil if it was not
 	who     *people  // who runs, as they were read last; nil before
+	// the server's instant at which the command of a silent run was seen alive; 0 if it was not
+	witnessed int64
+	frozen    int64 // boot time since which each look finds the supervisor stopped; 0 if the last did not
 }
 
 // talk is the talk with a job's supervisor, begun if there was none.
@@ -49,7 +52,7 @@ func (e *Executor) talk(id string) *talk {
 // delete the directory, and is not rid of it by that.
 func (t *talk) remember(e *Executor, id string) {
 	f, err := e.folder(id)
-	if err != nil || t.lock != nil && t.who != nil {
+	if err != nil || t.lock != nil && t.who != nil && t.who.Main.Pid != 0 {
 		return
 	}
 	if t.lock == nil {
@@ -263,6 +266,16 @@ func (e *Executor) closed(ctx context.Context, t *talk) {
 	e.mu.Unlock()
 	if ctx.Err() != nil {
 		e.lookNow()
+	}
+}
+
+// hangUp ends the talk about an earlier run, whose processes are not those of the next.
+func (e *Executor) hangUp(id string) {
+	e.mu.Lock()
+	t := e.known[id]
+	e.mu.Unlock()
+	if t != nil {
+		e.forget(id, t)
 	}
 }
 
