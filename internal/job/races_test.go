@@ -285,6 +285,26 @@ func TestAStoppedJobSaysItsDeadline(t *testing.T) {
 	}
 }
 
+// The reason that was given for a stop stands with the end of the flow, for whoever
+// reads the events later.
+func TestTheReasonOfAStopIsInTheEvents(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.update(func(tx *db.Tx) error { _, err := w.jobs.Stop(tx, w.id, id, nil, "the loss does not fall"); return err })
+	w.pass(second)
+	w.ended(id, func(r *job.Report) { r.Landed = job.ReasonStop })
+	w.expect(id, job.StatusStopped, job.ReasonRequest, "0.005311111")
+	flow := w.show(id).Flow.ID
+	w.update(func(tx *db.Tx) error {
+		ends, _, err := w.books.Events(tx, w.id, ledger.EventFilter{Kind: wallet.EventEnded, Subject: flow}, ledger.Page{Limit: 10})
+		if len(ends) != 1 || ends[0].Data["note"] != "the loss does not fall" || ends[0].Data["reason"] != job.ReasonRequest {
+			t.Errorf("%+v", ends)
+		}
+		return err
+	})
+}
+
 func TestStopWhileStartingNeverRuns(t *testing.T) {
 	w, _ := byHand(t)
 	id := w.create(h100(8, "train"))
