@@ -37,7 +37,8 @@ func (p *program) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server: API, keeper and the local executor",
 		Long: `Serve runs the whole of Purser in this process, with an embedded database in the
-data directory: ` + "`--data`" + `, or PURSER_DATA, or else /var/lib/purser for root and
+data directory: ` + "`--data`" + `, or PURSER_DATA, or data in the file of --config, or else
+purser in XDG_DATA_HOME if that is set, /var/lib/purser for root, and
 ~/.local/share/purser for anybody else. Job logs and the operator's token
 (operator-token, which only you may read) are kept there too; a token in
 PURSER_OPERATOR_TOKEN is used instead if it is set.

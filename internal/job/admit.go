@@ -261,6 +261,20 @@ func (s *Service) giveUp(tx *db.Tx, j *Job, refusal error) error {
 	if err := s.release(tx, j); err != nil {
 		return err
 	}
-	j.Status, j.Reason, j.Detail, j.EndedAt = StatusFailed, fault.Of(refusal).Code, refusal.Error(), tx.Now()
+	f := fault.Of(refusal)
+	j.Status, j.Reason, j.Detail, j.EndedAt = StatusFailed, f.Code, inWords(f), tx.Now()
 	return s.keep(tx, j)
+}
+
+// inWords is a refusal without the places of its fields, which lie in a command
+// that the user of a job does not see.
+func inWords(f *fault.Fault) string {
+	if len(f.Fields) == 0 {
+		return f.Message
+	}
+	var words []string
+	for _, field := range f.Fields {
+		words = append(words, field.Message)
+	}
+	return strings.Join(words, "; ")
 }

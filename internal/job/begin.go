@@ -8,9 +8,10 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// unheard is how long after the start of its flow a run may ask again and still
-// be told to go with the same flow. One that asks later has not run in between,
-// and does not pay for it.
+// unheard is how long after the start of its flow a run that has heard nothing
+// may ask again and still be told to go with the same flow. One that asks later
+// has not run in between, and does not pay for it. One that has heard an answer
+// may be executing the command already, though it has not said so yet.
 const unheard = second
 
 // begin starts the flow of a run that is ready, and only then tells it to go.
@@ -26,7 +27,7 @@ func (s *Service) begin(ctx context.Context, r Report) (Orders, error) {
 			return s.finish(tx, j, Run{Status: StatusStopped, Reason: ReasonRequest})
 		case j.Status == StatusStarting:
 			return s.start(tx, j)
-		case j.Status == StatusRunning && run != nil && tx.Now()-run.StartedAt > unheard:
+		case j.Status == StatusRunning && run != nil && r.Seen == 0 && tx.Now()-run.StartedAt > unheard:
 			return s.restart(tx, j)
 		}
 		return nil

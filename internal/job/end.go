@@ -130,8 +130,17 @@ func (s *Service) close(tx *db.Tx, j *Job, r Report, lost bool) (Run, error) {
 	}
 	_, err = s.Books.Apply(tx, j.Wallet, wallet.Stop{
 		Flow: run.Flow, At: max(end, flow.ChangedAt), Status: flowStatus(run.Status, run.Reason), Reason: flowReason(&run),
+		Note: j.noteOf(&run),
 	})
 	return run, err
+}
+
+// noteOf is what whoever stopped the run gave as their reason.
+func (j *Job) noteOf(run *Run) string {
+	if run.Reason != ReasonRequest || j.Stopped == nil {
+		return ""
+	}
+	return j.Stopped.Reason
 }
 
 // describe takes over what the report says.

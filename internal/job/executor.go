@@ -110,6 +110,7 @@ type Report struct {
 	Job   string
 	Phase Phase
 	Seen  int64 // Orders.Version of the orders it holds; 0 if it has none
+	Lease int64 // Orders.LeaseUntil of the orders it holds; 0 if it does not say
 	Wait  bool  // it would rather wait a few seconds than be told the same again
 
 	Proof     int64 // the last instant at which the command was seen running

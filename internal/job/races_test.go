@@ -133,6 +133,22 @@ func TestReadyToldAgainStartsOneFlow(t *testing.T) {
 	}
 }
 
+// A run that was told to go, and asks for orders once more before it can say that
+// it runs, keeps its flow, however long that takes: the command runs on it.
+func TestReadyAfterGoKeepsItsFlow(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	heard := w.ready(id)
+	first := w.show(id).Flow.ID
+	w.pass(10 * second)
+	if o := w.say(job.Report{Job: id, Phase: job.Ready, Seen: heard.Version}); !o.Go || w.show(id).Flow.ID != first {
+		t.Errorf("%+v, flow %s", o, w.show(id).Flow.ID)
+	}
+	w.pass(50 * second)
+	w.ended(id, nil)
+	w.expect(id, job.StatusSucceeded, "", "0.318666666")
+}
+
 func TestEndToldAgainCountsOnce(t *testing.T) {
 	w, _ := byHand(t)
 	id := w.create(h100(8, "train"))
@@ -364,6 +380,26 @@ func TestAStoppedJobSaysItsDeadline(t *testing.T) {
 	if s := w.show(id); s.StopAt != start+10*minute+short || s.StopReason != job.ReasonRequest {
 		t.Errorf("stop %d (%s)", s.StopAt-start, s.StopReason)
 	}
+}
+
+// The reason that was given for a stop stands with the end of the flow, for whoever
+// reads the events later.
+func TestTheReasonOfAStopIsInTheEvents(t *testing.T) {
+	w, _ := byHand(t)
+	id := w.create(h100(8, "train"))
+	w.ready(id)
+	w.update(func(tx *db.Tx) error { _, err := w.jobs.Stop(tx, w.id, id, nil, "the loss does not fall"); return err })
+	w.pass(second)
+	w.ended(id, func(r *job.Report) { r.Landed = job.ReasonStop })
+	w.expect(id, job.StatusStopped, job.ReasonRequest, "0.005311111")
+	flow := w.show(id).Flow.ID
+	w.update(func(tx *db.Tx) error {
+		ends, _, err := w.books.Events(tx, w.id, ledger.EventFilter{Kind: wallet.EventEnded, Subject: flow}, ledger.Page{Limit: 10})
+		if len(ends) != 1 || ends[0].Data["note"] != "the loss does not fall" || ends[0].Data["reason"] != job.ReasonRequest {
+			t.Errorf("%+v", ends)
+		}
+		return err
+	})
 }
 
 func TestStopWhileStartingNeverRuns(t *testing.T) {

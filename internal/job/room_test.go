@@ -1,6 +1,7 @@
 package job_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -8,6 +9,7 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/job/simulated"
+	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -110,4 +112,28 @@ func lastsFor(a credit.Amount) int64 {
 		return q.Int64() + 1
 	}
 	return q.Int64()
+}
+
+// A reserved job that loses its commitment while it waits says why in words, not by
+// the place of a field in a request that nobody sent.
+func TestAReservedJobWithoutItsCommitment(t *testing.T) {
+	w := newWorld(t, "gpu.h100=8")
+	w.update(func(tx *db.Tx) error {
+		sold := price.SKU{Name: "gpu.h100", Unit: "hour", Prices: map[string]credit.Amount{price.OnDemand: 2 * credit.One, price.Reserved: credit.One}}
+		_, err := w.jobs.Prices.Put(tx, price.Default, []price.SKU{sold}, tx.Now())
+		return err
+	})
+	w.grant("1000")
+	w.apply(wallet.Grant{Lot: wallet.Lot{ID: "lot_commitment", Kind: wallet.Commitment, Amount: 1000 * credit.One, Priority: 5, ExpiresAt: start + 24*hour}})
+	first, q := w.create(h100(8, "sleep", "600")), h100(8, "train")
+	q.Tier = wallet.TierReserved
+	waiting := w.create(q)
+	w.expect(waiting, job.StatusQueued, "", "0")
+	w.apply(wallet.Freeze{Lot: "lot_commitment"})
+	w.advance(20 * minute)
+	w.expect(first, job.StatusSucceeded, "", "2.666666666")
+	s := w.expect(waiting, job.StatusFailed, "commitment_required", "0")
+	if !strings.HasPrefix(s.Detail, "reserved needs a commitment, ") {
+		t.Errorf("it says %q", s.Detail)
+	}
 }

@@ -101,7 +101,7 @@ func (s *Service) stand(ctx context.Context, e *entry) (stand, *wallet.Flow, err
 		}
 		st.stopAt, st.reason = snapshot.View.StopAt(flow)
 		s.mu.Lock()
-		if live := s.active[j.ID]; live != nil {
+		if live := s.active[j.ID]; live != nil && live.runs(run.Flow) {
 			live.flow = seen{snapshot.Version, flow}
 		}
 		s.mu.Unlock()

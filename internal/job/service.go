@@ -50,6 +50,12 @@ type entry struct {
 	flow  seen
 }
 
+// runs reports whether the flow is that of the job's present run.
+func (e *entry) runs(flow string) bool {
+	run := e.job.run()
+	return run != nil && run.Flow == flow
+}
+
 // New returns a service; it does nothing by itself before [Service.Run].
 func New(c Config) *Service {
 	if c.Leases == (Leases{}) {

@@ -101,7 +101,7 @@ func (w *Wallet) endClass(cl *class, status Status, reason string, handed map[ha
 	for _, m := range members {
 		f := w.flows[m.id]
 		w.settle(f, w.root.At, handed)
-		w.finish(f, status, reason, w.root.At)
+		w.finish(f, status, reason, w.root.At, "")
 	}
 	if reason == ReasonCredits {
 		w.event(EventEmpty, w.root.ID)
@@ -109,7 +109,7 @@ func (w *Wallet) endClass(cl *class, status Status, reason string, handed map[ha
 }
 
 // finish writes down the end of a flow that is settled and in no class.
-func (w *Wallet) finish(f *Flow, status Status, reason string, at int64) {
+func (w *Wallet) finish(f *Flow, status Status, reason string, at int64, note string) {
 	if f.Status == Landing {
 		w.landing--
 	}
@@ -121,7 +121,11 @@ func (w *Wallet) finish(f *Flow, status Status, reason string, at int64) {
 	delete(w.retained, f.ID)
 	w.dirty.flows[f.ID] = f
 	w.course, w.foreseen = nil, nil
-	w.event(EventEnded, f.ID, "status", string(status), "reason", reason, "charged", f.Charged.String())
+	data := []string{"status", string(status), "reason", reason, "charged", f.Charged.String()}
+	if note != "" {
+		data = append(data, "note", note)
+	}
+	w.event(EventEnded, f.ID, data...)
 }
 
 // keepAppointments does what is scheduled at the wallet's instant: what expires,
@@ -288,7 +292,7 @@ func (w *Wallet) releaseRetained() {
 			w.leave(f)
 			w.settle(f, w.root.At, nil)
 			w.writeOff(f)
-			w.finish(f, Exhausted, ReasonRetention, w.root.At)
+			w.finish(f, Exhausted, ReasonRetention, w.root.At, "")
 		}
 	}
 }

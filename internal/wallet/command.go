@@ -46,11 +46,13 @@ type Limit struct {
 // Stop ends a flow: at At, or now if At is 0. Status is Stopped unless given.
 // Proof is the last proof of life: At may not lie before it. Charges is what
 // the flow was already charged for after At, newest first; it is given back.
+// Note, in the words of who asked, goes to the event and nowhere else.
 type Stop struct {
 	Flow    string
 	At      int64
 	Status  Status
 	Reason  string
+	Note    string `json:",omitempty"` // journals of before have none
 	Proof   int64
 	Charges []Charge `json:"-"`
 }

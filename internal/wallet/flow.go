@@ -291,7 +291,7 @@ func (w *Wallet) stop(c Stop) error {
 	if reason == "" {
 		reason = ReasonRequest
 	}
-	w.finish(f, status, reason, at)
+	w.finish(f, status, reason, at, c.Note)
 	return nil
 }
 

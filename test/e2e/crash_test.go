@@ -147,7 +147,12 @@ func TestServerKilledForGood(t *testing.T) {
 	j, tr := s.start("stubborn", 8, nil)
 	s.untilStatus(j.ID, "running")
 	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
-	lease := nano(t, s.job(j.ID).LeaseUntil)
+	var lease int64
+	s.within(45*time.Second, "a lease of which the supervisor has heard, long before the next one", func() bool {
+		lease = nano(t, s.job(j.ID).LeaseUntil)
+		left := time.Until(time.Unix(0, lease))
+		return left > 22*time.Second && left < 29*time.Second
+	})
 	s.kill()
 	s.within(45*time.Second, "the signal at the end of the lease", func() bool { return tr.read(told) != 0 })
 	late(t, "SIGTERM at the end of the lease", tr.read(told), lease, slack)
@@ -186,6 +191,32 @@ func TestServerAwayWithARichWallet(t *testing.T) {
 	}
 	t.Logf("%s without a server; the job's longest pause was %s; charged %s for %s",
 		away, time.Duration(tr.read(gap)), end.Charged, time.Duration(ran))
+	s.verify()
+}
+
+// The server is away until just before the end of the lease: it renews it in time,
+// and no job notices.
+func TestServerBackBeforeTheLeaseEnds(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.space(1, 2, "6")
+	j, tr := s.start("stubborn", 8, nil)
+	s.untilStatus(j.ID, "running")
+	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	lease := nano(t, s.job(j.ID).LeaseUntil)
+	s.kill()
+	time.Sleep(time.Until(time.Unix(0, lease)) - 3*time.Second)
+	s.run()
+	time.Sleep(time.Until(time.Unix(0, lease)) + time.Second)
+	if told := tr.read(told); told != 0 {
+		t.Errorf("the job was signalled %s after the end of the lease it had, which is renewed until %s after that",
+			time.Duration(told-lease), time.Duration(nano(t, s.job(j.ID).LeaseUntil)-lease))
+	}
+	_, err := s.client.StopJob(s.ctx, "acme", j.ID, api.JobStop{Now: true})
+	s.check(err)
+	end := s.untilEnded(j.ID, 15*time.Second)
+	ran := nano(t, end.EndedAt) - nano(t, end.StartedAt)
+	s.expect(end, "stopped", "request", api.NanoCredits(cost(8, ran)))
 	s.verify()
 }
 
@@ -239,6 +270,28 @@ func TestSupervisorKilled(t *testing.T) {
 	t.Logf("billed to %s before it was killed", time.Duration(killed-nano(t, end.EndedAt)).Round(time.Millisecond))
 	if nano(t, end.EndedAt) > killed+int64(slack) {
 		t.Error("billed beyond its last sign of life")
+	}
+	s.verify()
+}
+
+// A job that keeps its supervisor stopped, so that nobody reports, renews or kills,
+// is killed with it within seconds, and pays for all the time it ran.
+func TestAJobThatFreezesItsSupervisor(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.space(3600, 120, "1000")
+	j, tr := s.start("freezer", 8, nil)
+	s.within(15*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	end := s.untilEnded(j.ID, 20*time.Second)
+	ran := nano(t, end.EndedAt) - nano(t, end.StartedAt)
+	s.expect(end, "failed", "lost", api.NanoCredits(cost(8, ran)))
+	if alive(int(tr.read(pid))) {
+		t.Error("the command lives on")
+	}
+	unpaid := time.Duration(tr.read(beat) - nano(t, end.EndedAt))
+	t.Logf("it ran %s and was charged for %s", time.Duration(tr.read(beat)-tr.read(beginning)), time.Duration(ran))
+	if unpaid.Abs() > slack {
+		t.Errorf("it ran %s beyond its end in the books", unpaid)
 	}
 	s.verify()
 }

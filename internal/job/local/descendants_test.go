@@ -105,24 +105,76 @@ func TestSupervisorKilled(t *testing.T) {
 	}
 }
 
-// A supervisor that is stopped, so that it neither reports nor kills, does not
-// let its job run on for nothing.
+// freeze is a job that stops its supervisor whenever it goes on, and sees to it
+// that the server hears of nothing.
+const freeze = ": > up; while :; do kill -STOP $PPID; sleep 0.001; done"
+
+// freezing waits until the job has begun. What it says nobody carries any more.
+func (h *house) freezing() {
+	h.t.Helper()
+	h.until("the job has begun", func() bool { _, err := os.Stat(h.path("work/up")); return err == nil })
+}
+
+// vanishes waits until the handler is told that the run is gone, with nobody left,
+// and returns how long that took and how long before that life was proved last.
+func (h *house) vanishes(since time.Time) (took, unproved time.Duration) {
+	h.t.Helper()
+	select {
+	case <-h.desk.gone:
+	case <-time.After(patience):
+		h.t.Fatal("it goes on")
+	}
+	gone := time.Now()
+	if crew := h.crew(); len(crew) > 0 || h.desk.left.Proof > gone.UnixNano() {
+		h.t.Errorf("%d processes have outlived their supervisor; %+v", len(crew), h.desk.left)
+	}
+	return gone.Sub(since), time.Duration(gone.UnixNano() - h.desk.left.Proof)
+}
+
+// A supervisor that its job keeps stopped, so that it neither reports nor kills,
+// does not let the job run on: both are killed, and that the job lived until then
+// is known.
+func TestAJobThatFreezesItsSupervisor(t *testing.T) {
+	h := newHouse(t)
+	h.desk.lease = time.Hour
+	h.run(freeze)
+	h.freezing()
+	h.order(func(o *job.Orders) { o.Kill = in(time.Hour) }) // no request is held any more
+	took, unproved := h.vanishes(time.Now())
+	t.Logf("gone after %v, %v after the last proof of life", took, unproved)
+	if took > frozenLimit+3*lookEvery || unproved > 2*lookEvery {
+		t.Errorf("gone after %v, %v after the last proof of life", took, unproved)
+	}
+}
+
+// A supervisor that was stopped once is continued, and its job does not notice.
+func TestAFrozenSupervisorIsContinued(t *testing.T) {
+	h := newHouse(t)
+	h.desk.lease = time.Hour
+	h.run(worker("exit 3"))
+	h.said("up")
+	supervisor := h.people().Supervisor
+	for range 2 { // a second time is no continuation of the first
+		supervisor.signal(unix.SIGSTOP)
+		h.order(func(o *job.Orders) { o.Kill = in(time.Hour) })
+		time.Sleep(10 * time.Millisecond) // until the kernel has stopped it
+		h.until("it goes on", func() bool { now, ok := supervisor.now(); return ok && !now.stopped })
+	}
+	h.order(func(o *job.Orders) { o.Stop = true })
+	if r := h.end(); r.ExitCode != 3 || r.Killed != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A supervisor that has not ended its job in time is killed without waiting.
 func TestStuckSupervisor(t *testing.T) {
 	h := newHouse(t)
 	h.stuckAfter = 100 * time.Millisecond
 	h.desk.lease, h.desk.orders.Grace = 500*time.Millisecond, int64(10*time.Millisecond)
-	h.run("echo up; sleep 1000")
-	h.said("up")
-	h.people().Supervisor.signal(unix.SIGSTOP)
-	stopped := time.Now()
-	select {
-	case <-h.desk.gone:
-		t.Logf("gone after %v", time.Since(stopped))
-	case <-time.After(patience):
-		t.Error("nobody noticed")
-	}
-	if crew := h.crew(); len(crew) > 0 {
-		t.Errorf("%d processes have outlived their supervisor", len(crew))
+	h.run(freeze)
+	h.freezing()
+	if took, _ := h.vanishes(time.Now()); took > frozenLimit {
+		t.Errorf("gone after %v", took)
 	}
 }
 
@@ -130,7 +182,7 @@ func (h *house) people() people {
 	h.t.Helper()
 	var who people
 	f, _ := h.folder(h.id)
-	h.until("the processes are remembered", func() bool { return f.readJSON("process.json", &who) == nil })
+	h.until("the processes are remembered", func() bool { return f.readJSON("process.json", &who) == nil && who.Main.Pid != 0 })
 	return who
 }
 
@@ -175,17 +227,11 @@ func TestStopOfAStuckSupervisor(t *testing.T) {
 	h := newHouse(t)
 	h.stuckAfter = 100 * time.Millisecond
 	h.desk.lease = time.Hour
-	h.run("echo up; sleep 1000")
-	h.said("up")
-	h.people().Supervisor.signal(unix.SIGSTOP)
+	h.run(freeze)
+	h.freezing()
 	time.Sleep(50 * time.Millisecond) // its last request may still be under way
 	h.Wake(h.id, time.Now().Add(200*time.Millisecond).UnixNano())
-	select {
-	case <-h.desk.gone:
-	case <-time.After(patience):
-		t.Error("it goes on")
-	}
-	if crew := h.crew(); len(crew) > 0 {
-		t.Errorf("%d processes have outlived their supervisor", len(crew))
+	if took, _ := h.vanishes(time.Now()); took > frozenLimit {
+		t.Errorf("gone after %v", took)
 	}
 }

@@ -19,7 +19,7 @@ import (
 //
 //	spec.json       what to run, and how to supervise it
 //	lock            locked while the supervisor lives
-//	process.json    who runs: written when the command starts
+//	process.json    who runs: written when the supervisor is ready, and when the command starts
 //	proof           last proof of life
 //	ended.json      the report of the end; there is none before
 //	log             what the command wrote, of all its runs
@@ -46,7 +46,7 @@ type plan struct {
 type people struct {
 	Boot       string // the boot id: after another start of the machine none of them lives
 	Supervisor process
-	Main       process // its pid is also the session and the process group of the job
+	Main       process // its pid is also the session and the process group of the job; none before it runs
 	Cgroup     string  // directory; empty if there is none
 }
 

@@ -24,7 +24,7 @@ func (e *Executor) Inspect(id string) (job.State, error) {
 	}
 	if !f.has("spec.json") { // nothing was launched, or the job deleted its directory
 		isAlive, _, err := e.remembered(id)
-		return job.State{Launched: isAlive, Alive: isAlive}, err
+		return job.State{Launched: isAlive, Alive: isAlive, Proof: e.witnessed(id)}, err
 	}
 	state := job.State{Launched: true, Log: f.file("log")}
 	// In this order: a supervisor writes its end before it dies, so one that
@@ -43,7 +43,8 @@ func (e *Executor) Inspect(id string) (job.State, error) {
 		return state, err
 	}
 	state.Checkpoint = f.has("checkpoint")
-	state.Proof, _, err = f.lastProof()
+	proof, _, err := f.lastProof()
+	state.Proof = max(proof, e.witnessed(id))
 	return state, err
 }
 

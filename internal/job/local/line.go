@@ -133,7 +133,7 @@ func (l *line) keep(ctx context.Context) {
 func (l *line) heard(ctx context.Context, a answer, err error) {
 	if err == nil {
 		l.mu.Lock()
-		l.report.Seen = a.Orders.Version
+		l.report.Seen, l.report.Lease = a.Orders.Version, a.Orders.LeaseUntil
 		l.mu.Unlock()
 	}
 	select {

@@ -46,7 +46,7 @@ const (
 
 const (
 	launchLimit = 20 * time.Second // how long a supervisor may take to come up
-	stuckAfter  = 5 * time.Second  // how long after its lease and grace a silent one is taken for stuck
+	stuckAfter  = 5 * time.Second  // how long after its lease and grace a silent one is taken for stuck, if it is not stopped
 )
 
 // Config says where and how jobs run. Zero values mean the defaults.
@@ -130,6 +130,7 @@ func (e *Executor) Launch(ctx context.Context, spec job.Spec) error {
 	if err := e.Clear(spec.Job); err != nil {
 		return err
 	}
+	e.hangUp(spec.Job)
 	if err := e.write(f, spec); err != nil {
 		return fmt.Errorf("prepare job %s: %w", spec.Job, err)
 	}

@@ -42,6 +42,9 @@ type desk struct {
 	hear   chan job.Report
 	ends   chan job.Report
 	gone   chan string
+
+	inspect func(id string) (job.State, error)
+	left    job.State // what was known of the run that is gone; read it after gone
 }
 
 func newDesk() *desk {
@@ -70,6 +73,9 @@ func (d *desk) Report(_ context.Context, r job.Report) (job.Orders, error) {
 }
 
 func (d *desk) Gone(_ context.Context, id string) error {
+	if d.inspect != nil {
+		d.left, _ = d.inspect(id)
+	}
 	d.gone <- id
 	return nil
 }
@@ -90,6 +96,7 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 		c(&config)
 	}
 	h := &house{t: t, desk: newDesk(), Executor: New(config)}
+	h.desk.inspect = h.Inspect
 	h.id = fmt.Sprintf("job_%d", time.Now().UnixNano())
 	h.open()
 	t.Cleanup(h.down)

@@ -20,6 +20,7 @@ type process struct {
 
 	parent, session int
 	dead            bool // a zombie: nothing runs any more, someone has yet to wait for it
+	stopped         bool // by a signal or a tracer: it does nothing until it is continued
 }
 
 // is reports whether both are the same process.
@@ -34,6 +35,12 @@ func look(pid int) (process, error) {
 	return parseStat(pid, text)
 }
 
+// now is what became of the process: ok is false if it is gone.
+func (p process) now() (now process, ok bool) {
+	now, err := look(p.Pid)
+	return now, err == nil && now.is(p) && !now.dead
+}
+
 // parseStat reads a line of /proc/PID/stat. The name in parentheses may hold
 // anything, so the fields are counted from the last parenthesis on.
 func parseStat(pid int, text []byte) (process, error) {
@@ -46,7 +53,8 @@ func parseStat(pid int, text []byte) (process, error) {
 	session, err2 := strconv.Atoi(fields[3])
 	start, err3 := strconv.ParseUint(fields[19], 10, 64)
 	dead := fields[0] == "Z" || fields[0] == "X"
-	return process{pid, start, parent, session, dead}, errors.Join(err1, err2, err3)
+	stopped := fields[0] == "T" || fields[0] == "t"
+	return process{pid, start, parent, session, dead, stopped}, errors.Join(err1, err2, err3)
 }
 
 // living lists the processes of the machine that are not dead.
@@ -97,6 +105,19 @@ func descendants(of int, all []process) []process {
 		}
 	}
 	return found
+}
+
+// commandOf is the first living child of a supervisor that leads a session; the
+// zero process if there is none.
+func commandOf(supervisor process) (command process) {
+	all, _ := living()
+	for _, p := range all {
+		isFirst := command.Pid == 0 || p.Start < command.Start
+		if p.parent == supervisor.Pid && p.session == p.Pid && isFirst {
+			command = p
+		}
+	}
+	return command
 }
 
 // leftovers are the living processes of a job whose supervisor is dead:

@@ -30,6 +30,9 @@ type talk struct {
 	ordered int64
 	lock    *os.File // the supervisor's, opened while its name is there; nil if it was not
 	who     *people  // who runs, as they were read last; nil before
+	// the server's instant at which the command of a silent run was seen alive; 0 if it was not
+	witnessed int64
+	frozen    int64 // boot time since which each look finds the supervisor stopped; 0 if the last did not
 }
 
 // talk is the talk with a job's supervisor, begun if there was none.
@@ -49,7 +52,7 @@ func (e *Executor) talk(id string) *talk {
 // delete the directory, and is not rid of it by that.
 func (t *talk) remember(e *Executor, id string) {
 	f, err := e.folder(id)
-	if err != nil || t.lock != nil && t.who != nil {
+	if err != nil || t.lock != nil && t.who != nil && t.who.Main.Pid != 0 {
 		return
 	}
 	if t.lock == nil {
@@ -177,18 +180,26 @@ func (e *Executor) serve(w http.ResponseWriter, r *http.Request, handler job.Han
 // stamp reads both clocks in the same moment, the last before answering, and
 // notes until when the orders let the run live by itself.
 func (e *Executor) stamp(id string, orders job.Orders) answer {
-	boot := bootTime()
-	orders.Now = e.config.Now()
+	r := readClocks(e.config.Now)
+	orders.Now = r.server
 	over := later(orders.LeaseUntil, orders.Grace)
 	if over != 0 {
-		over = later(over, boot-orders.Now)
+		over = later(over, r.boot-r.server)
 	}
 	e.mu.Lock()
 	if t := e.known[id]; t != nil {
 		t.over = sooner(over, t.ordered)
 	}
 	e.mu.Unlock()
-	return answer{Orders: orders, Boot: boot}
+	return answer{Orders: orders, Boot: r.boot}
+}
+
+// isNews reports whether the orders are to be answered at once. A renewed lease
+// is, because the one in hand may end before a held answer comes; a supervisor
+// of an earlier release does not say which it has.
+func isNews(orders job.Orders, report job.Report) bool {
+	renewed := report.Lease != 0 && orders.LeaseUntil != report.Lease
+	return !report.Wait || orders.Ack || orders.Version != report.Seen || renewed
 }
 
 // hold passes the report on and gives the answer, at once if it is news to the
@@ -204,7 +215,7 @@ func (e *Executor) hold(ctx context.Context, handler job.Handler, report job.Rep
 	defer e.closed(ctx, t)
 
 	orders, err := e.pass(ctx, handler, t, turn, report)
-	if err != nil || !report.Wait || orders.Version != report.Seen || orders.Ack {
+	if err != nil || isNews(orders, report) {
 		return orders, err
 	}
 	timer := time.NewTimer(e.holdFor(orders))
@@ -255,6 +266,16 @@ func (e *Executor) closed(ctx context.Context, t *talk) {
 	e.mu.Unlock()
 	if ctx.Err() != nil {
 		e.lookNow()
+	}
+}
+
+// hangUp ends the talk about an earlier run, whose processes are not those of the next.
+func (e *Executor) hangUp(id string) {
+	e.mu.Lock()
+	t := e.known[id]
+	e.mu.Unlock()
+	if t != nil {
+		e.forget(id, t)
 	}
 }
 

@@ -152,6 +152,7 @@ func (s *supervisor) equip() (err error) {
 	if s.plan.Cgroup {
 		s.group = newCgroup(s.plan.Spec.Job)
 	}
+	s.remember()
 	return nil
 }
 
@@ -203,28 +204,33 @@ func (s *supervisor) start() bool {
 	}
 	s.main, s.end.StartedAt = main, s.clock.now()
 	s.output.started()
+	s.remember()
 	s.line.say(true, func(r *job.Report) {
 		r.Phase, r.StartedAt, r.Proof = job.Running, s.end.StartedAt, s.end.StartedAt
 	})
 	go s.prover.keep(s.plan.ProofEvery, s.dead, s.clock.now, s.proved)
-	s.remember()
 	return true
 }
 
-// remember writes down who runs, for the case that we die. In the moment
-// before it is written the job is still found by its environment. It need not
-// outlive the machine: then nobody named in it lives either.
+// remember writes down who runs, for the case that we die or are stopped: before
+// Go only the supervisor, so that the server knows it before the job can stop it,
+// and then the command as well. In the moment before that is written the command
+// is still found by its environment and its parent. It need not outlive the
+// machine: then nobody named in it lives either.
 func (s *supervisor) remember() {
 	who := people{Boot: bootID(), Cgroup: string(s.group)}
-	var err1, err2 error
-	who.Supervisor, err1 = look(os.Getpid())
-	who.Main, err2 = look(s.main)
-	text, err3 := json.Marshal(who)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		complain("remember the processes: %v", err)
-		return
+	var err error
+	if who.Supervisor, err = look(os.Getpid()); err == nil && s.main != 0 {
+		who.Main, err = look(s.main)
 	}
-	if err := s.folder.replace("process.json", text, false); err != nil {
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(who)
+	}
+	if err == nil {
+		err = s.folder.replace("process.json", text, false)
+	}
+	if err != nil {
 		complain("remember the processes: %v", err)
 	}
 }
