@@ -246,16 +246,17 @@ func TestOutputs(t *testing.T) {
 		{"id":"lot_a","kind":"promotional","status":"active","amount":"50","remaining":"12.000000001","held":"0","priority":10,
 		 "scope":{"skus":["gpu.*"]},"effective_at":"2026-11-01T00:00:00Z","expires_at":"2026-12-01T00:00:00Z","created_at":"2026-11-01T00:00:00Z"},
 		{"id":"lot_b","kind":"purchased","status":"active","amount":"100","remaining":"100","held":"5","priority":50,
-		 "scope":{},"effective_at":"2026-11-02T10:30:00.25Z","expires_at":null,"created_at":"2026-11-02T10:30:00.25Z"}],"next_cursor":null}`
+		 "scope":{},"effective_at":"2026-11-02T10:30:00.25Z","expires_at":null,"created_at":"2026-11-02T10:30:00.25Z",
+		 "used_from":"2026-11-22T09:00:00Z","used_up_at":"2026-11-22T14:00:00Z"}],"next_cursor":null}`
 	c := serve(t, map[string]any{"GET /v1/workspaces/default/lots": lots, "GET /v1/workspaces/default/balance": balanceJSON})
 	for _, test := range []struct{ args, want string }{
-		{"credits lots", `ID     KIND         STATUS     REMAINING  AMOUNT  HELD  PRIORITY  SCOPE      EFFECTIVE AT         EXPIRES AT
-lot_a  promotional  active  12.000000001      50     0        10  sku=gpu.*  2026-11-01 00:00:00  2026-12-01 00:00:00
-lot_b  purchased    active           100     100     5        50  -          2026-11-02 10:30:00  -
+		{"credits lots", `ID     KIND         STATUS     REMAINING  AMOUNT  HELD  PRIORITY  SCOPE      EFFECTIVE AT         EXPIRES AT           USED FROM            USED UP AT
+lot_a  promotional  active  12.000000001      50     0        10  sku=gpu.*  2026-11-01 00:00:00  2026-12-01 00:00:00  -                    -
+lot_b  purchased    active           100     100     5        50  -          2026-11-02 10:30:00  -                    2026-11-22 09:00:00  2026-11-22 14:00:00
 `},
-		{"credits lots -o csv", `id,kind,status,remaining,amount,held,priority,scope,effective_at,expires_at
-lot_a,promotional,active,12.000000001,50,0,10,sku=gpu.*,2026-11-01T00:00:00Z,2026-12-01T00:00:00Z
-lot_b,purchased,active,100,100,5,50,,2026-11-02T10:30:00.25Z,
+		{"credits lots -o csv", `id,kind,status,remaining,amount,held,priority,scope,effective_at,expires_at,used_from,used_up_at
+lot_a,promotional,active,12.000000001,50,0,10,sku=gpu.*,2026-11-01T00:00:00Z,2026-12-01T00:00:00Z,,
+lot_b,purchased,active,100,100,5,50,,2026-11-02T10:30:00.25Z,,2026-11-22T09:00:00Z,2026-11-22T14:00:00Z
 `},
 		{"credits balance", `balance     87.350125
 available   82.350125
