@@ -210,13 +210,20 @@ func (c *course) assignAlert() {
 
 // lotInUse is the first lot of the item's route that can be used.
 func (c *course) lotInUse(cr *classRun, item int) int32 {
-	route, passed := cr.routes[item], &cr.passed[item]
-	for ; int(*passed) < len(route); *passed++ {
-		if i := route[*passed]; c.lots[i].usable() {
-			return i
+	lot, before := c.firstUsable(cr.routes[item][cr.passed[item]:])
+	cr.passed[item] += before
+	return lot
+}
+
+// firstUsable is the first lot of the rest of a route that can be used, and how
+// many stand before it.
+func (c *course) firstUsable(rest []int32) (lot, before int32) {
+	for n, i := range rest {
+		if c.lots[i].usable() {
+			return i, int32(n)
 		}
 	}
-	return noLot
+	return noLot, int32(len(rest))
 }
 
 // rewind lets every item look at all its lots again, for one that could not be

@@ -109,30 +109,38 @@ func (c *course) takeUncontended(t int64) {
 // one lot for all that draw on it, which does not. Who comes first is not known
 // then, and a projection does not ask.
 func (c *course) moveOn(t int64) bool {
-	m := move{c, t, map[int32]credit.Amount{}, map[int32]int32{}, map[int]credit.Amount{}}
+	m := move{t, map[int32]credit.Amount{}, map[int32]int32{}, map[int]credit.Amount{}}
 	for i := range c.classes {
-		if cr := &c.classes[i]; cr.contends && cr.ended == never && !m.add(cr) {
+		if cr := &c.classes[i]; cr.contends && cr.ended == never && !c.addTo(&m, cr) {
 			return false
 		}
 	}
-	for lot, follower := range m.next {
-		m.lots[follower] += m.lots[lot] - c.lots[lot].left
-		m.lots[lot] = c.lots[lot].left
+	for lot, follower := range m.followers {
+		m.taken[follower] += m.taken[lot] - c.lots[lot].left
+		m.taken[lot] = c.lots[lot].left
 	}
-	return m.carriedOut()
+	if !c.bears(&m) {
+		return false
+	}
+	for lot, amount := range m.taken {
+		c.lots[lot].left -= amount
+	}
+	for b, amount := range m.spent {
+		c.budgets[b].left -= amount
+	}
+	return true
 }
 
 // move is what is taken in one nanosecond, by sums.
 type move struct {
-	*course
-	at      int64
-	lots    map[int32]credit.Amount
-	next    map[int32]int32 // of the lots that run out: the one that follows
-	budgets map[int]credit.Amount
+	at        int64 // its end
+	taken     map[int32]credit.Amount
+	followers map[int32]int32 // by the lot that runs out
+	spent     map[int]credit.Amount
 }
 
-// add adds what a class takes; false if its order matters.
-func (m *move) add(cr *classRun) bool {
+// addTo adds what a class takes to a move; false if its order matters.
+func (c *course) addTo(m *move, cr *classRun) bool {
 	if cr.hold != "" {
 		return false
 	}
@@ -143,52 +151,35 @@ func (m *move) add(cr *classRun) bool {
 			continue
 		case lot == noLot:
 			return false
-		case m.empties(m.meterOf[lot], m.at):
-			follower := m.lotAfter(cr.routes[j][cr.passed[j]+1:])
-			if known, ok := m.next[lot]; follower == noLot || ok && known != follower {
+		case c.empties(c.meterOf[lot], m.at):
+			follower, _ := c.firstUsable(cr.routes[j][cr.passed[j]+1:])
+			if known, ok := m.followers[lot]; follower == noLot || ok && known != follower {
 				return false
 			}
-			m.next[lot] = follower
+			m.followers[lot] = follower
 		}
-		m.lots[lot] += amount
+		m.taken[lot] += amount
 		for _, b := range cr.class.budgets {
-			m.budgets[b] += amount
+			m.spent[b] += amount
 		}
 	}
 	return true
 }
 
-// carriedOut carries the move out, unless it uses up what does not run out, or a
-// budget does.
-func (m *move) carriedOut() bool {
-	for lot, amount := range m.lots {
-		follower, empties := m.next[lot]
-		if _, both := m.next[follower]; empties && both || !empties && m.course.lots[lot].left <= amount {
+// bears reports whether a move uses up nothing but the lots that run out.
+func (c *course) bears(m *move) bool {
+	for lot, amount := range m.taken {
+		follower, empties := m.followers[lot]
+		if _, both := m.followers[follower]; empties && both || !empties && c.lots[lot].left <= amount {
 			return false
 		}
 	}
-	for b, amount := range m.budgets {
-		if m.course.budgets[b].stops() && m.course.budgets[b].left <= amount {
+	for b, amount := range m.spent {
+		if c.budgets[b].stops() && c.budgets[b].left <= amount {
 			return false
 		}
-	}
-	for lot, amount := range m.lots {
-		m.course.lots[lot].left -= amount
-	}
-	for b, amount := range m.budgets {
-		m.course.budgets[b].left -= amount
 	}
 	return true
-}
-
-// lotAfter is the first lot of the rest of a route that can be used.
-func (c *course) lotAfter(rest []int32) int32 {
-	for _, i := range rest {
-		if c.lots[i].usable() {
-			return i
-		}
-	}
-	return noLot
 }
 
 // hand charges one tick.
@@ -226,14 +217,9 @@ func (c *course) hand(tk tick, cuts map[string]Cut) handed {
 			}
 		}
 	}
-	c.spendBudgets(tk.class, allowed-need)
+	for _, b := range tk.class.budgets {
+		c.budgets[b].left -= allowed - need
+	}
 	h.rest = need + tk.amount - allowed
 	return h
-}
-
-// spendBudgets counts what a class has spent.
-func (c *course) spendBudgets(cr *classRun, amount credit.Amount) {
-	for _, b := range cr.budgets {
-		c.budgets[b].left -= amount
-	}
 }

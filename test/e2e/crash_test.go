@@ -21,9 +21,7 @@ func TestServerKilledMidJobAndMidBurst(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.space(1, 1, "1000")
-	j, tr := s.start("stubborn", 8, nil)
-	s.untilStatus(j.ID, "running")
-	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	j, tr := s.beating()
 	began, process := tr.read(beginning), tr.read(pid)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -41,11 +39,7 @@ func TestServerKilledMidJobAndMidBurst(t *testing.T) {
 			t.Fatalf("round %d: the job is %s", round, status)
 		}
 	}
-	_, err := s.client.StopJob(s.ctx, "acme", j.ID, api.JobStop{Now: true})
-	s.check(err)
-	end := s.untilEnded(j.ID, 15*time.Second)
-	ran := nano(t, end.EndedAt) - nano(t, end.StartedAt)
-	s.expect(end, "stopped", "request", api.NanoCredits(cost(8, ran)))
+	end, ran := s.stopNow(j.ID)
 	if tr.read(beginning) != began || tr.read(told) != 0 {
 		t.Errorf("the job noticed: it began %s later, and was told %s before its end", time.Duration(tr.read(beginning)-began),
 			time.Duration(nano(t, end.EndedAt)-tr.read(told)))
@@ -144,9 +138,7 @@ func TestServerKilledForGood(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.space(1, 2, "6") // six minutes of 8 × 7.50 an hour: leases of 30 seconds
-	j, tr := s.start("stubborn", 8, nil)
-	s.untilStatus(j.ID, "running")
-	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	j, tr := s.beating()
 	var lease int64
 	s.within(45*time.Second, "a lease of which the supervisor has heard, long before the next one", func() bool {
 		lease = nano(t, s.job(j.ID).LeaseUntil)
@@ -173,19 +165,13 @@ func TestServerAwayWithARichWallet(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.space(3600, 120, "1000")
-	j, tr := s.start("stubborn", 8, nil)
-	s.untilStatus(j.ID, "running")
-	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	j, tr := s.beating()
 	s.kill()
 	away := time.Duration(rounds(3, 60)) * time.Second
 	time.Sleep(away)
 	s.run()
 	s.untilStatus(j.ID, "running")
-	_, err := s.client.StopJob(s.ctx, "acme", j.ID, api.JobStop{Now: true})
-	s.check(err)
-	end := s.untilEnded(j.ID, 15*time.Second)
-	ran := nano(t, end.EndedAt) - nano(t, end.StartedAt)
-	s.expect(end, "stopped", "request", api.NanoCredits(cost(8, ran)))
+	end, ran := s.stopNow(j.ID)
 	if tr.read(told) != 0 {
 		t.Error("the job was signalled")
 	}
@@ -200,9 +186,7 @@ func TestServerBackBeforeTheLeaseEnds(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.space(1, 2, "6")
-	j, tr := s.start("stubborn", 8, nil)
-	s.untilStatus(j.ID, "running")
-	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	j, tr := s.beating()
 	lease := nano(t, s.job(j.ID).LeaseUntil)
 	s.kill()
 	time.Sleep(time.Until(time.Unix(0, lease)) - 3*time.Second)
@@ -212,11 +196,7 @@ func TestServerBackBeforeTheLeaseEnds(t *testing.T) {
 		t.Errorf("the job was signalled %s after the end of the lease it had, which is renewed until %s after that",
 			time.Duration(told-lease), time.Duration(nano(t, s.job(j.ID).LeaseUntil)-lease))
 	}
-	_, err := s.client.StopJob(s.ctx, "acme", j.ID, api.JobStop{Now: true})
-	s.check(err)
-	end := s.untilEnded(j.ID, 15*time.Second)
-	ran := nano(t, end.EndedAt) - nano(t, end.StartedAt)
-	s.expect(end, "stopped", "request", api.NanoCredits(cost(8, ran)))
+	s.stopNow(j.ID)
 	s.verify()
 }
 
@@ -254,9 +234,7 @@ func TestSupervisorKilled(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.space(1, 1, "1000")
-	j, tr := s.start("stubborn", 8, nil)
-	s.untilStatus(j.ID, "running")
-	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	j, tr := s.beating()
 	time.Sleep(1500 * time.Millisecond)
 	s.check(syscall.Kill(supervisorOf(t, filepath.Join(s.dir, "jobs", j.ID)), syscall.SIGKILL))
 	killed := time.Now().UnixNano()

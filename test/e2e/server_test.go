@@ -166,6 +166,28 @@ func (s *server) start(name string, gpus int64, change func(*api.NewJob)) (api.J
 	return j, tr
 }
 
+// beating starts a program that only a kill ends, on 8 GPUs, and waits until it has
+// left a sign of life.
+func (s *server) beating() (api.Job, traces) {
+	s.t.Helper()
+	j, tr := s.start("stubborn", 8, nil)
+	s.untilStatus(j.ID, "running")
+	s.within(10*time.Second, "the program", func() bool { return tr.read(beat) != 0 })
+	return j, tr
+}
+
+// stopNow stops a job on 8 GPUs at once, and sees that it is charged for just the
+// nanoseconds it ran.
+func (s *server) stopNow(id string) (end api.Job, ran int64) {
+	s.t.Helper()
+	_, err := s.client.StopJob(s.ctx, "acme", id, api.JobStop{Now: true})
+	s.check(err)
+	end = s.untilEnded(id, 15*time.Second)
+	ran = nano(s.t, end.EndedAt) - nano(s.t, end.StartedAt)
+	s.expect(end, "stopped", "request", api.NanoCredits(cost(8, ran)))
+	return end, ran
+}
+
 // traces is what a program leaves of itself: numbers in a file, instants in the
 // time of the machine. A write that has returned stands even if the program is
 // killed.
