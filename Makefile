@@ -18,7 +18,7 @@ help: ## what there is
 build: ## the command, in bin/purser
 	$(GO) build -trimpath -o $(BIN) ./cmd/purser
 
-demo: build ## the main job from start to end, in under a minute
+demo: build ## the main job from start to end: half a minute, and the first build
 	$(BIN) demo
 
 # What keeps rows is tested on both databases.
