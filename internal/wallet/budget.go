@@ -333,7 +333,7 @@ func (c *course) drawsOf(budget int) (draws []draw) {
 			continue
 		}
 		for j := range cr.items {
-			draws = append(draws, draw{cr, &cr.items[j]})
+			draws = append(draws, draw{cr, j})
 		}
 	}
 	return draws

@@ -157,22 +157,23 @@ func (c *class) without(id string) *class {
 
 // level is how far an item has come since its epoch: X/D, and how many phases
 // have passed one nano-credit more.
-func (ci *classItem) level(t int64) (credit.Wide, int) {
+type level struct {
+	at     int64
+	whole  credit.Wide
+	passed int
+}
+
+func (ci *classItem) level(t int64) level {
 	q, x := ci.Period.DivMod(credit.MulWide(uint64(ci.Rate), uint64(t-ci.epoch)))
 	edge := ci.Period.Divisor().Sub(x)
 	n := len(ci.phases)
-	return q, n - sort.Search(n, func(i int) bool { return !ci.phases[i].p.Less(edge) })
+	return level{t, q, n - sort.Search(n, func(i int) bool { return !ci.phases[i].p.Less(edge) })}
 }
 
-// taken is the exact total of the item over all flows from s to t, s ≤ t. It
-// saturates at credit.Max.
-func (ci *classItem) taken(s, t int64) credit.Amount {
-	if ci.Rate == 0 || t <= s {
-		return 0
-	}
-	q0, n0 := ci.level(s)
-	q1, n1 := ci.level(t)
-	q := q1.Sub(q0)
+// between is the exact total of the item over all flows from one level to a
+// later one. It saturates at credit.Max.
+func (ci *classItem) between(from, to level) credit.Amount {
+	q := to.whole.Sub(from.whole)
 	if q.Hi != 0 || q.Lo > uint64(credit.Max) {
 		return credit.Max
 	}
@@ -180,7 +181,7 @@ func (ci *classItem) taken(s, t int64) credit.Amount {
 	if all.Hi != 0 || all.Lo > uint64(credit.Max)/2 {
 		return credit.Max
 	}
-	return credit.Amount(int64(all.Lo) + int64(n1) - int64(n0))
+	return credit.Amount(int64(all.Lo) + int64(to.passed) - int64(from.passed))
 }
 
 // tick is what one flow's item is charged in one nanosecond.
@@ -196,10 +197,9 @@ func (ci *classItem) ticks(c *classRun, item int, t int64, out []tick) []tick {
 	if ci.Rate == 0 {
 		return out
 	}
-	q0, n0 := ci.level(t - 1)
-	q1, n1 := ci.level(t)
-	base := int64(q1.Sub(q0).Lo)
-	n := len(ci.phases)
+	from, to := ci.level(t-1), ci.level(t)
+	base := int64(to.whole.Sub(from.whole).Lo)
+	n, n0, n1 := len(ci.phases), from.passed, to.passed
 	if base == 0 {
 		for _, p := range ci.phases[n-n1 : n-n0] {
 			out = append(out, tick{c, p.owner, item, 1})

@@ -66,6 +66,36 @@ type classRun struct {
 	ended    int64      // when it ended along the course; never
 	owing    bool       // storage that nothing covers
 	contends bool       // in the nanosecond at hand, it matters when it comes
+	recent   []recent   // per item: how far it had come when it was asked last
+}
+
+// recent keeps the last two levels of an item that were asked for: a course asks
+// for the ends of one interval again and again.
+type recent struct {
+	levels [2]level
+	older  int // which of the two goes next
+}
+
+// taken is the exact total of an item over all flows of the class from s to t.
+func (cr *classRun) taken(item int, s, t int64) credit.Amount {
+	if cr.items[item].Rate == 0 || t <= s {
+		return 0
+	}
+	return cr.items[item].between(cr.level(item, s), cr.level(item, t))
+}
+
+func (cr *classRun) level(item int, t int64) level {
+	r := &cr.recent[item]
+	newer := 1 - r.older
+	switch t {
+	case r.levels[newer].at:
+	case r.levels[r.older].at:
+		r.older = newer
+	default:
+		r.levels[r.older] = cr.items[item].level(t)
+		r.older = newer
+	}
+	return r.levels[1-r.older]
 }
 
 // holdPart is a slice of a hold along a course.
@@ -111,14 +141,17 @@ type meter struct {
 	exact bool  // it runs out exactly then
 }
 
+// draw is one item of a class that still runs or has ended.
 type draw struct {
 	class *classRun
-	item  *classItem
+	index int
 }
+
+func (d draw) item() *classItem { return &d.class.items[d.index] }
 
 // taken counts only the part of the interval in which the class still runs.
 func (d draw) taken(s, t int64) credit.Amount {
-	return d.item.taken(s, min(t, d.class.ended))
+	return d.class.taken(d.index, s, min(t, d.class.ended))
 }
 
 // clone makes a copy that can be advanced.
@@ -130,6 +163,7 @@ func (c *course) clone() *course {
 	for i := range n.classes {
 		n.classes[i].current = slices.Clone(n.classes[i].current)
 		n.classes[i].passed = slices.Clone(n.classes[i].passed)
+		n.classes[i].recent = make([]recent, len(n.classes[i].items))
 	}
 	n.budgets = slices.Clone(c.budgets)
 	n.assign()
@@ -151,8 +185,8 @@ func (c *course) assign() {
 		}
 		hold := c.holdMeterOf(i)
 		for j := range cr.items {
-			d := draw{cr, &cr.items[j]}
-			if d.item.Rate == 0 {
+			d := draw{cr, j}
+			if cr.items[j].Rate == 0 {
 				continue
 			}
 			if hold != nil {
@@ -202,7 +236,7 @@ func (c *course) assignAlert() {
 		cr := &c.classes[i]
 		for j := range cr.items {
 			if cr.ended == never && (cr.hold != "" || cr.current[j] != noLot && c.lots[cr.current[j]].kind != owed) {
-				m.draws = append(m.draws, draw{cr, &cr.items[j]})
+				m.draws = append(m.draws, draw{cr, j})
 			}
 		}
 	}
@@ -263,8 +297,8 @@ func (m *meter) estimate(at int64) {
 func (m *meter) burn() (n int64, rate credit.Wide) {
 	for _, d := range m.draws {
 		if d.class.ended == never {
-			n += int64(len(d.item.phases))
-			rate = rate.Add(d.item.perMonth())
+			n += int64(len(d.item().phases))
+			rate = rate.Add(d.item().perMonth())
 		}
 	}
 	return n, rate

@@ -86,7 +86,7 @@ func (c *course) contended(t int64) (sum credit.Amount) {
 		cr := &c.classes[i]
 		for j := range cr.items {
 			if cr.contends && cr.ended == never {
-				sum = addSat(sum, cr.items[j].taken(t-1, t))
+				sum = addSat(sum, cr.taken(j, t-1, t))
 			}
 		}
 	}
@@ -145,7 +145,7 @@ func (c *course) addTo(m *move, cr *classRun) bool {
 		return false
 	}
 	for j := range cr.items {
-		amount, lot := cr.items[j].taken(m.at-1, m.at), cr.current[j]
+		amount, lot := cr.taken(j, m.at-1, m.at), cr.current[j]
 		switch {
 		case cr.items[j].Rate == 0:
 			continue

@@ -201,7 +201,7 @@ func (w *Wallet) buildCourse() *course {
 }
 
 func (w *Wallet) classRunOf(cl *class) classRun {
-	cr := classRun{class: cl, ended: never, current: make([]int32, len(cl.items)), passed: make([]int32, len(cl.items))}
+	cr := classRun{class: cl, ended: never, current: make([]int32, len(cl.items)), passed: make([]int32, len(cl.items)), recent: make([]recent, len(cl.items))}
 	for i := range cl.items {
 		it := &cl.items[i]
 		cr.routes = append(cr.routes, w.route(it.SKU, it.Tier, it.Region, cl.project, cl.storage))

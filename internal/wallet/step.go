@@ -223,6 +223,7 @@ func (c *course) reprice(index int) {
 		}
 	}
 	cr.class = &next
+	clear(cr.recent)
 }
 
 // advanceTo makes t the epoch of the item.
