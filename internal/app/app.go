@@ -7,6 +7,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type Config struct {
 	Supervisor    []string     // what starts a supervisor, before the job's directory; this program's own if empty
 	Leases        job.Leases   // of the local executor; the default if zero
 	Roles         Roles        // what this process does; all if zero
+	Advertise     string       // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
@@ -66,6 +68,7 @@ const DefaultListen = "127.0.0.1:8080"
 type App struct {
 	config   Config
 	log      *slog.Logger
+	data     *dataLock
 	db       *db.DB
 	ledger   *ledger.Ledger
 	jobs     *job.Service
@@ -113,8 +116,13 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := prepare(c.Data); err != nil {
 		return err
 	}
+	if a.data, err = lockData(c.Data); err != nil {
+		return err
+	}
 	metrics := server.NewMetrics()
-	if a.db, err = db.Open(ctx, db.Config{URL: c.Database, Clock: a.clock(), Log: a.log, Observe: metrics.Commit}); err != nil {
+	if a.db, err = db.Open(ctx, db.Config{
+		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: metrics.Commit, Alone: c.TestClock != 0, Server: a.self(),
+	}); err != nil {
 		return err
 	}
 	if a.token, err = operatorToken(c); err != nil {
@@ -148,9 +156,21 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.jobs.Open(ctx); err != nil { // before the keeper looks at leases
 		return fmt.Errorf("find out what became of the jobs: %w", err)
 	}
+	if err := a.db.Enroll(ctx, cmp.Or(c.Advertise, a.URL())); err != nil {
+		return err
+	}
 	a.run()
 	a.announce()
 	return nil
+}
+
+// self is who this is among the servers of a database; nobody under a test clock,
+// which is one server's.
+func (a *App) self() db.Server {
+	if a.config.TestClock != 0 {
+		return db.Server{}
+	}
+	return db.Server{ID: a.data.id, Roles: a.config.Roles.String()}
 }
 
 // clock is the real one, or a test clock.
@@ -184,6 +204,7 @@ func (a *App) run() {
 	if a.config.Roles.Keeper && a.config.TestClock == 0 {
 		a.loop("keeper", func() error { return a.ledger.Keep(ctx) })
 	}
+	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })
 	a.loop("database", func() error {
 		select {
 		case <-a.db.Failed():
@@ -233,6 +254,7 @@ func (a *App) Close() error {
 		if a.db != nil {
 			errs = append(errs, a.db.Close())
 		}
+		errs = append(errs, a.data.release())
 	})
 	return errors.Join(errs...)
 }

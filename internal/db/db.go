@@ -35,7 +35,8 @@ type Config struct {
 	Clock    Clock        // the system's clock if nil; a *TestClock keeps its instant in the database
 	Log      *slog.Logger // the default logger if nil
 	ReadOnly bool         // only View: neither lock nor migration
-	Several  bool         // other servers may use the PostgreSQL too
+	Alone    bool         // no other server may use the PostgreSQL
+	Server   Server       // who this is among the servers of the PostgreSQL, without its URL
 	Batch    int          // units in one commit at most
 	Queue    int          // units that may wait; more are refused
 	Readers  int          // views at the same time
@@ -48,7 +49,8 @@ type DB struct {
 	log     *slog.Logger
 	lock    *fileLock
 	server  *server // the PostgreSQL, nil for SQLite
-	several bool    // other servers may write to it too
+	alone   bool    // no other server may write to it
+	roll    roll
 	dial    func(context.Context, url.Values) (*conn, error)
 	writer  *writer
 	readers chan *conn   // those that no view uses
@@ -69,7 +71,7 @@ type DB struct {
 // future, a file that is something else.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	c.fill()
-	d := &DB{clock: c.Clock, log: c.Log, several: c.Several, failed: make(chan struct{}), closed: make(chan struct{})}
+	d := &DB{clock: c.Clock, log: c.Log, alone: c.Alone, roll: roll{self: c.Server, news: make(chan struct{}, 1)}, failed: make(chan struct{}), closed: make(chan struct{})}
 	path, err := d.find(c.URL)
 	if err != nil {
 		return nil, err
@@ -169,14 +171,14 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 	return nil
 }
 
-// dialWriter connects the writer. Where one server uses a PostgreSQL, its connection
-// holds the lock: it is none without.
+// dialWriter connects the writer. Of a PostgreSQL its connection holds the lock, alone
+// or with others: it is none without.
 func (d *DB) dialWriter(ctx context.Context) (*conn, error) {
 	w, err := d.dial(ctx, writing)
-	if err != nil || d.server == nil || d.several {
+	if err != nil || d.server == nil {
 		return w, err
 	}
-	if err := d.server.take(ctx, w); err != nil {
+	if err := d.server.take(ctx, w, d.alone); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
@@ -207,6 +209,7 @@ func (d *DB) openReaders(ctx context.Context, path string, steps []migration, c 
 func (d *DB) Close() error {
 	var errs []error
 	d.closing.Do(func() {
+		d.leave()
 		close(d.closed)
 		if d.writer != nil {
 			d.writer.stop()

@@ -19,8 +19,7 @@ import (
 // Other servers may write to a PostgreSQL too. What SQLite's one writer gives for
 // nothing is given here by versions: a batch is written on condition that its
 // wallets are still as this server knows them ([Table.Claim]), and run again on what
-// is there now if they are not. Until all else can share it, one server at a time
-// takes the database ([server.take]).
+// is there now if they are not.
 
 // isPostgres reports whether a URL names a PostgreSQL.
 func isPostgres(url string) bool {
@@ -269,19 +268,23 @@ const migrationLock = 0x707572736572 // "purser"
 // connected.
 const serverLock = migrationLock + 1
 
-// take takes the database for this server: two that do not know of each other would
-// both look after the same jobs.
-func (s *server) take(ctx context.Context, c *conn) error {
+// take takes the database for this server alone, or says that there are several: a
+// server with a test clock cannot share it with any.
+func (s *server) take(ctx context.Context, c *conn, alone bool) error {
+	lock := `SELECT pg_try_advisory_lock_shared($1)`
+	if alone {
+		lock = `SELECT pg_try_advisory_lock($1)`
+	}
 	for end := startWatch(); ; {
 		var taken bool
-		if err := c.sql.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, int64(serverLock)).Scan(&taken); err != nil {
+		if err := c.sql.QueryRowContext(ctx, lock, int64(serverLock)).Scan(&taken); err != nil {
 			return unreachable(err)
 		}
 		switch {
 		case taken:
 			return nil
 		case end.elapsed() > takeLimit:
-			return fault.New(fault.Conflict, "another server uses the database %s: stop it, or name another database", s.name).WithCode("database_in_use")
+			return fault.New(fault.Conflict, "another server uses the database %s, and they cannot share it while one of them has a test clock: stop it, or name another database", s.name).WithCode("database_in_use")
 		}
 		select {
 		case <-ctx.Done():

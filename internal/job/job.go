@@ -96,6 +96,7 @@ type Stop struct {
 type Job struct {
 	Wallet  ledger.ID
 	ID      string
+	Server  string // on which it runs, of several; its files are there
 	Request Request
 	Status  Status
 	Detail  string // for the user: what went wrong

@@ -15,6 +15,7 @@ const columns = `organization, workspace, id, status, spec, state, hold, created
 
 // state is what of a job has no column of its own.
 type state struct {
+	Server     string `json:",omitempty"`
 	Runs       []Run  `json:",omitempty"`
 	QueuedAt   int64  `json:",omitempty"`
 	LaunchedAt int64  `json:",omitempty"`
@@ -34,7 +35,7 @@ func (j *Job) save(tx *db.Tx) error {
 		return fmt.Errorf("job %s: write its request: %w", j.ID, err)
 	}
 	rest, err := json.Marshal(state{
-		Runs: j.Runs, QueuedAt: j.QueuedAt, LaunchedAt: j.LaunchedAt, Tries: j.Tries, HeldUntil: j.HeldUntil,
+		Server: j.Server, Runs: j.Runs, QueuedAt: j.QueuedAt, LaunchedAt: j.LaunchedAt, Tries: j.Tries, HeldUntil: j.HeldUntil,
 		Stopped: j.Stopped, Resumed: j.Resumed, Reason: j.Reason, Detail: j.Detail, Unfit: j.Unfit,
 	})
 	if err != nil {
@@ -76,22 +77,23 @@ func scan(row scanner) (*Job, error) {
 	if err := errors.Join(json.Unmarshal([]byte(spec), &j.Request), json.Unmarshal([]byte(text), &rest)); err != nil {
 		return nil, fmt.Errorf("job %s: read its row: %w", j.ID, err)
 	}
+	j.Server = rest.Server
 	j.Runs, j.QueuedAt, j.LaunchedAt, j.Tries = rest.Runs, rest.QueuedAt, rest.LaunchedAt, rest.Tries
 	j.HeldUntil, j.Stopped = rest.HeldUntil, rest.Stopped
 	j.Resumed, j.Reason, j.Detail, j.Unfit = rest.Resumed, rest.Reason, rest.Detail, rest.Unfit
 	return &j, nil
 }
 
-// one reads a job of a wallet.
+// one reads a job of a wallet; in an Update, nobody else changes it until that ends.
 func one(tx *db.Tx, wallet ledger.ID, id string) (*Job, error) {
-	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE organization = $1 AND workspace = $2 AND id = $3`,
+	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE organization = $1 AND workspace = $2 AND id = $3`+tx.ForUpdate(),
 		wallet.Organization, wallet.Workspace, id))
 	return j, found(id, err)
 }
 
-// find reads a job of any wallet: for executors, which know no wallets.
+// find is one for executors, which know no wallets.
 func find(tx *db.Tx, id string) (*Job, error) {
-	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE id = $1`, id))
+	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE id = $1`+tx.ForUpdate(), id))
 	return j, found(id, err)
 }
 

@@ -83,6 +83,7 @@ func (s *Service) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	jobs = slices.DeleteFunc(jobs, func(j *Job) bool { return !s.isHere(j) })
 	for _, j := range jobs {
 		s.remember(j)
 	}
@@ -120,8 +121,13 @@ func (s *Service) Run(ctx context.Context) error {
 			return fmt.Errorf("the executor ended: %w", err)
 		case <-s.kick:
 		case <-again:
+		case <-s.DB.News():
+			if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Error("what another server has asked of jobs here is not known", "error", err)
+			}
 		case <-sweeps.C:
 			s.sweep(ctx)
+			s.inherit(ctx)
 		}
 	}
 }
@@ -137,6 +143,9 @@ func (s *Service) nudge() {
 // remember takes in a job as it was committed. It is called after commits, in
 // their order.
 func (s *Service) remember(j *Job) {
+	if !s.isHere(j) {
+		return
+	}
 	c := *j
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,10 +179,14 @@ func (s *Service) follow(ctx context.Context) {
 	}
 }
 
-// keep writes the job's row and takes it in once that is durable.
+// keep writes the job's row and takes it in once that is durable; of a job of another
+// server, that one is told.
 func (s *Service) keep(tx *db.Tx, j *Job) error {
 	if err := j.save(tx); err != nil {
 		return err
+	}
+	if !s.isHere(j) {
+		return tx.Tell(j.Server)
 	}
 	c := *j
 	tx.AfterCommit(func() { s.remember(&c) })

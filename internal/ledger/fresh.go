@@ -64,7 +64,7 @@ func (v *versions) ask() {
 			return
 		}
 		v.mu.Unlock()
-		err := v.answer(questions)
+		err := v.answer(context.Background(), questions)
 		for _, q := range questions {
 			q.err = err
 			close(q.done)
@@ -91,12 +91,12 @@ func (v *versions) take() map[ID]*question {
 	return some
 }
 
-func (v *versions) answer(questions map[ID]*question) error {
+func (v *versions) answer(ctx context.Context, questions map[ID]*question) error {
 	organizations, workspaces := make([]string, 0, len(questions)), make([]string, 0, len(questions))
 	for id := range questions {
 		organizations, workspaces = append(organizations, id.Organization), append(workspaces, id.Workspace)
 	}
-	return v.db.Glance(context.Background(), func(tx *db.Tx) error {
+	return v.db.Glance(ctx, func(tx *db.Tx) error {
 		_, err := all(tx, func(r scanner) (id ID, err error) {
 			var version int64
 			err = r.Scan(&id.Organization, &id.Workspace, &version)

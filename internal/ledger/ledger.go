@@ -15,6 +15,7 @@ package ledger
 
 import (
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"sync/atomic"
 
@@ -38,7 +39,8 @@ type Ledger struct {
 	shown    *shown // what readers see: the state of the last commit
 	versions versions
 	keeper   *keeper
-	spare    *set // an empty one, for the next batch
+	seed     maphash.Seed // differs from server to server
+	spare    *set         // an empty one, for the next batch
 	// What the batch that failed last had worked on: run again, it takes these rows
 	// at once and in order, so that servers do not wait for each other in a circle.
 	contested []ID
@@ -51,7 +53,7 @@ func New(database *db.DB, log *slog.Logger) *Ledger {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), versions: versions{db: database}}
+	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), versions: versions{db: database}, seed: maphash.MakeSeed()}
 }
 
 // Result is what a unit's commands did.

@@ -19,7 +19,7 @@ func (h *house) beside() *house {
 	h.t.Helper()
 	other := &house{t: h.t, url: h.url, clock: db.NewTestClock(noon)}
 	var err error
-	other.db, err = db.Open(context.Background(), db.Config{URL: h.url, Clock: other.clock, Several: true})
+	other.db, err = db.Open(context.Background(), db.Config{URL: h.url, Clock: other.clock})
 	h.must(err)
 	h.t.Cleanup(func() { other.db.Close() })
 	other.Ledger = New(other.db, nil)

@@ -52,10 +52,16 @@ func (l *Ledger) set(tx *db.Tx) *set {
 
 // open returns the wallet in memory, read from its rows if need be.
 func (s *set) open(tx *db.Tx, id ID) (*book, error) {
-	if b := s.ledger.shelf.get(id); b != nil && (b.isUsed || !tx.IsAgain()) {
+	seen, _, _ := s.ledger.shown.get(id)
+	return s.openAt(tx, id, seen.Version)
+}
+
+// openAt is open for a wallet that has come to a version at least.
+func (s *set) openAt(tx *db.Tx, id ID, version int64) (*book, error) {
+	if b := s.ledger.shelf.get(id); b != nil && (b.isUsed || !tx.IsAgain() && b.stored >= version) {
 		return b, nil
 	} else if b != nil {
-		s.ledger.shelf.drop(id) // another server may have changed it
+		s.ledger.shelf.drop(id) // another server has changed it, or may have
 	}
 	if err := s.hold(tx); err != nil {
 		return nil, err
