@@ -94,7 +94,7 @@ func (l *Ledger) Once(tx *db.Tx, r Request, do func() (status int, answer any, e
 	}
 	before := s.entriesOf(id)
 	answer, err := run(do)
-	if err != nil && !looksUp && fault.Of(err) != nil { // perhaps because it was done before
+	if err != nil && l.db.IsShared() && fault.Of(err) != nil { // perhaps because it was done before, or just now
 		if _, found, err := s.earlier(tx, name, digest); err != nil {
 			return Answer{}, err
 		} else if found { // and half of it may have been done again

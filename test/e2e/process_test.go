@@ -51,7 +51,13 @@ func freeAddress(t *testing.T) string {
 // start starts a server in a new directory, on a port of its own.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, ctx: t.Context(), dir: t.TempDir(), args: args, token: "pt_e2e_" + rand.Text()}
+	return startFor(t, "pt_e2e_"+rand.Text(), args...)
+}
+
+// startFor is start with a token that others know too.
+func startFor(t *testing.T, token string, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, ctx: t.Context(), dir: t.TempDir(), args: args, token: token}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", s.log(0))
