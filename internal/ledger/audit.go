@@ -199,7 +199,7 @@ func (r *replay) auditRefunds(wallet.State) error {
 		no     int64
 		amount credit.Amount
 	}
-	stored, err := all(r.tx, func(s scanner) (f refund, err error) { return f, s.Scan(&f.no, &f.amount) },
+	stored, err := db.All(r.tx, func(s db.Scanner) (f refund, err error) { return f, s.Scan(&f.no, &f.amount) },
 		`SELECT no, refunded FROM charges`+inWallet+` AND refunded <> 0 ORDER BY no`, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the refunds", err)
@@ -257,7 +257,7 @@ func (r *replay) nameStranger(t *db.Table, s wallet.State) error {
 	for _, m := range s.Marks {
 		again.ids["marks "+number(m.No)] = true
 	}
-	rows, err := all(r.tx, func(s scanner) (id string, err error) { return id, s.Scan(&id) },
+	rows, err := db.All(r.tx, func(s db.Scanner) (id string, err error) { return id, s.Scan(&id) },
 		`SELECT CAST(`+t.Columns[2]+` AS TEXT) FROM `+t.Name+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the ids of "+t.Name, err)
@@ -304,7 +304,7 @@ func (r *replay) auditLeases(s wallet.State) error {
 		holder              string
 		until, grace, lapse int64
 	}
-	stored, err := all(r.tx, func(s scanner) (l lease, err error) { return l, s.Scan(&l.holder, &l.until, &l.grace, &l.lapse) },
+	stored, err := db.All(r.tx, func(s db.Scanner) (l lease, err error) { return l, s.Scan(&l.holder, &l.until, &l.grace, &l.lapse) },
 		`SELECT holder, until_at, grace, lapse_at FROM leases`+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the leases", err)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/purserhq/purser/internal/db"
 )
 
 // declaration is what a replay remembers of a row: where it was declared last, and the
@@ -73,13 +75,13 @@ func (r *replay) compareDeclared(t *Declared) error {
 		where, args = ` WHERE `+t.owner+` = $1`, []any{r.id.Organization}
 	}
 	var wrong [][]any
-	_, err := all(r.tx, func(s scanner) (_ struct{}, err error) {
+	err := r.tx.Each(func(s db.Scanner) error {
 		row, err := t.scan(s)
 		r.made[t.name]++
 		if err == nil && !r.isDeclared(t, row) {
 			wrong = append(wrong, row)
 		}
-		return struct{}{}, err
+		return err
 	}, t.query(where), args...)
 	if err != nil {
 		return wrapped("read "+t.name, err)

@@ -34,9 +34,6 @@ type rootRow struct {
 	head, entryHead            digest
 }
 
-// scanner is a row of a result.
-type scanner interface{ Scan(dest ...any) error }
-
 // loadRoot reads the wallet's own row.
 func loadRoot(tx *db.Tx, id ID) (r rootRow, err error) {
 	var policy, fired, head, entryHead string
@@ -75,7 +72,7 @@ func (s *set) hold(tx *db.Tx) error {
 	for _, id := range contested {
 		organizations, workspaces = append(organizations, id.Organization), append(workspaces, id.Workspace)
 	}
-	_, err := all(tx, func(r scanner) (n int, err error) { return n, r.Scan(&n) }, `SELECT 1 FROM wallets
+	_, err := db.All(tx, func(r db.Scanner) (n int, err error) { return n, r.Scan(&n) }, `SELECT 1 FROM wallets
 		WHERE (organization, workspace) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 		ORDER BY organization, workspace`+tx.ForUpdate(), organizations, workspaces)
 	return wrapped("hold contested wallets", err)
@@ -93,48 +90,31 @@ func again(tx *db.Tx) string {
 // the flows that have not ended and the holds that are held.
 func loadState(tx *db.Tx, id ID, root wallet.Root) (s wallet.State, err error) {
 	s.Root = root
-	s.Lots, err = all(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	s.Lots, err = db.All(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the lots of %s: %w", id, err)
 	}
-	s.Flows, err = all(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0 ORDER BY id`, id.Organization, id.Workspace)
+	s.Flows, err = db.All(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0 ORDER BY id`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the flows of %s: %w", id, err)
 	}
-	s.Holds, err = all(tx, scanHold, `SELECT `+holdColumns+` FROM holds`+inWallet+` AND status = 'held' ORDER BY id`, id.Organization, id.Workspace)
+	s.Holds, err = db.All(tx, scanHold, `SELECT `+holdColumns+` FROM holds`+inWallet+` AND status = 'held' ORDER BY id`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the holds of %s: %w", id, err)
 	}
-	s.Budgets, err = all(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	s.Budgets, err = db.All(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the budgets of %s: %w", id, err)
 	}
-	s.Marks, err = all(tx, scanMark, `SELECT `+markColumns+` FROM marks`+inWallet+` ORDER BY no`, id.Organization, id.Workspace)
+	s.Marks, err = db.All(tx, scanMark, `SELECT `+markColumns+` FROM marks`+inWallet+` ORDER BY no`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the timeline of %s: %w", id, err)
 	}
 	return s, nil
 }
 
-// all reads every row of a query.
-func all[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...any) (out []T, err error) {
-	rows, err := tx.Query(query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		row, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, row)
-	}
-	return out, rows.Err()
-}
-
 // one reads the first row of a query; found is false if there is none.
-func one[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...any) (row T, found bool, err error) {
+func one[T any](tx *db.Tx, scan func(db.Scanner) (T, error), query string, args ...any) (row T, found bool, err error) {
 	row, err = scan(tx.QueryRow(query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, false, nil
@@ -142,12 +122,12 @@ func one[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...
 	return row, err == nil, err
 }
 
-func scanLot(r scanner) (*wallet.Lot, error) {
+func scanLot(r db.Scanner) (*wallet.Lot, error) {
 	l, _, err := scanLotRow(r)
 	return l, err
 }
 
-func scanLotRow(r scanner) (*wallet.Lot, int64, error) {
+func scanLotRow(r db.Scanner) (*wallet.Lot, int64, error) {
 	var (
 		l       wallet.Lot
 		scope   string
@@ -161,7 +141,7 @@ func scanLotRow(r scanner) (*wallet.Lot, int64, error) {
 	return &l, version, unpack(scope, &l.Scope)
 }
 
-func scanFlow(r scanner) (*wallet.Flow, error) {
+func scanFlow(r db.Scanner) (*wallet.Flow, error) {
 	f, err := scanFlowRow(r)
 	return f.flow, err
 }
@@ -173,7 +153,7 @@ type flowRow struct {
 	version int64
 }
 
-func scanFlowRow(r scanner) (row flowRow, err error) {
+func scanFlowRow(r db.Scanner) (row flowRow, err error) {
 	f, items := &wallet.Flow{}, ""
 	err = r.Scan(&f.ID, &f.Project, &f.User, &f.Job, &f.Key, &f.Label, &f.Status, &f.Reason, &items, &f.StartedAt, &f.EndedAt,
 		&f.Since, &f.ChangedAt, &f.SettledAt, &f.Charged, &f.Hold, &f.Grace, &f.Lease, &f.Holder, &f.Until, &f.Signaled, flagTo{&f.Storage},
@@ -185,12 +165,12 @@ func scanFlowRow(r scanner) (row flowRow, err error) {
 	return row, unpack(items, &f.Items)
 }
 
-func scanHold(r scanner) (*wallet.Hold, error) {
+func scanHold(r db.Scanner) (*wallet.Hold, error) {
 	h, _, err := scanHoldRow(r)
 	return h, err
 }
 
-func scanHoldRow(r scanner) (*wallet.Hold, int64, error) {
+func scanHoldRow(r db.Scanner) (*wallet.Hold, int64, error) {
 	var (
 		h            wallet.Hold
 		slices, skus string
@@ -204,12 +184,12 @@ func scanHoldRow(r scanner) (*wallet.Hold, int64, error) {
 	return &h, version, errors.Join(unpack(slices, &h.Slices), unpack(skus, &h.SKUs))
 }
 
-func scanBudget(r scanner) (*wallet.Budget, error) {
+func scanBudget(r db.Scanner) (*wallet.Budget, error) {
 	b, _, err := scanBudgetRow(r)
 	return b, err
 }
 
-func scanBudgetRow(r scanner) (*wallet.Budget, int64, error) {
+func scanBudgetRow(r db.Scanner) (*wallet.Budget, int64, error) {
 	var (
 		b       wallet.Budget
 		past    string
@@ -222,7 +202,7 @@ func scanBudgetRow(r scanner) (*wallet.Budget, int64, error) {
 	return &b, version, unpack(past, &b.Past)
 }
 
-func scanMark(r scanner) (wallet.Mark, error) {
+func scanMark(r db.Scanner) (wallet.Mark, error) {
 	var (
 		m   wallet.Mark
 		cut string
@@ -235,7 +215,7 @@ func scanMark(r scanner) (wallet.Mark, error) {
 	return m, err
 }
 
-func scanCharge(r scanner) (*wallet.Charge, error) {
+func scanCharge(r db.Scanner) (*wallet.Charge, error) {
 	var (
 		c           wallet.Charge
 		rem, slices string

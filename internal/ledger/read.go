@@ -59,7 +59,7 @@ type listing[T any] struct {
 	columns, table string
 	by             string
 	isNumber       bool // by is a number
-	scan           func(scanner) (T, error)
+	scan           func(db.Scanner) (T, error)
 	at             func(T) string // the value of by
 }
 
@@ -91,7 +91,7 @@ func (q listing[T]) read(tx *db.Tx, id ID, page Page, where ...condition) (rows 
 	}
 	args = append(args, int64(limit+1))
 	text += " ORDER BY " + q.by + order + " LIMIT $" + strconv.Itoa(len(args))
-	rows, err = all(tx, q.scan, text, args...)
+	rows, err = db.All(tx, q.scan, text, args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list %s: %w", q.table, err)
 	}
@@ -220,12 +220,12 @@ func number(n int64) string { return strconv.FormatInt(n, 10) }
 // Lots reads all lots of a wallet, by id; its View has them in burn-down order,
 // and with what is left of them at any instant.
 func (l *Ledger) Lots(tx *db.Tx, id ID) ([]*wallet.Lot, error) {
-	return all(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	return db.All(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
 }
 
 // Budgets reads the budgets of a wallet, by id, as of its last change.
 func (l *Ledger) Budgets(tx *db.Tx, id ID) ([]*wallet.Budget, error) {
-	return all(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	return db.All(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
 }
 
 // Accounts sums the postings of a wallet by account; of all wallets if id is
@@ -240,14 +240,14 @@ func (l *Ledger) Accounts(tx *db.Tx, id ID) (map[string]credit.Amount, error) {
 		column string
 		sign   credit.Amount
 	}{{"debit", -1}, {"credit", 1}} {
-		_, err := all(tx, func(r scanner) (_ struct{}, err error) {
+		err := tx.Each(func(r db.Scanner) error {
 			var (
 				name   string
 				amount credit.Amount
 			)
-			err = r.Scan(&name, &amount)
+			err := r.Scan(&name, &amount)
 			sums[name] += side.sign * amount
-			return struct{}{}, err
+			return err
 		}, `SELECT `+side.column+`, CAST(SUM(amount) AS BIGINT) FROM postings`+where+` GROUP BY `+side.column, args...)
 		if err != nil {
 			return nil, wrapped("sum the accounts", err)
@@ -256,7 +256,7 @@ func (l *Ledger) Accounts(tx *db.Tx, id ID) (map[string]credit.Amount, error) {
 	return sums, nil
 }
 
-func scanPosting(r scanner) (p Posting, err error) {
+func scanPosting(r db.Scanner) (p Posting, err error) {
 	var hash, prev string
 	err = r.Scan(&p.No, &p.At, &p.Kind, &p.Debit, &p.Credit, &p.Amount, &p.Charge, &p.Corrects, &p.Transfer, &hash, &prev)
 	if err != nil {
@@ -271,7 +271,7 @@ func scanPosting(r scanner) (p Posting, err error) {
 	return p, nil
 }
 
-func scanEvent(r scanner) (e wallet.Event, err error) {
+func scanEvent(r db.Scanner) (e wallet.Event, err error) {
 	var data string
 	if err := r.Scan(&e.No, &e.At, &e.Kind, &e.Subject, &data); err != nil {
 		return e, err

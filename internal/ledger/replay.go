@@ -238,7 +238,7 @@ func (r *replay) complete(command wallet.Command) (_ wallet.Command, err error) 
 // chargesAfter gives a command the charges that it was given: the rows, which have
 // been compared up to here, and what the replay has refunded of them.
 func (r *replay) chargesAfter(flow string, at int64) ([]wallet.Charge, error) {
-	rows, err := all(r.tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 AND no < $5
+	rows, err := db.All(r.tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 AND no < $5
 		ORDER BY no DESC`, r.id.Organization, r.id.Workspace, flow, at, r.book.wallet.Root().NextNo.Charge)
 	var charges []wallet.Charge
 	for _, c := range rows {

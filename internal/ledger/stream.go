@@ -29,7 +29,7 @@ func newStream(r *replay, t *db.Table) *stream {
 func (s *stream) next() ([]any, error) {
 	if len(s.page) == 0 && !s.isEnd {
 		id := s.replay.id
-		page, err := all(s.replay.tx, rawRow(s.table), s.query, id.Organization, id.Workspace, s.last, streamPage)
+		page, err := db.All(s.replay.tx, rawRow(s.table), s.query, id.Organization, id.Workspace, s.last, streamPage)
 		if err != nil {
 			return nil, wrapped("read "+s.table.Name, err)
 		}
@@ -65,11 +65,11 @@ func (s *stream) take(no int64) ([]any, error) {
 }
 
 // rawRow reads the columns of a table as they are.
-func rawRow(t *db.Table) func(scanner) ([]any, error) {
-	return func(r scanner) ([]any, error) { return scanRaw(r, len(t.Columns)) }
+func rawRow(t *db.Table) func(db.Scanner) ([]any, error) {
+	return func(r db.Scanner) ([]any, error) { return scanRaw(r, len(t.Columns)) }
 }
 
-func scanRaw(r scanner, width int) ([]any, error) {
+func scanRaw(r db.Scanner, width int) ([]any, error) {
 	row, to := make([]any, width), make([]any, width)
 	for i := range row {
 		to[i] = &row[i]

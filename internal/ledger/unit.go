@@ -149,7 +149,7 @@ func (b *book) chargesAfter(tx *db.Tx, flow string, at int64) ([]wallet.Charge, 
 			charges = append(charges, c)
 		}
 	}
-	stored, err := all(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 ORDER BY no DESC`,
+	stored, err := db.All(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 ORDER BY no DESC`,
 		b.Organization, b.Workspace, flow, at)
 	for _, c := range stored {
 		b.noteRefunds(c)

@@ -140,7 +140,7 @@ func (v *verification) nextBook(after ID, inclusive bool) (ID, bool, error) {
 	if inclusive {
 		compare = ">="
 	}
-	return one(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	return one(v.tx, func(r db.Scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
 		`SELECT organization, workspace FROM journal WHERE (organization, workspace) `+compare+` ($1, $2)
 		ORDER BY organization, workspace LIMIT 1`, after.Organization, after.Workspace)
 }
@@ -219,7 +219,7 @@ func (v *verification) strangersIn(table, organization, workspace string) error 
 	if n == v.rows[table] {
 		return nil
 	}
-	whose, _, err := one(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	whose, _, err := one(v.tx, func(r db.Scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
 		`SELECT t.organization, t.workspace FROM (SELECT `+organization+` AS organization, `+workspace+` AS workspace FROM `+table+`) t
 		WHERE NOT EXISTS (SELECT 1 FROM journal j WHERE j.organization = t.organization AND j.workspace = t.workspace) LIMIT 1`)
 	if err != nil {
@@ -231,7 +231,7 @@ func (v *verification) strangersIn(table, organization, workspace string) error 
 // unwritten looks for workspaces, declared by their organizations, whose wallets have
 // no journal: that begins with the workspace.
 func (v *verification) unwritten() error {
-	ids, err := all(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	ids, err := db.All(v.tx, func(r db.Scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
 		`SELECT organization, id FROM workspaces s WHERE NOT EXISTS (SELECT 1 FROM journal j
 			WHERE j.organization = s.organization AND j.workspace = s.id) AND EXISTS (SELECT 1 FROM journal o
 			WHERE o.organization = s.organization AND o.workspace = '') ORDER BY organization, id`)
@@ -289,7 +289,7 @@ type sealRow struct {
 	heads, prev, hash string
 }
 
-func scanSeal(r scanner) (s sealRow, err error) {
+func scanSeal(r db.Scanner) (s sealRow, err error) {
 	return s, r.Scan(&s.no, &s.at, &s.wallets, &s.heads, &s.prev, &s.hash)
 }
 
@@ -336,7 +336,7 @@ func (v *verification) sealedHead(id ID, seal, table, query string, no int64, ha
 	if no == 0 {
 		return nil
 	}
-	stored, _, err := one(v.tx, func(r scanner) (hash string, err error) { return hash, r.Scan(&hash) }, query,
+	stored, _, err := one(v.tx, func(r db.Scanner) (hash string, err error) { return hash, r.Scan(&hash) }, query,
 		id.Organization, id.Workspace, no)
 	if err != nil {
 		return wrapped("read a sealed link", err)
@@ -357,7 +357,7 @@ type sealMark struct {
 // sealMarks sees that the journals know how far they are sealed. One that says it is
 // sealed further than any seal tells of a seal that is missing behind the last.
 func (v *verification) sealMarks() error {
-	marks, err := all(v.tx, func(r scanner) (m sealMark, err error) {
+	marks, err := db.All(v.tx, func(r db.Scanner) (m sealMark, err error) {
 		return m, r.Scan(&m.table, &m.Organization, &m.Workspace, &m.sealed, &m.entries)
 	}, `SELECT 'wallets', organization, workspace, sealed, next_journal - 1 FROM wallets
 		UNION ALL SELECT 'heads', organization, workspace, sealed, next_journal - 1 FROM heads ORDER BY organization, workspace`)
