@@ -88,7 +88,7 @@ func roomForCard(tx *db.Tx, h *History) error {
 	if err := tx.QueryRow(`SELECT COUNT(*) FROM rate_cards WHERE version = 1`).Scan(&cards); err != nil {
 		return fmt.Errorf("count rate cards: %w", err)
 	}
-	if cards >= MaxCards {
+	if cards >= maxCards {
 		return fault.New(fault.Limited, "there are %d rate cards, and no more fit", cards)
 	}
 	return nil

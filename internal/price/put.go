@@ -14,8 +14,8 @@ import (
 // The limits of rate cards.
 const (
 	MaxSKUs        = 10_000 // of a version
-	MaxScheduled   = 100    // versions that are not in force yet
-	MaxCards       = 1_000  // of an installation
+	maxScheduled   = 100    // versions that are not in force yet
+	maxCards       = 1_000  // of an installation
 	maxName        = 100    // bytes of the name of an SKU
 	maxDescription = 500
 	maxFields      = 20 // wrong fields that are told at once
@@ -56,8 +56,8 @@ func (h *History) check(name string, skus []SKU, effectiveAt, now int64) error {
 	var p problems
 	if effectiveAt < now {
 		p.add("/effective_at", "is in the past (it is %s): history keeps its prices; leave it out for now", instant(now))
-	} else if len(h.turns) > 0 && effectiveAt > now && len(h.Scheduled(now)) >= MaxScheduled {
-		p.add("/effective_at", "%d versions are scheduled already, and no more fit", MaxScheduled)
+	} else if len(h.turns) > 0 && effectiveAt > now && len(h.Scheduled(now)) >= maxScheduled {
+		p.add("/effective_at", "%d versions are scheduled already, and no more fit", maxScheduled)
 	}
 	switch {
 	case len(skus) == 0:
@@ -93,7 +93,7 @@ func (h *History) checkSKUs(p *problems, skus []SKU) {
 // checkUnit keeps an SKU's unit for ever: totals, reports and running flows
 // count in it.
 func (h *History) checkUnit(p *problems, at string, s SKU) {
-	if !s.Unit.Known() {
+	if !s.Unit.isKnown() {
 		units := slices.Sorted(maps.Keys(measures))
 		p.add(at+"/unit", "%s is not a unit: one of %s", quoted(string(s.Unit)), joined(units))
 		return
