@@ -16,12 +16,12 @@ const (
 	rootColumns = `version, at, wake_at, policy, alert_of, fired, closed,
 		next_posting, next_charge, next_event, next_mark, next_journal, head, journal_head`
 	lotColumns = `id, kind, amount, remaining, free, priority, scope, created_at, effective_at, expires_at,
-		frozen, expired, source, reason, cost_basis, version`
+		frozen, expired, source, reason, cost_basis`
 	flowColumns = `id, project, user_id, job, key_id, label, status, reason, items, started_at, ended_at, since, changed_at, settled_at,
-		charged, hold, grace, lease, holder, until_at, signaled, storage, retained_at, owed, reminded, ended, version`
+		charged, hold, grace, lease, holder, until_at, signaled, storage, retained_at, owed, reminded`
 	holdColumns = `id, status, amount, original, captured, slices, skus, tier, region, project, user_id, key_id, flow,
-		created_at, expires_at, version`
-	budgetColumns = `id, key_kind, key_value, amount, span, hours, hard, window_from, spent, past, fired, version`
+		created_at, expires_at`
+	budgetColumns = `id, key_kind, key_value, amount, span, hours, hard, window_from, spent, past, fired`
 	markColumns   = `no, at, lot, usable, cut`
 
 	inWallet = ` WHERE organization = $1 AND workspace = $2`
@@ -123,83 +123,55 @@ func one[T any](tx *db.Tx, scan func(db.Scanner) (T, error), query string, args 
 }
 
 func scanLot(r db.Scanner) (*wallet.Lot, error) {
-	l, _, err := scanLotRow(r)
-	return l, err
-}
-
-func scanLotRow(r db.Scanner) (*wallet.Lot, int64, error) {
 	var (
-		l       wallet.Lot
-		scope   string
-		version int64
+		l     wallet.Lot
+		scope string
 	)
 	err := r.Scan(&l.ID, &l.Kind, &l.Amount, &l.Remaining, &l.Left, &l.Priority, &scope, &l.CreatedAt, &l.EffectiveAt,
-		&l.ExpiresAt, flagTo{&l.Frozen}, flagTo{&l.Expired}, &l.Source, &l.Reason, &l.CostBasis, &version)
+		&l.ExpiresAt, flagTo{&l.Frozen}, flagTo{&l.Expired}, &l.Source, &l.Reason, &l.CostBasis)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return &l, version, unpack(scope, &l.Scope)
+	return &l, unpack(scope, &l.Scope)
 }
 
 func scanFlow(r db.Scanner) (*wallet.Flow, error) {
-	f, err := scanFlowRow(r)
-	return f.flow, err
-}
-
-// flowRow is a row of flows, with what the engine does not know.
-type flowRow struct {
-	flow    *wallet.Flow
-	ended   bool
-	version int64
-}
-
-func scanFlowRow(r db.Scanner) (row flowRow, err error) {
-	f, items := &wallet.Flow{}, ""
-	err = r.Scan(&f.ID, &f.Project, &f.User, &f.Job, &f.Key, &f.Label, &f.Status, &f.Reason, &items, &f.StartedAt, &f.EndedAt,
+	var (
+		f     wallet.Flow
+		items string
+	)
+	err := r.Scan(&f.ID, &f.Project, &f.User, &f.Job, &f.Key, &f.Label, &f.Status, &f.Reason, &items, &f.StartedAt, &f.EndedAt,
 		&f.Since, &f.ChangedAt, &f.SettledAt, &f.Charged, &f.Hold, &f.Grace, &f.Lease, &f.Holder, &f.Until, &f.Signaled, flagTo{&f.Storage},
-		&f.RetainedAt, &f.Owed, &f.Reminded, flagTo{&row.ended}, &row.version)
+		&f.RetainedAt, &f.Owed, &f.Reminded)
 	if err != nil {
-		return row, err
+		return nil, err
 	}
-	row.flow = f
-	return row, unpack(items, &f.Items)
+	return &f, unpack(items, &f.Items)
 }
 
 func scanHold(r db.Scanner) (*wallet.Hold, error) {
-	h, _, err := scanHoldRow(r)
-	return h, err
-}
-
-func scanHoldRow(r db.Scanner) (*wallet.Hold, int64, error) {
 	var (
 		h            wallet.Hold
 		slices, skus string
-		version      int64
 	)
 	err := r.Scan(&h.ID, &h.Status, &h.Amount, &h.Original, &h.Captured, &slices, &skus, &h.Tier, &h.Region, &h.Project,
-		&h.User, &h.Key, &h.Flow, &h.CreatedAt, &h.ExpiresAt, &version)
+		&h.User, &h.Key, &h.Flow, &h.CreatedAt, &h.ExpiresAt)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return &h, version, errors.Join(unpack(slices, &h.Slices), unpack(skus, &h.SKUs))
+	return &h, errors.Join(unpack(slices, &h.Slices), unpack(skus, &h.SKUs))
 }
 
 func scanBudget(r db.Scanner) (*wallet.Budget, error) {
-	b, _, err := scanBudgetRow(r)
-	return b, err
-}
-
-func scanBudgetRow(r db.Scanner) (*wallet.Budget, int64, error) {
 	var (
-		b       wallet.Budget
-		past    string
-		version int64
+		b    wallet.Budget
+		past string
 	)
-	err := r.Scan(&b.ID, &b.Key, &b.Value, &b.Amount, &b.Window, &b.Hours, flagTo{&b.Hard}, &b.From, &b.Spent, &past, &b.Fired, &version)
+	err := r.Scan(&b.ID, &b.Key, &b.Value, &b.Amount, &b.Window, &b.Hours, flagTo{&b.Hard}, &b.From, &b.Spent, &past, &b.Fired)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return &b, version, unpack(past, &b.Past)
+	return &b, unpack(past, &b.Past)
 }
 
 func scanMark(r db.Scanner) (wallet.Mark, error) {
