@@ -224,7 +224,7 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 		}
 	}
 	if d.seal {
-		return l.Seal(ctx)
+		return l.seal(ctx)
 	}
 	return nil
 }

@@ -71,8 +71,8 @@ func parseHead(line string) (h head, err error) {
 	return h, err
 }
 
-// Seal anchors the heads of all chains that have moved since the last seal.
-func (l *Ledger) Seal(ctx context.Context) error {
+// seal anchors the heads of all chains that have moved since the last seal.
+func (l *Ledger) seal(ctx context.Context) error {
 	return l.db.Update(ctx, func(tx *db.Tx) error {
 		l.set(tx).seals = true // at the end of the batch, when all heads are written
 		tx.Touch()

@@ -5,7 +5,6 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
-	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
@@ -155,7 +154,7 @@ func listHolds(r *reading, p *struct {
 		return list, err
 	}
 	err = r.view(func(tx *db.Tx) error {
-		holds, next, err := r.ledger.Holds(tx, r.id, ledger.HoldFilter{Status: p.Status}, newest(p.Page))
+		holds, next, err := r.ledger.Holds(tx, r.id, wallet.HoldStatus(p.Status), newest(p.Page))
 		if err != nil {
 			return err
 		}
