@@ -82,7 +82,7 @@ func (r *replay) row(t *db.Table, id any, replayed []any) (*Difference, error) {
 // version that wrote it, which it returns.
 func (r *replay) content(t *db.Table, id any, replayed []any) (d *Difference, version any, err error) {
 	key := strings.Trim(show(id), `"`)
-	stored, found, err := one(r.tx, rawRow(t), rowOf(t), r.id.Organization, r.id.Workspace, id)
+	stored, found, err := one(r.tx, rawRow(t), rowsOf(t)+` AND `+t.Columns[2]+` = $3`, r.id.Organization, r.id.Workspace, id)
 	if err != nil {
 		return nil, nil, wrapped("read a row of "+t.Name, err)
 	}
@@ -121,8 +121,7 @@ func (r *replay) auditRoot(s wallet.State) error {
 	if err != nil {
 		return err
 	}
-	stored, found, err := one(r.tx, rawRow(walletRows), `SELECT `+strings.Join(walletRows.Columns, ", ")+` FROM wallets`+inWallet,
-		r.id.Organization, r.id.Workspace)
+	stored, found, err := one(r.tx, rawRow(walletRows), rowsOf(walletRows), r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read a row of wallets", err)
 	}
@@ -257,7 +256,7 @@ func (r *replay) nameStranger(t *db.Table, s wallet.State) error {
 	for _, m := range s.Marks {
 		again.ids["marks "+number(m.No)] = true
 	}
-	rows, err := db.All(r.tx, func(s db.Scanner) (id string, err error) { return id, s.Scan(&id) },
+	rows, err := db.All(r.tx, value[string],
 		`SELECT CAST(`+t.Columns[2]+` AS TEXT) FROM `+t.Name+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the ids of "+t.Name, err)

@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"strings"
-
 	"github.com/purserhq/purser/internal/db"
 )
 
@@ -44,8 +42,7 @@ func (b *book) addHead(args []any) []any {
 // auditBare compares the head of a journal without a wallet, and what was declared
 // in the journal.
 func (r *replay) auditBare() error {
-	stored, found, err := one(r.tx, rawRow(headRows), `SELECT `+strings.Join(headRows.Columns, ", ")+` FROM heads`+inWallet,
-		r.id.Organization, r.id.Workspace)
+	stored, found, err := one(r.tx, rawRow(headRows), rowsOf(headRows), r.id.Organization, r.id.Workspace)
 	switch {
 	case err != nil:
 		return wrapped("read a head", err)

@@ -144,12 +144,12 @@ func (l *Ledger) lapse(tx *db.Tx, d lapsed) error {
 	if _, renewed := l.set(tx).leases[holder{d.ID, d.holder}]; renewed {
 		return nil
 	}
-	proof, found, err := one(tx, func(r db.Scanner) (proof int64, err error) { return proof, r.Scan(&proof) },
+	proof, found, err := one(tx, value[int64],
 		`SELECT proof FROM leases`+inWallet+` AND holder = $3 AND lapse_at <= $4`, d.Organization, d.Workspace, d.holder, tx.Now())
 	if err != nil || !found {
 		return wrapped("read a lapsed lease", err)
 	}
-	flows, err := db.All(tx, func(r db.Scanner) (id string, err error) { return id, r.Scan(&id) },
+	flows, err := db.All(tx, value[string],
 		`SELECT id FROM flows`+inWallet+` AND ended = 0 AND lease > 0
 			AND (holder = $3 OR holder = '' AND id = $3) ORDER BY id`, d.Organization, d.Workspace, d.holder)
 	if err != nil {

@@ -14,8 +14,10 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"github.com/purserhq/purser/internal/db"
@@ -28,6 +30,10 @@ type ID struct{ Organization, Workspace string }
 
 // String is for messages.
 func (id ID) String() string { return id.Organization + "/" + id.Workspace }
+
+func (id ID) compare(other ID) int {
+	return cmp.Or(strings.Compare(id.Organization, other.Organization), strings.Compare(id.Workspace, other.Workspace))
+}
 
 // Ledger is the books of one database.
 type Ledger struct {

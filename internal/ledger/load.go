@@ -43,7 +43,7 @@ func loadRoot(tx *db.Tx, id ID) (r rootRow, err error) {
 	err = tx.QueryRow(`SELECT `+rootColumns+` FROM wallets`+inWallet+again(tx), id.Organization, id.Workspace).
 		Scan(&r.version, &r.At, &r.wakeAt, &policy, &r.AlertOf, &fired, &r.Closed,
 			&n.Posting, &n.Charge, &n.Event, &n.Mark, &r.nextEntry, &head, &entryHead)
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNoRow(err) {
 		return r, fault.New(fault.NotFound, "there is no wallet for workspace %s of organization %s", id.Workspace, id.Organization)
 	}
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *set) hold(tx *db.Tx) error {
 	for _, id := range contested {
 		organizations, workspaces = append(organizations, id.Organization), append(workspaces, id.Workspace)
 	}
-	_, err := db.All(tx, func(r db.Scanner) (n int, err error) { return n, r.Scan(&n) }, `SELECT 1 FROM wallets
+	_, err := db.All(tx, value[int], `SELECT 1 FROM wallets
 		WHERE (organization, workspace) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 		ORDER BY organization, workspace`+tx.ForUpdate(), organizations, workspaces)
 	return wrapped("hold contested wallets", err)
@@ -116,10 +116,23 @@ func loadState(tx *db.Tx, id ID, root wallet.Root) (s wallet.State, err error) {
 // one reads the first row of a query; found is false if there is none.
 func one[T any](tx *db.Tx, scan func(db.Scanner) (T, error), query string, args ...any) (row T, found bool, err error) {
 	row, err = scan(tx.QueryRow(query, args...))
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNoRow(err) {
 		return row, false, nil
 	}
 	return row, err == nil, err
+}
+
+func isNoRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+// value reads a row of one column.
+func value[T any](r db.Scanner) (v T, err error) {
+	err = r.Scan(&v)
+	return v, err
+}
+
+func scanID(r db.Scanner) (id ID, err error) {
+	err = r.Scan(&id.Organization, &id.Workspace)
+	return id, err
 }
 
 func scanLot(r db.Scanner) (*wallet.Lot, error) {

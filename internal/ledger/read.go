@@ -1,9 +1,7 @@
 package ledger
 
 import (
-	"database/sql"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -234,5 +232,3 @@ func scanEvent(r db.Scanner) (e wallet.Event, err error) {
 	}
 	return e, unpack(data, &e.Data)
 }
-
-func isNoRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -47,9 +46,7 @@ func sortedIDs(found map[ID]bool) []ID {
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(a, b ID) int {
-		return cmp.Or(strings.Compare(a.Organization, b.Organization), strings.Compare(a.Workspace, b.Workspace))
-	})
+	slices.SortFunc(ids, ID.compare)
 	return ids
 }
 

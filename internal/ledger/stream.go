@@ -21,8 +21,7 @@ type stream struct {
 const streamPage = 256
 
 func newStream(r *replay, t *db.Table) *stream {
-	return &stream{replay: r, table: t, last: int64(0),
-		query: `SELECT ` + strings.Join(t.Columns, ", ") + ` FROM ` + t.Name + inWallet + ` AND no > $3 ORDER BY no LIMIT $4`}
+	return &stream{replay: r, table: t, last: int64(0), query: rowsOf(t) + ` AND no > $3 ORDER BY no LIMIT $4`}
 }
 
 // next returns the next row, or nil.
@@ -62,6 +61,11 @@ func (s *stream) take(no int64) ([]any, error) {
 			return nil, err
 		}
 	}
+}
+
+// rowsOf reads the rows that a wallet has in a table, all columns in their order.
+func rowsOf(t *db.Table) string {
+	return `SELECT ` + strings.Join(t.Columns, ", ") + ` FROM ` + t.Name + inWallet
 }
 
 // rawRow reads the columns of a table as they are.

@@ -38,7 +38,7 @@ func (s *sweep) look(tx *db.Tx) error {
 	if s.looked.Load() {
 		return nil
 	}
-	_, found, err := one(tx, func(r db.Scanner) (n int64, err error) { return n, r.Scan(&n) },
+	_, found, err := one(tx, value[int64],
 		`SELECT 1 FROM wallets WHERE sealed < next_journal - 1 UNION ALL SELECT 1 FROM heads WHERE sealed < next_journal - 1 LIMIT 1`)
 	if err != nil {
 		return wrapped("look for chains that are not sealed", err)

@@ -140,7 +140,7 @@ func (v *verification) nextBook(after ID, inclusive bool) (ID, bool, error) {
 	if inclusive {
 		compare = ">="
 	}
-	return one(v.tx, func(r db.Scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	return one(v.tx, scanID,
 		`SELECT organization, workspace FROM journal WHERE (organization, workspace) `+compare+` ($1, $2)
 		ORDER BY organization, workspace LIMIT 1`, after.Organization, after.Workspace)
 }
@@ -219,7 +219,7 @@ func (v *verification) strangersIn(table, organization, workspace string) error 
 	if n == v.rows[table] {
 		return nil
 	}
-	whose, _, err := one(v.tx, func(r db.Scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	whose, _, err := one(v.tx, scanID,
 		`SELECT t.organization, t.workspace FROM (SELECT `+organization+` AS organization, `+workspace+` AS workspace FROM `+table+`) t
 		WHERE NOT EXISTS (SELECT 1 FROM journal j WHERE j.organization = t.organization AND j.workspace = t.workspace) LIMIT 1`)
 	if err != nil {
@@ -231,7 +231,7 @@ func (v *verification) strangersIn(table, organization, workspace string) error 
 // unwritten looks for workspaces, declared by their organizations, whose wallets have
 // no journal: that begins with the workspace.
 func (v *verification) unwritten() error {
-	ids, err := db.All(v.tx, func(r db.Scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	ids, err := db.All(v.tx, scanID,
 		`SELECT organization, id FROM workspaces s WHERE NOT EXISTS (SELECT 1 FROM journal j
 			WHERE j.organization = s.organization AND j.workspace = s.id) AND EXISTS (SELECT 1 FROM journal o
 			WHERE o.organization = s.organization AND o.workspace = '') ORDER BY organization, id`)
@@ -336,7 +336,7 @@ func (v *verification) sealedHead(id ID, seal, table, query string, no int64, ha
 	if no == 0 {
 		return nil
 	}
-	stored, _, err := one(v.tx, func(r db.Scanner) (hash string, err error) { return hash, r.Scan(&hash) }, query,
+	stored, _, err := one(v.tx, value[string], query,
 		id.Organization, id.Workspace, no)
 	if err != nil {
 		return wrapped("read a sealed link", err)
