@@ -213,26 +213,11 @@ func (r *replay) command(e *Entry) (command any, fx wallet.Effects, err error) {
 	if at := b.wallet.Root().At; e.At < at {
 		return command, fx, fmt.Errorf("at %d, before the wallet's instant %d", e.At, at)
 	}
-	if command, err = r.complete(command.(wallet.Command)); err != nil {
+	if command, err = b.withCharges(command.(wallet.Command), r.chargesAfter); err != nil {
 		return command, fx, err
 	}
 	fx, err = b.wallet.Apply(e.At, command.(wallet.Command))
 	return command, fx, err
-}
-
-// complete adds to a command what the journal does not keep of it.
-func (r *replay) complete(command wallet.Command) (_ wallet.Command, err error) {
-	switch c := command.(type) {
-	case wallet.Stop:
-		if c.At != 0 {
-			c.Charges, err = r.chargesAfter(c.Flow, c.At)
-		}
-		return c, err
-	case wallet.Early:
-		c.Charges, err = r.chargesAfter(c.Flow.ID, c.Until)
-		return c, err
-	}
-	return command, nil
 }
 
 // chargesAfter gives a command the charges that it was given: the rows, which have

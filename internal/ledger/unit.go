@@ -135,12 +135,6 @@ func (b *book) endedHold(id string) *wallet.Hold {
 	return nil
 }
 
-// endedHold finds a hold that is no longer held.
-func (s *set) endedHold(tx *db.Tx, b *book, id string) (*wallet.Hold, error) {
-	h, err := s.ledger.Hold(tx, b.ID, id)
-	return &h, err
-}
-
 // chargesAfter are the charges of a flow for time after an instant, newest first.
 func (b *book) chargesAfter(tx *db.Tx, flow string, at int64) ([]wallet.Charge, error) {
 	var charges []wallet.Charge
