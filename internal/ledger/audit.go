@@ -87,7 +87,7 @@ func (r *replay) content(t *db.Table, id any, replayed []any) (d *Difference, ve
 		return nil, nil, wrapped("read a row of "+t.Name, err)
 	}
 	if !found {
-		return &Difference{t.Name, r.id.String() + " " + key, "", "no row", "one"}, nil, nil
+		return &Difference{t.Name, r.id.String(), key, "", "no row", "one"}, nil, nil
 	}
 	if at := slices.Index(t.Columns, "version"); at >= 0 {
 		version = stored[at]

@@ -110,7 +110,7 @@ func (r *replay) undeclared(t *Declared, stored []any) error {
 	name := t.nameOf(texts(stored))
 	d, found := r.declarations[name]
 	if !found {
-		return r.differ(Difference{t.name, name.key, "", "a row", "none"})
+		return r.differ(Difference{t.name, "", name.key, "", "a row", "none"})
 	}
 	delete(r.declarations, name)
 	command := ""
@@ -125,10 +125,10 @@ func (r *replay) undeclared(t *Declared, stored []any) error {
 	for i, text := range texts(stored) {
 		if text != row[i] {
 			was, is := around(row[i], text)
-			return r.differ(Difference{t.name, name.key, t.columns[i], is, was})
+			return r.differ(Difference{t.name, "", name.key, t.columns[i], is, was})
 		}
 	}
-	return r.differ(Difference{t.name, name.key, "", "values of another type", "the row that was declared"})
+	return r.differ(Difference{t.name, "", name.key, "", "values of another type", "the row that was declared"})
 }
 
 // lacking names the rows that were declared and are not there.
@@ -138,7 +138,7 @@ func (r *replay) lacking(t *Declared) error {
 		if name.table != t.name {
 			continue
 		}
-		if err := r.differ(Difference{t.name, name.key, "", "no row", "one"}); err != nil {
+		if err := r.differ(Difference{t.name, "", name.key, "", "no row", "one"}); err != nil {
 			return err
 		}
 	}

@@ -53,7 +53,7 @@ func newReplay(v *verification, id ID) *replay {
 
 // mismatch notes a difference in a row of this wallet.
 func (r *replay) mismatch(table, key, column, stored, replayed string) error {
-	return r.differ(Difference{table, strings.TrimSpace(r.id.String() + " " + key), column, stored, replayed})
+	return r.differ(Difference{table, r.id.String(), key, column, stored, replayed})
 }
 
 // run replays the whole journal.
@@ -312,7 +312,7 @@ var later = map[string]bool{"version": true, "refunded": true}
 func (r *replay) columns(t *db.Table, key string, stored, replayed []any) *Difference {
 	for i, column := range t.Columns {
 		if stored[i] != replayed[i] && !later[column] {
-			return &Difference{t.Name, r.id.String() + " " + key, column, showIn(column, stored[i]), showIn(column, replayed[i])}
+			return &Difference{t.Name, r.id.String(), key, column, showIn(column, stored[i]), showIn(column, replayed[i])}
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -50,7 +51,8 @@ func (r Report) IsClean() bool { return r.First == nil }
 // the journal gives.
 type Difference struct {
 	Table    string
-	Key      string // the row: organization/workspace, then its number or id
+	Book     string // organization/workspace; "" if it is about no single journal
+	Row      string // its number or id; "" if it has none
 	Column   string // "" if it is about the whole row
 	Stored   string
 	Replayed string
@@ -58,7 +60,7 @@ type Difference struct {
 
 // String is for the reader.
 func (d *Difference) String() string {
-	place := d.Table + " " + d.Key
+	place := d.Table + " " + strings.TrimSpace(d.Book+" "+d.Row)
 	if d.Column != "" {
 		place += ", " + d.Column
 	}
@@ -225,7 +227,7 @@ func (v *verification) strangersIn(table, organization, workspace string) error 
 	if err != nil {
 		return wrapped("look for strangers in "+table, err)
 	}
-	return v.differ(Difference{Table: table, Key: whose.String(), Stored: plural(n) + " in all", Replayed: plural(v.rows[table])})
+	return v.differ(Difference{Table: table, Book: whose.String(), Stored: plural(n) + " in all", Replayed: plural(v.rows[table])})
 }
 
 // unwritten looks for workspaces, declared by their organizations, whose wallets have
@@ -239,7 +241,7 @@ func (v *verification) unwritten() error {
 		return wrapped("look for workspaces without a journal", err)
 	}
 	for _, id := range ids {
-		if err := v.differ(Difference{Table: "journal", Key: id.String() + " 1", Stored: "no row", Replayed: "the entry with which a wallet begins"}); err != nil {
+		if err := v.differ(Difference{Table: "journal", Book: id.String(), Row: "1", Stored: "no row", Replayed: "the entry with which a wallet begins"}); err != nil {
 			return err
 		}
 	}
@@ -263,7 +265,7 @@ func (v *verification) zeroSum() error {
 	if sum == 0 {
 		return nil
 	}
-	return v.differ(Difference{Table: "postings", Key: "(all)", Column: "amount", Stored: "a sum of " + sum.String(), Replayed: "0"})
+	return v.differ(Difference{Table: "postings", Row: "(all)", Column: "amount", Stored: "a sum of " + sum.String(), Replayed: "0"})
 }
 
 // seals checks the chain of seals, and that every head which a seal names is
@@ -296,15 +298,15 @@ func scanSeal(r db.Scanner) (s sealRow, err error) {
 func (v *verification) seal(s sealRow, prev digest, no int64) error {
 	key := number(s.no)
 	if s.no != no {
-		return v.differ(Difference{Table: "seals", Key: number(no), Stored: "no row", Replayed: "one"})
+		return v.differ(Difference{Table: "seals", Row: number(no), Stored: "no row", Replayed: "one"})
 	}
 	if s.prev != prev.String() {
-		if err := v.differ(Difference{"seals", key, "prev_hash", s.prev, prev.String()}); err != nil {
+		if err := v.differ(Difference{"seals", "", key, "prev_hash", s.prev, prev.String()}); err != nil {
 			return err
 		}
 	}
 	if hash := v.sealer.seal(prev, s.no, s.at, s.wallets, s.heads).String(); hash != s.hash {
-		if err := v.differ(Difference{"seals", key, "hash", s.hash, hash}); err != nil {
+		if err := v.differ(Difference{"seals", "", key, "hash", s.hash, hash}); err != nil {
 			return err
 		}
 	}
@@ -316,7 +318,7 @@ func (v *verification) sealedHeads(s sealRow, key string) error {
 	for _, line := range lines(s.heads) {
 		h, err := parseHead(line)
 		if err != nil {
-			if err := v.differ(Difference{"seals", key, "heads", strconv.Quote(line), "the head of a chain"}); err != nil {
+			if err := v.differ(Difference{"seals", "", key, "heads", strconv.Quote(line), "the head of a chain"}); err != nil {
 				return err
 			}
 			continue
@@ -342,7 +344,7 @@ func (v *verification) sealedHead(id ID, seal, table, query string, no int64, ha
 		return wrapped("read a sealed link", err)
 	}
 	if stored != hash {
-		return v.differ(Difference{table, id.String() + " " + number(no), "hash", stored, hash + ", by seal " + seal})
+		return v.differ(Difference{table, id.String(), number(no), "hash", stored, hash + ", by seal " + seal})
 	}
 	return nil
 }
@@ -369,9 +371,9 @@ func (v *verification) sealMarks() error {
 		if m.sealed == last {
 			continue
 		}
-		d := Difference{m.table, m.ID.String(), "sealed", number(m.sealed), number(last)}
+		d := Difference{m.table, m.ID.String(), "", "sealed", number(m.sealed), number(last)}
 		if m.sealed > last && m.sealed <= m.entries {
-			d = Difference{"seals", number(v.report.Seals + 1), "", "no row", "one: " + m.ID.String() + " is sealed up to entry " + number(m.sealed)}
+			d = Difference{"seals", "", number(v.report.Seals + 1), "", "no row", "one: " + m.ID.String() + " is sealed up to entry " + number(m.sealed)}
 		}
 		if err := v.differ(d); err != nil {
 			return err
