@@ -134,23 +134,19 @@ func (d *DB) leave() {
 func (d *DB) beat(ctx context.Context) error {
 	var all []Server
 	err := d.Glance(ctx, func(tx *Tx) error {
-		rows, err := tx.Query(`WITH beat AS (
+		return tx.Each(func(r Scanner) error {
+			var s Server
+			if err := r.Scan(&s.ID, &s.URL, &s.Roles, &s.news, &s.IsAlive); err != nil {
+				return err
+			}
+			all = append(all, s)
+			return nil
+		}, `WITH beat AS (
 				INSERT INTO servers (id, url, roles, started_at, beat_at, news) VALUES ($1, $2, $3, `+databaseNow+`, `+databaseNow+`, 0)
 				ON CONFLICT (id) DO UPDATE SET url = excluded.url, roles = excluded.roles, beat_at = excluded.beat_at),
 			gone AS (DELETE FROM servers WHERE beat_at < `+databaseNow+` - $4 AND id <> $1)
 			SELECT id, url, roles, news, `+databaseNow+` - beat_at < $5 FROM servers ORDER BY id`,
 			d.roll.self.ID, d.roll.self.URL, d.roll.self.Roles, int64(beatKept), int64(beatLife))
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var s Server
-			if err := rows.Scan(&s.ID, &s.URL, &s.Roles, &s.news, &s.IsAlive); err != nil {
-				return err
-			}
-			all = append(all, s)
-		}
-		return rows.Err()
 	})
 	if err != nil {
 		return err
@@ -184,16 +180,8 @@ func (r *roll) find(all []Server) Server {
 
 // Living are the ids of the servers that have beaten within so many nanoseconds.
 func (tx *Tx) Living(within int64) (ids []string, err error) {
-	rows, err := tx.Query(`SELECT id FROM servers WHERE beat_at > `+databaseNow+` - $1`, within)
-	if err != nil {
-		return nil, err
-	}
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
+	return All(tx, func(r Scanner) (id string, err error) {
+		err = r.Scan(&id)
+		return id, err
+	}, `SELECT id FROM servers WHERE beat_at > `+databaseNow+` - $1`, within)
 }

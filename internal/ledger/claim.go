@@ -62,8 +62,9 @@ func (l *Ledger) nextWake(tx *db.Tx) (next int64, err error) {
 func eachWake(tx *db.Tx, from, to int64, visit func(wake) bool) error {
 	last := wake{at: from}
 	for {
-		page, err := all(tx, func(r scanner) (w wake, err error) {
-			return w, r.Scan(&w.Organization, &w.Workspace, &w.version, &w.at)
+		page, err := db.All(tx, func(r db.Scanner) (w wake, err error) {
+			err = r.Scan(&w.Organization, &w.Workspace, &w.version, &w.at)
+			return w, err
 		}, `SELECT organization, workspace, version, wake_at FROM wallets
 			WHERE wake_at > 0 AND wake_at <= $1 AND wake_at >= $2 AND (wake_at, organization, workspace) > ($2, $3, $4)
 			ORDER BY wake_at, organization, workspace LIMIT $5`, to, last.at, last.Organization, last.Workspace, wakePage)

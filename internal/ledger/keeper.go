@@ -143,7 +143,7 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 }
 
 func firstInstant(tx *db.Tx, query string) (int64, error) {
-	at, _, err := one(tx, func(r scanner) (at int64, err error) { return at, r.Scan(&at) }, query)
+	at, _, err := one(tx, value[int64], query)
 	return at, wrapped("look up what is due next", err)
 }
 
@@ -219,7 +219,7 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 		}
 	}
 	if d.seal {
-		return l.Seal(ctx)
+		return l.seal(ctx)
 	}
 	return nil
 }

@@ -231,11 +231,11 @@ func (b *book) addPosting(args []any, p *Posting) []any {
 		p.Charge, p.Corrects, p.Transfer, p.hash.String(), p.prev.String())
 }
 
-func (s *set) writeCharges(tx *db.Tx) error {
+func (s *set) writeCharges(tx *db.Tx) (err error) {
 	args := s.args[:0]
 	for _, b := range s.touched {
 		for i := range b.charges {
-			if err := add(&args, []*wallet.Charge{&b.charges[i]}, b.addCharge); err != nil {
+			if args, err = b.addCharge(args, &b.charges[i]); err != nil {
 				return err
 			}
 		}
@@ -289,11 +289,11 @@ func (b *book) addTotal(args []any, t *wallet.Total) []any {
 		t.Quantity, int64(t.Amount))
 }
 
-func (s *set) writeEvents(tx *db.Tx) error {
+func (s *set) writeEvents(tx *db.Tx) (err error) {
 	args := s.args[:0]
 	for _, b := range s.touched {
 		for i := range b.events {
-			if err := add(&args, []*wallet.Event{&b.events[i]}, b.addEvent); err != nil {
+			if args, err = b.addEvent(args, &b.events[i]); err != nil {
 				return err
 			}
 		}
