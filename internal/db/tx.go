@@ -150,7 +150,7 @@ func (tx *Tx) Each(row func(Scanner) error, query string, args ...any) (err erro
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+	defer func() { err = tx.noted(errors.Join(err, rows.Close())) }()
 	for rows.Next() {
 		if err := row(rows); err != nil {
 			return err

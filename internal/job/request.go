@@ -1,6 +1,7 @@
 package job
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -102,7 +103,8 @@ var ours = []string{"PURSER_JOB_ID", "PURSER_WORKSPACE", "PURSER_CHECKPOINT_FILE
 
 func (q *Request) checkEnv(p *problems) {
 	size := 0
-	for name, value := range q.Env {
+	for _, name := range slices.Sorted(maps.Keys(q.Env)) {
+		value := q.Env[name]
 		size += len(name) + len(value) + 2
 		pointer := "/env/" + fault.Escape(name)
 		p.when(name == "" || strings.ContainsAny(name, "=\x00") || hasNUL(value), pointer, "is no environment variable: no name, or = or NUL in it")

@@ -12,7 +12,10 @@ var headRows = db.NewTable("heads", `*organization *workspace +next_journal +jou
 // loadBare reads where a journal without a wallet ends.
 func loadBare(tx *db.Tx, id ID) (*book, error) {
 	b, hash := newBook(id), digest{}.String()
-	next, found, err := one(tx, func(r db.Scanner) (next int64, err error) { return next, r.Scan(&next, &hash) },
+	next, found, err := one(tx, func(r db.Scanner) (next int64, err error) {
+		err = r.Scan(&next, &hash)
+		return next, err
+	},
 		`SELECT next_journal, journal_head FROM heads`+inWallet+again(tx), id.Organization, id.Workspace)
 	if err != nil {
 		return nil, err

@@ -263,8 +263,11 @@ func (s *set) writeRefunds(tx *db.Tx) error {
 		for _, r := range b.refunds {
 			n, err := tx.Exec(`UPDATE charges SET refunded = $4 WHERE organization = $1 AND workspace = $2 AND no = $3`,
 				b.Organization, b.Workspace, r.Charge, int64(r.Refunded))
-			if err != nil || n != 1 {
-				return fmt.Errorf("note the refund of charge %d in %s (%d rows): %w", r.Charge, b.ID, n, err)
+			if err == nil && n != 1 {
+				err = fmt.Errorf("%d rows", n)
+			}
+			if err != nil {
+				return fmt.Errorf("note the refund of charge %d in %s: %w", r.Charge, b.ID, err)
 			}
 		}
 	}

@@ -86,7 +86,8 @@ func (s *set) writeSeal(tx *db.Tx) error {
 		return nil
 	}
 	heads, err := db.All(tx, func(r db.Scanner) (h head, err error) {
-		return h, r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
+		err = r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
+		return h, err
 	}, `SELECT organization, workspace, next_journal - 1, journal_head, next_posting - 1, head FROM wallets
 		WHERE sealed < next_journal - 1
 		UNION ALL SELECT organization, workspace, next_journal - 1, journal_head, 0, $1 FROM heads WHERE sealed < next_journal - 1

@@ -63,8 +63,9 @@ const totalColumns = `hour, project, user_id, job, sku, tier, provider, unit, qu
 
 // scanTotal reads a row; where the engine has a region, it has the provider.
 func scanTotal(r db.Scanner) (row wallet.Total, sum amounts, err error) {
-	return row, sum, r.Scan(&row.Hour, &row.Project, &row.User, &row.Job, &row.SKU, &row.Tier, &row.Region, &row.Unit,
+	err = r.Scan(&row.Hour, &row.Project, &row.User, &row.Job, &row.SKU, &row.Tier, &row.Region, &row.Unit,
 		&sum.quantity, &sum.amount)
+	return row, sum, err
 }
 
 // compareTotals holds the stored totals against the replayed ones.

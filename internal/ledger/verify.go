@@ -292,7 +292,8 @@ type sealRow struct {
 }
 
 func scanSeal(r db.Scanner) (s sealRow, err error) {
-	return s, r.Scan(&s.no, &s.at, &s.wallets, &s.heads, &s.prev, &s.hash)
+	err = r.Scan(&s.no, &s.at, &s.wallets, &s.heads, &s.prev, &s.hash)
+	return s, err
 }
 
 func (v *verification) seal(s sealRow, prev digest, no int64) error {
@@ -360,7 +361,8 @@ type sealMark struct {
 // sealed further than any seal tells of a seal that is missing behind the last.
 func (v *verification) sealMarks() error {
 	marks, err := db.All(v.tx, func(r db.Scanner) (m sealMark, err error) {
-		return m, r.Scan(&m.table, &m.Organization, &m.Workspace, &m.sealed, &m.entries)
+		err = r.Scan(&m.table, &m.Organization, &m.Workspace, &m.sealed, &m.entries)
+		return m, err
 	}, `SELECT 'wallets', organization, workspace, sealed, next_journal - 1 FROM wallets
 		UNION ALL SELECT 'heads', organization, workspace, sealed, next_journal - 1 FROM heads ORDER BY organization, workspace`)
 	if err != nil {

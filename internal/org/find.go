@@ -18,7 +18,8 @@ const (
 )
 
 func scanOrganization(r db.Scanner) (o Organization, err error) {
-	return o, r.Scan(&o.ID, &o.Slug, &o.Name, &o.Type, &o.CreatedAt)
+	err = r.Scan(&o.ID, &o.Slug, &o.Name, &o.Type, &o.CreatedAt)
+	return o, err
 }
 
 func scanWorkspace(r db.Scanner) (w Workspace, err error) {
