@@ -73,6 +73,9 @@ var arrows = []arrow{
 	{"internal/wallet", "internal/credit", "exact arithmetic"},
 	{"internal/wallet", "internal/fault", "refusals carry their numbers"},
 
+	{"internal/backup", "internal/db", "a database is copied and checked there"},
+	{"internal/backup", "internal/fault", "a file that is not as it was written is told to the operator"},
+
 	{"internal/db", "internal/fault", "a full disk is told to the operator"},
 	{"test/postgres", "internal/db/dbtest", "the server that tests run on"},
 }
