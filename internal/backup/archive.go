@@ -131,8 +131,11 @@ func (u *unpacking) run(size int64) error {
 	if err := u.compare(); err != nil {
 		return err
 	}
-	if _, err := u.archive.Next(); !errors.Is(err, io.EOF) {
+	switch _, err := u.archive.Next(); {
+	case err == nil:
 		return u.foreign("it goes on behind its end")
+	case !errors.Is(err, io.EOF):
+		return u.broken(err, "at its end")
 	}
 	switch want := u.length + 2*block; {
 	case size < want:
