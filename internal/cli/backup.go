@@ -67,6 +67,9 @@ running flows and requests that are repeated.`,
   purser restore /backup/now.tar --data ./try && purser serve --data ./try`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if database, _ := p.env("PURSER_DATABASE"); database != "" {
+				return wrong("PURSER_DATABASE is set, so a server would not use what is restored into the data directory: unset it; a PostgreSQL comes back by its own tools (docs/operating.md)")
+			}
 			data, err := filepath.Abs(p.settings.get("data"))
 			if err != nil {
 				return err
