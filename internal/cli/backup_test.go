@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/app"
@@ -173,5 +174,36 @@ func TestStandings(t *testing.T) {
 		if got := standing(versions[0], versions[1]); !strings.Contains(got, want) {
 			t.Errorf("%v: %s", versions, got)
 		}
+	}
+}
+
+// A job that ran at the backup has no files where it is restored: it is closed there,
+// as after the loss of its machine, and the books verify.
+func TestAJobThatRanAtTheBackup(t *testing.T) {
+	env := whole(t)
+	purser := purserAt(t, env)
+	purser(statusDone, "credits", "grant", "100")
+	job := strings.TrimSpace(purser(statusDone, "run", "--detach", "--gpu", "h100", "--", "sleep", "60").out)
+	for !strings.Contains(purser(statusDone, "job", "show", job).out, "running") {
+		time.Sleep(20 * time.Millisecond)
+	}
+	file, back := filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "back")
+	purser(statusDone, "backup", file)
+	purser(statusDone, "restore", file, "--data", back)
+	l := listen(t)
+	l.Close()
+	a, err := app.Start(t.Context(), app.Config{Listen: l.Addr().String(), Data: back, Supervisor: []string{os.Args[0], "supervise"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	restored := purserAt(t, map[string]string{"PURSER_URL": a.URL(), "PURSER_DATA": back})
+	if got := restored(statusDone, "job", "show", job); !strings.Contains(got.out, "failed") || !strings.Contains(got.out, "lost") {
+		t.Errorf("it is\n%s", got.out)
+	}
+	restored(statusDone, "verify")
+	purser(statusDone, "job", "stop", "--now", job)
+	for strings.Contains(purser(statusDone, "job", "show", job).out, "running") {
+		time.Sleep(20 * time.Millisecond)
 	}
 }
