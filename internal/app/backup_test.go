@@ -57,82 +57,107 @@ func grant(ctx context.Context, client *api.Client, reason string) error {
 	return err
 }
 
-// What was acknowledged before a backup began is in it, whatever is written
-// meanwhile; its books verify, and a server goes on from them.
-func TestABackupUnderLoad(t *testing.T) {
-	c := embedded(t)
-	a := start(t, c)
-	client := a.Client()
-	for _, quantity := range []string{"1", "2"} {
-		if err := grant(t.Context(), client, "first"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: api.Quantity(quantity)}}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var acknowledged sync.Map
-	var written atomic.Int64
+// load grants from several writers until it is stopped, and remembers what was
+// acknowledged.
+type load struct {
+	acknowledged sync.Map
+	written      atomic.Int64
+	writers      sync.WaitGroup
+	stop         context.CancelFunc
+}
+
+func loading(t *testing.T, client *api.Client) *load {
 	ctx, stop := context.WithCancel(t.Context())
-	var writers sync.WaitGroup
+	l := &load{stop: stop}
 	for writer := range 4 {
-		writers.Go(func() {
+		l.writers.Go(func() {
 			for no := 0; ctx.Err() == nil; no++ {
 				reason := fmt.Sprint(writer, "-", no)
 				if err := grant(context.WithoutCancel(ctx), client, reason); err != nil {
 					t.Error(err)
 					return
 				}
-				acknowledged.Store(reason, true)
-				written.Add(1)
+				l.acknowledged.Store(reason, true)
+				l.written.Add(1)
 			}
 		})
 	}
-	defer writers.Wait()
-	defer stop()
-	for round := range 3 {
-		for before := written.Load(); written.Load() < before+40; {
-			time.Sleep(time.Millisecond)
+	return l
+}
+
+// wait returns what is acknowledged when so many more are.
+func (l *load) wait(more int64) (reasons []string) {
+	for before := l.written.Load(); l.written.Load() < before+more; {
+		time.Sleep(time.Millisecond)
+	}
+	l.acknowledged.Range(func(reason, _ any) bool { reasons = append(reasons, reason.(string)); return true })
+	return reasons
+}
+
+// What was acknowledged before a backup began is in it, whatever is written
+// meanwhile; its books verify, and a server goes on from them.
+func TestABackupUnderLoad(t *testing.T) {
+	c := embedded(t)
+	a := start(t, c)
+	if err := grant(t.Context(), a.Client(), "first"); err != nil {
+		t.Fatal(err)
+	}
+	for _, quantity := range []string{"1", "2"} {
+		if _, err := a.Client().StartFlow(t.Context(), "default", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Quantity: api.Quantity(quantity)}}}); err != nil {
+			t.Fatal(err)
 		}
-		var before []string
-		acknowledged.Range(func(reason, _ any) bool { before = append(before, reason.(string)); return true })
+	}
+	l := loading(t, a.Client())
+	defer l.writers.Wait()
+	defer l.stop()
+	for round := range 3 {
+		before := l.wait(40)
 		file := filepath.Join(t.TempDir(), "backup.tar")
 		kept, err := app.Backup(t.Context(), c, file, true)
-		if err != nil || !kept.HasToken || !kept.Report.OK || kept.Report.Lots < int64(len(before)) || len(kept.Changed) > 0 {
-			t.Fatalf("%+v %v", kept, err)
+		during := l.written.Load() - int64(len(before))
+		if err != nil || !kept.HasToken || !kept.Report.OK || kept.Report.Lots < int64(len(before)) || len(kept.Changed) > 0 || during == 0 {
+			t.Fatalf("%d written meanwhile, %+v, %v", during, kept, err)
 		}
-		during := written.Load() - int64(len(before))
-		c := embedded(t)
-		c.Data = filepath.Join(c.Data, "restored")
-		back, err := app.Restore(t.Context(), file, c.Data, true)
-		if err != nil || !back.HasToken || !back.Report.OK || back.Report.Lots != kept.Report.Lots || back.Report.Commands != kept.Report.Commands {
-			t.Fatalf("%+v %v", back, err)
-		}
-		again := start(t, c)
-		if again.Token() != a.Token() {
-			t.Error("the token is another one")
-		}
-		there := grants(t, again.Client())
+		in := goesOn(t, file, kept, a.Token())
 		for _, reason := range before {
-			if !there[reason] {
+			if !in[reason] {
 				t.Errorf("round %d: grant %s was acknowledged before and is not there", round, reason)
 			}
 		}
-		if err := grant(t.Context(), again.Client(), "after"); err != nil {
-			t.Error(err)
-		}
-		report, err := again.Client().Verify(t.Context(), api.VerifyRequest{})
-		if err != nil || !report.OK {
-			t.Errorf("%+v %v", report, err)
-		}
-		t.Logf("round %d: %d grants acknowledged before, %d while it was made and replayed, %d in it; %d bytes", round, len(before), during, len(there), kept.Bytes)
-		if during == 0 {
-			t.Error("there was no load")
-		}
-		if err := again.Close(); err != nil {
-			t.Error(err)
-		}
+		t.Logf("round %d: %d grants acknowledged before, %d while it was made and replayed, %d in it; %d bytes", round, len(before), during, len(in), kept.Bytes)
 	}
+}
+
+// goesOn restores a backup, lets a server go on from it, and returns what was granted
+// in it.
+func goesOn(t *testing.T, file string, kept app.Kept, token string) map[string]bool {
+	t.Helper()
+	c := embedded(t)
+	c.Data = filepath.Join(c.Data, "restored")
+	back, err := app.Restore(t.Context(), file, c.Data, true)
+	if err != nil || !back.HasToken || !back.Report.OK || back.Report.Lots != kept.Report.Lots || back.Report.Commands != kept.Report.Commands {
+		t.Fatalf("%+v %v", back, err)
+	}
+	a := start(t, c)
+	defer a.Close()
+	if a.Token() != token {
+		t.Error("the token is another one")
+	}
+	in := grants(t, a.Client())
+	if err := grant(t.Context(), a.Client(), "after"); err != nil {
+		t.Error(err)
+	}
+	mustVerify(t, a.Client())
+	return in
+}
+
+func mustVerify(t *testing.T, client *api.Client) api.VerifyReport {
+	t.Helper()
+	report, err := client.Verify(t.Context(), api.VerifyRequest{})
+	if err != nil || !report.OK {
+		t.Errorf("%+v %v", report, err)
+	}
+	return report
 }
 
 // The database of an earlier purser, with a test clock, is backed up as it is, and
@@ -222,10 +247,7 @@ func TestOnACitusCluster(t *testing.T) {
 	if _, err := a.Client().AdvanceClock(t.Context(), api.Advance{BySeconds: "7200"}); err != nil {
 		t.Fatal(err)
 	}
-	report, err := a.Client().Verify(t.Context(), api.VerifyRequest{})
-	if err != nil || !report.OK {
-		t.Errorf("%+v %v", report, err)
-	}
+	mustVerify(t, a.Client())
 	checked, err := app.CheckDatabase(t.Context(), c)
 	if err != nil || len(checked.Changed)+len(checked.Damaged) > 0 {
 		t.Errorf("%+v %v", checked, err)

@@ -2,7 +2,8 @@
 // server and the account, what it prints, and with which status it ends.
 //
 // Everything it knows of the server it knows through package api, as any other
-// client would; only serve and demo reach into the program itself.
+// client would; only serve and demo, and what looks after the database without a
+// server (backup, restore, db), reach into the program itself.
 package cli
 
 import (

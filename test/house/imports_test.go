@@ -18,7 +18,7 @@ var arrows = []arrow{
 	{"internal/app", "api", "its own client asks the server whether it is there"},
 
 	{"internal/cli", "api", "the commands are clients like any other"},
-	{"internal/cli", "internal/app", "serve and supervise start the program itself"},
+	{"internal/cli", "internal/app", "serve and supervise start the program itself; backup and db work without a server"},
 	{"internal/cli", "internal/demo", "demo, and the training program that it runs"},
 
 	{"internal/demo", "api", "the demo asks the server as any client would"},
