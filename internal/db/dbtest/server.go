@@ -195,8 +195,12 @@ func (s *Server) Backup() (*Server, error) {
 		return nil, err
 	}
 	base := &Server{Port: port, Data: filepath.Join(s.dir, "base"), dir: s.dir, bin: s.bin, as: s.as}
-	return base, s.run("pg_basebackup", "--host", "127.0.0.1", "--port", strconv.Itoa(s.Port), "--username", "purser",
+	err = s.run("pg_basebackup", "--host", "127.0.0.1", "--port", strconv.Itoa(s.Port), "--username", "purser",
 		"--pgdata", base.Data, "--checkpoint=fast")
+	if err != nil {
+		return nil, err
+	}
+	return base, s.run("pg_verifybackup", base.Data)
 }
 
 // Recover starts a base backup, has it repeat the archived log up to an instant, and
