@@ -228,9 +228,9 @@ func (p *program) dbDistributeCommand() *cobra.Command {
 Citus cluster: every tenant table by organization, all rows of an organization side by
 side, and the few global tables whole on each node. It runs nothing, and needs no
 database: read it, and give it to psql. What lies where it belongs already stays, so it
-can be run again after an upgrade.`,
+can be run again after an upgrade, or after an error.`,
 		Example: `  purser db migrate --database "$PURSER_DATABASE"
-  purser db distribute | psql --single-transaction "$PURSER_DATABASE"`,
+  purser db distribute | psql -v ON_ERROR_STOP=1 "$PURSER_DATABASE"`,
 		Args: cobra.NoArgs, Annotations: needing(needsNothing),
 		RunE: func(c *cobra.Command, _ []string) error {
 			statements, err := app.Distribution(c.Context())
