@@ -195,7 +195,7 @@ func (u *unpacking) compare() error {
 	for i, text := range strings.SplitAfter(want, "\n") {
 		if !strings.Contains(string(sheet), text) {
 			return fault.New(fault.Conflict, "%s was changed after it was written: %s does not have the SHA-256 that the backup noted; nothing was restored, use another one",
-				u.from, []string{Database, Token}[i]).WithCode("backup_changed")
+				u.from, []string{Database, Token}[i])
 		}
 	}
 	return u.foreign("its sums are of something else")
@@ -209,13 +209,13 @@ func (u *unpacking) broken(err error, where string) error {
 	case errors.Is(err, io.EOF) && u.length == 0:
 		return u.foreign("it is empty")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.New(fault.Conflict, "%s was cut off: it ends %s; nothing was restored, use another one", u.from, where).WithCode("backup_cut_off")
+		return fault.New(fault.Conflict, "%s was cut off: it ends %s; nothing was restored, use another one", u.from, where)
 	case errors.Is(err, tar.ErrHeader):
 		if u.length == 0 {
 			return u.foreign("it is no archive")
 		}
 		return fault.New(fault.Conflict, "%s was changed after it was written, or is damaged: it cannot be read %s; nothing was restored, use another one",
-			u.from, where).WithCode("backup_changed")
+			u.from, where)
 	}
 	return fmt.Errorf("read %s: %w", u.from, err)
 }
