@@ -61,6 +61,15 @@ func (l *Ledger) RunningFlows(tx *db.Tx, id ID) ([]*wallet.Flow, error) {
 	return flows, wrapped("read what runs", err)
 }
 
+// Matching is the view, or if a flow that the unit has read is of another time than it,
+// [Ledger.Committed].
+func (l *Ledger) Matching(tx *db.Tx, id ID, view *wallet.View, f *wallet.Flow) (*wallet.View, error) {
+	if f.Status.Ended() || view.Knows(f) {
+		return view, nil
+	}
+	return l.Committed(tx, id)
+}
+
 // Committed is the wallet as it stands in the unit's snapshot: slower than
 // [Ledger.View], and of one piece with everything else the unit reads.
 func (l *Ledger) Committed(tx *db.Tx, id ID) (*wallet.View, error) {

@@ -238,6 +238,9 @@ func getFlow(r *reading, p *FlowPath) (out api.Flow, err error) {
 
 func (r *reading) flow(tx *db.Tx, f *wallet.Flow, view *wallet.View) (api.Flow, error) {
 	until, err := r.leaseUntil(tx, r.id, f)
+	if err == nil {
+		view, err = r.ledger.Matching(tx, r.id, view, f)
+	}
 	if err != nil {
 		return api.Flow{}, err
 	}

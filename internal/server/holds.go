@@ -177,6 +177,9 @@ func (r *reading) shrink(tx *db.Tx, h *wallet.Hold, view *wallet.View) error {
 	if err != nil {
 		return err
 	}
+	if view, err = r.ledger.Matching(tx, r.id, view, &f); err != nil {
+		return err
+	}
 	used := min(view.Accrued(&f, r.instant(view)), h.Amount)
 	for h.Amount -= used; used > 0 && len(h.Slices) > 0; {
 		part := min(used, h.Slices[0].Amount)

@@ -37,10 +37,11 @@ func verify(r *reading, _ *none, b *api.VerifyRequest) (api.VerifyReport, error)
 		r.metrics.differences.Inc()
 		r.log.Error("the books differ from their replay", "difference", report.First.String(), "in_all", report.Differences)
 	}
-	return reportOnWire(report), nil
+	return VerifyReport(report), nil
 }
 
-func reportOnWire(r ledger.Report) api.VerifyReport {
+// VerifyReport is a report as it crosses HTTP.
+func VerifyReport(r ledger.Report) api.VerifyReport {
 	out := api.VerifyReport{
 		OK: r.IsClean(), At: api.At(r.At), Wallets: r.Wallets, Commands: r.Entries, Postings: r.Postings, Charges: r.Charges,
 		Lots: r.Lots, Flows: r.Flows, Holds: r.Holds, Totals: r.Totals, Events: r.Events, Hashes: r.Postings + r.Entries,
