@@ -212,6 +212,26 @@ func (tx *Tx) ForUpdate() string {
 	return " FOR UPDATE"
 }
 
+// Share keeps other servers from [Tx.Exclude] on what is named, until the batch ends.
+// It waits for one that excludes already, so what is read after it is what is there.
+func (tx *Tx) Share(name string) error {
+	return tx.lock(`SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0)) IS NULL`, name)
+}
+
+// Exclude waits for the batches of other servers that share what is named, and keeps
+// them off it until this one ends.
+func (tx *Tx) Exclude(name string) error {
+	return tx.lock(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL`, name)
+}
+
+func (tx *Tx) lock(query, name string) error {
+	if tx.batch == nil || tx.db.server == nil {
+		return nil
+	}
+	var none bool
+	return tx.QueryRow(query, name).Scan(&none)
+}
+
 // Touch says that the unit changed something in memory that a rollback must undo:
 // an error of the unit after it undoes the batch.
 func (tx *Tx) Touch() { tx.wrote = true }

@@ -104,12 +104,29 @@ func (l *Ledger) Apply(tx *db.Tx, id ID, commands ...wallet.Command) (Result, er
 	for _, command := range commands {
 		fx, err := s.apply(tx, b, result.At, command)
 		if err != nil {
-			return Result{}, err
+			return Result{}, s.confirmed(tx, b, err)
 		}
 		result.Effects = joined(result.Effects, fx)
 	}
 	result.Version = b.version()
 	return result, nil
+}
+
+// confirmed is a refusal, if the wallet in memory is still the one in its row: what
+// another server has done since may admit what was refused. What is accepted needs no
+// such question, for it is written only if the wallet is as it was thought to be.
+func (s *set) confirmed(tx *db.Tx, b *book, refusal error) error {
+	if fault.Of(refusal) == nil || !s.ledger.db.IsShared() || tx.IsAgain() {
+		return refusal
+	}
+	version, found, err := one(tx, value[int64], `SELECT version FROM wallets`+inWallet, b.Organization, b.Workspace)
+	switch {
+	case err != nil:
+		return wrapped("ask for the version of a wallet", err)
+	case found && version != b.stored:
+		return tx.Again()
+	}
+	return refusal
 }
 
 // settle lets happen what is due.

@@ -22,21 +22,30 @@ func (l *Ledger) Running(tx *db.Tx, card string, skus []string) ([]ID, error) {
 	for i, sku := range skus {
 		names[i] = `"SKU":"` + sku + `"`
 	}
+	versions := map[ID]int64{}
 	err := tx.Each(func(r db.Scanner) error {
 		var (
-			id    ID
-			items string
+			id      ID
+			items   string
+			version int64
 		)
-		err := r.Scan(&id.Organization, &id.Workspace, &items)
-		if strings.Contains(items, `"Card":"`+card+`"`) {
-			found[id] = found[id] || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(items, n) })
+		err := r.Scan(&id.Organization, &id.Workspace, &items, &version)
+		if strings.Contains(items, `"Card":"`+card+`"`) && slices.ContainsFunc(names, func(n string) bool { return strings.Contains(items, n) }) {
+			found[id], versions[id] = true, version
 		}
 		return err
-	}, `SELECT organization, workspace, items FROM flows WHERE ended = 0`)
+	}, `SELECT f.organization, f.workspace, f.items, w.version FROM flows f
+		JOIN wallets w ON w.organization = f.organization AND w.workspace = f.workspace WHERE f.ended = 0`)
 	if err != nil {
 		return nil, wrapped("find what runs", err)
 	}
-	return sortedIDs(found), nil
+	ids := sortedIDs(found)
+	for _, id := range ids { // what another server has started is in memory from here on
+		if _, err := l.set(tx).openAt(tx, id, versions[id]); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 func sortedIDs(found map[ID]bool) []ID {

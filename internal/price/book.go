@@ -14,8 +14,10 @@ import (
 )
 
 // Book is all rate cards. It remembers what is committed: a version never
-// changes, so what it remembers can only be too short, and every unit of work
-// asks the database how far the card has come.
+// changes, so what it remembers can only be too short, and every batch of units of
+// work asks the database how far the card has come. From then to its end no other
+// server can put a version, so that no flow starts at a price that has just been
+// replaced.
 type Book struct {
 	books *ledger.Ledger
 	mu    sync.RWMutex
@@ -56,6 +58,9 @@ func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card
 	if effectiveAt == 0 {
 		effectiveAt = tx.Now()
 	}
+	if err := tx.Exclude(cardLock); err != nil {
+		return nil, fmt.Errorf("wait for rate card %s: %w", name, err)
+	}
 	h, err := b.read(tx, name)
 	if err != nil {
 		return nil, err
@@ -76,7 +81,7 @@ func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card
 	if err := b.insert(tx, card); err != nil {
 		return nil, err
 	}
-	b.rememberAfter(tx, h.with(card))
+	b.inBatch(tx).cards[name] = h.with(card)
 	return card, b.tell(tx, name, h.reprice(card))
 }
 
@@ -107,9 +112,32 @@ func (b *Book) insert(tx *db.Tx, c *Card) error {
 	return b.books.Declare(tx, ledger.RateCards, c.Name, c.Version, c.EffectiveAt, c.CreatedAt, string(skus))
 }
 
+// cardLock is what those who read a card to price by it share.
+const cardLock = "rate cards"
+
 // read returns a card's history, without versions if there is none. What is
 // remembered is extended by what has come since.
-func (b *Book) read(tx *db.Tx, name string) (*History, error) {
+func (b *Book) read(tx *db.Tx, name string) (h *History, err error) {
+	if !tx.IsUpdate() {
+		if h, err = b.lookUp(tx, name); err == nil {
+			b.remember(h)
+		}
+		return h, err
+	}
+	batch := b.inBatch(tx)
+	if h = batch.cards[name]; h != nil {
+		return h, nil
+	}
+	if err := tx.Share(cardLock); err != nil {
+		return nil, fmt.Errorf("wait for rate card %s: %w", name, err)
+	}
+	if h, err = b.lookUp(tx, name); err == nil {
+		batch.cards[name] = h
+	}
+	return h, err
+}
+
+func (b *Book) lookUp(tx *db.Tx, name string) (*History, error) {
 	b.mu.RLock()
 	h := b.cards[name]
 	b.mu.RUnlock()
@@ -118,17 +146,37 @@ func (b *Book) read(tx *db.Tx, name string) (*History, error) {
 	}
 	var latest int
 	err := tx.QueryRow(`SELECT COALESCE(MAX(version), 0) FROM rate_cards WHERE name = $1`, name).Scan(&latest)
+	if err == nil && latest != len(h.versions) {
+		h, err = extend(tx, h)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read rate card %s: %w", name, err)
 	}
-	if latest == len(h.versions) {
-		return h, nil
-	}
-	if h, err = extend(tx, h); err != nil {
-		return nil, fmt.Errorf("read rate card %s: %w", name, err)
-	}
-	b.rememberAfter(tx, h)
 	return h, nil
+}
+
+// inBatch is what the batch knows of the cards: remembered once it is durable, for what
+// an Update reads may still be undone, and another version may get the same number.
+func (b *Book) inBatch(tx *db.Tx) *inBatch {
+	return tx.Member(b, func() db.Member { return &inBatch{b, map[string]*History{}} }).(*inBatch)
+}
+
+type inBatch struct {
+	book  *Book
+	cards map[string]*History
+}
+
+// Flush has nothing to write: versions are written as they are put.
+func (*inBatch) Flush(*db.Tx) error { return nil }
+
+// Done remembers what was committed.
+func (in *inBatch) Done(committed bool) {
+	if !committed {
+		return
+	}
+	for _, h := range in.cards {
+		in.book.remember(h)
+	}
 }
 
 func extend(tx *db.Tx, h *History) (*History, error) {
@@ -145,17 +193,6 @@ func extend(tx *db.Tx, h *History) (*History, error) {
 	}, `SELECT version, effective_at, created_at, skus FROM rate_cards WHERE name = $1 AND version > $2 ORDER BY version`,
 		h.Name, len(h.versions))
 	return h, err
-}
-
-// rememberAfter remembers a history once it is durable: what an Update reads may
-// still be undone, and another version may get the same number. A View reads only
-// what is committed.
-func (b *Book) rememberAfter(tx *db.Tx, h *History) {
-	if !tx.IsUpdate() {
-		b.remember(h)
-		return
-	}
-	tx.AfterCommit(func() { b.remember(h) })
 }
 
 func (b *Book) remember(h *History) {
