@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -125,6 +127,9 @@ func reason(err error) string {
 	var p *pgconn.PgError
 	if errors.As(err, &p) {
 		return p.Message
+	}
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return "it does not answer"
 	}
 	text := err.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 {

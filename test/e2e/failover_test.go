@@ -154,3 +154,42 @@ func (c *cluster) answer(a *auditor, more int) {
 	want := a.answered() + more
 	a.s.within(time.Minute, "the load", func() bool { return a.answered() >= want })
 }
+
+// All standbys are away. A commit that one of them should have is not told, not even
+// when the primary has been started anew and shows it: the next failover could lose it.
+func TestNothingIsToldThatNoStandbyHas(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	s := start(t, "--database", c.url())
+	s.client.Patience = time.Minute
+	s.space(1, 1, "1000")
+	grant := func() said {
+		return s.try("POST", "/v1/workspaces/acme/grants", "the grant", fmt.Sprintf(grantOfOne, "the grant"))
+	}
+	c.nodes["n2"].Stop()
+	c.nodes["n3"].Stop()
+	first := grant()
+	s.unavailable("the grant", first, 2*noticed)
+	s.within(noticed, "that it is not ready", func() bool { return !s.isReady() })
+	c.primary().Kill()
+	c.check(c.primary().Start())
+	seen, err := c.primary().Ask("SELECT count(*)::text FROM lots WHERE reason = 'the grant'")
+	c.check(err)
+	if seen != "1" {
+		t.Errorf("the primary shows %s lots", seen)
+	}
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		s.unavailable("the grant again", grant(), 2*noticed)
+	}
+	c.check(c.nodes["n2"].Start())
+	c.counted("n2")
+	s.within(45*time.Second, "readiness", s.isReady)
+	if got := grant(); got.status != 201 {
+		t.Errorf("the grant: %d %s", got.status, got.text)
+	}
+	if n := s.lots("the grant"); n != 1 {
+		t.Errorf("it was done %d times", n)
+	}
+	t.Logf("without standbys a commit was refused after %s: %s", first.took.Round(time.Millisecond), first.text)
+	s.verify()
+}
