@@ -218,14 +218,14 @@ func (d *DB) Close() error {
 	var errs []error
 	d.closing.Do(func() {
 		close(d.closed)
-		errs = append(errs, d.pulse.stop())
 		if d.writer != nil {
 			d.writer.stop()
 		}
 		for range d.opened {
 			errs = append(errs, (<-d.readers).close())
 		}
-		if d.writer != nil { // last: it folds the log into the file
+		errs = append(errs, d.pulse.stop()) // until here it has ended what waits in vain
+		if d.writer != nil {                // last: it folds the log into the file
 			errs = append(errs, d.writer.conn.close())
 		}
 		errs = append(errs, d.lock.release())

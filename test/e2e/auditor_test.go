@@ -125,6 +125,11 @@ func (a *auditor) answered() int {
 	return len(a.told)
 }
 
+// silence is the longest time in which nobody was answered, patience that which one
+// command took.
+func (a *auditor) silence() time.Duration  { a.mu.Lock(); defer a.mu.Unlock(); return a.gap }
+func (a *auditor) patience() time.Duration { a.mu.Lock(); defer a.mu.Unlock(); return a.longest }
+
 // check compares the books with what was told, when nothing is under way; others is
 // what else has been charged, in nano-credits.
 func (a *auditor) check(others int64) {

@@ -129,7 +129,7 @@ func TestFailover(t *testing.T) {
 		failed := time.Now()
 		c.answer(a, 100)
 		t.Logf("round %d: %s took over from %s; the commands went on %s after that; so far nobody was answered for %s at most, and the longest wait for an answer was %s",
-			round, c.first, gone, time.Since(failed).Round(time.Millisecond), a.gap.Round(time.Millisecond), a.longest.Round(time.Millisecond))
+			round, c.first, gone, time.Since(failed).Round(time.Millisecond), a.silence().Round(time.Millisecond), a.patience().Round(time.Millisecond))
 		if round+1 < rounds(1, 10) {
 			c.check(c.nodes[gone].Remove())
 			c.join(gone)
