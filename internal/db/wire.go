@@ -39,7 +39,7 @@ func (s *server) dialWire(ctx context.Context, network, address string) (net.Con
 // Read waits for bytes no longer than the limit.
 func (w *wire) Read(b []byte) (int, error) {
 	if limit := w.limit.Load(); limit > 0 {
-		if err := w.SetReadDeadline(time.Now().Add(time.Duration(limit))); err != nil {
+		if err := w.SetReadDeadline(after(limit)); err != nil {
 			return 0, err
 		}
 	}
