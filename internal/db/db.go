@@ -156,12 +156,9 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 	if err != nil {
 		return err
 	}
-	if d.server != nil {
-		if err = d.server.migrate(ctx, w, steps, d.clock.Now()); err == nil {
-			err = d.server.typesOf(ctx, w)
-		}
-	} else {
-		err = migrate(ctx, w, path, steps, d.clock.Now())
+	err = d.migrate(ctx, w, path, steps)
+	if err == nil && d.server != nil {
+		err = d.server.typesOf(ctx, w)
 	}
 	if err != nil {
 		return errors.Join(err, w.close())
@@ -171,6 +168,14 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 		return d.startPulse(ctx, w)
 	}
 	return nil
+}
+
+// migrate brings the schema up to date.
+func (d *DB) migrate(ctx context.Context, w *conn, path string, steps []migration) error {
+	if d.server != nil {
+		return d.server.migrate(ctx, w, steps, d.clock.Now())
+	}
+	return migrate(ctx, w, path, steps, d.clock.Now())
 }
 
 // dialWriter connects the writer. Where one server uses a PostgreSQL, its connection

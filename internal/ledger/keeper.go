@@ -145,7 +145,7 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 }
 
 func firstInstant(tx *db.Tx, query string) (int64, error) {
-	at, _, err := one(tx, func(r scanner) (at int64, err error) { return at, r.Scan(&at) }, query)
+	at, _, err := one(tx, value[int64], query)
 	return at, wrapped("look up what is due next", err)
 }
 
@@ -185,7 +185,7 @@ func (d due) isEmpty() bool { return len(d.wallets) == 0 && len(d.leases) == 0 &
 func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error) {
 	err = l.db.View(ctx, func(tx *db.Tx) (err error) {
 		now := tx.Now()
-		wallets, err := all(tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+		wallets, err := db.All(tx, scanID,
 			`SELECT organization, workspace FROM wallets WHERE wake_at > 0 AND wake_at <= $1
 			ORDER BY wake_at, organization, workspace LIMIT $2`, now, dueBatch+len(failed))
 		if err != nil {
@@ -231,7 +231,7 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 		}
 	}
 	if d.seal {
-		return l.Seal(ctx)
+		return l.seal(ctx)
 	}
 	return nil
 }

@@ -1,13 +1,10 @@
 package dbtest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Standby makes a server that follows this one, under a name by which the primary
@@ -58,25 +55,4 @@ func (s *Server) Promote() error {
 		err = errors.New("the standby was not promoted")
 	}
 	return err
-}
-
-// Ask runs a statement and returns the one text that it answers, if any.
-func (s *Server) Ask(statement string) (text string, err error) {
-	ctx := context.Background()
-	c, err := pgx.Connect(ctx, s.URL("postgres"))
-	if err != nil {
-		return "", err
-	}
-	defer c.Close(ctx)
-	rows, err := c.Query(ctx, statement, pgx.QueryExecModeSimpleProtocol)
-	if err != nil {
-		return "", err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := rows.Scan(&text); err != nil {
-			return "", err
-		}
-	}
-	return text, rows.Err()
 }
