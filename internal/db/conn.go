@@ -21,6 +21,7 @@ type conn struct {
 	statements map[string]statement
 
 	server *server    // the PostgreSQL, nil for SQLite
+	wire   *wire      // to it
 	queue  *pgx.Batch // statements for it that wait for company
 	isOpen bool       // it has begun the transaction
 }

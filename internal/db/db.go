@@ -51,6 +51,7 @@ type DB struct {
 	server  *server // the PostgreSQL, nil for SQLite
 	alone   bool    // no other server may write to it
 	roll    roll
+	pulse   *pulse // whether it is there, nil for SQLite
 	dial    func(context.Context, url.Values) (*conn, error)
 	writer  *writer
 	readers chan *conn   // those that no view uses
@@ -165,6 +166,9 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 		return errors.Join(err, w.close())
 	}
 	d.writer = newWriter(d, w, c)
+	if d.server != nil {
+		return d.startPulse(ctx, w)
+	}
 	return nil
 }
 
@@ -183,7 +187,11 @@ func (d *DB) dialWriter(ctx context.Context) (*conn, error) {
 	if err != nil || d.server == nil {
 		return w, err
 	}
-	if err := d.server.take(ctx, w, d.alone); err != nil {
+	err = d.server.take(ctx, w, d.alone)
+	if err == nil {
+		err = d.server.confirm(ctx, w)
+	}
+	if err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
@@ -222,7 +230,8 @@ func (d *DB) Close() error {
 		for range d.opened {
 			errs = append(errs, (<-d.readers).close())
 		}
-		if d.writer != nil { // last: it folds the log into the file
+		errs = append(errs, d.pulse.stop()) // until here it has ended what waits in vain
+		if d.writer != nil {                // last: it folds the log into the file
 			errs = append(errs, d.writer.conn.close())
 		}
 		errs = append(errs, d.lock.release())
@@ -245,6 +254,9 @@ func (d *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if ctx.Value(unitKey{}) != nil {
 		return errors.New("db: Update inside a unit of work")
 	}
+	if err := d.pulse.gone(); err != nil {
+		return err
+	}
 	return d.writer.do(ctx, fn)
 }
 
@@ -259,10 +271,16 @@ func (d *DB) reading(ctx context.Context, fn func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := d.pulse.gone(); err != nil {
+		return err
+	}
 	select {
 	case c := <-d.readers:
 		defer func() { d.readers <- c }()
-		var err error
+		err := d.pulse.gone() // it may have gone while we waited
+		if err != nil {
+			return err
+		}
 		if c, err = c.revived(func() (*conn, error) { return d.dial(ctx, nil) }); err != nil {
 			return err
 		}
@@ -285,7 +303,7 @@ func (d *DB) Glance(ctx context.Context, fn func(*Tx) error) error {
 		tx := &Tx{db: d, conn: c, ctx: ctx, now: d.now()}
 		defer tx.finish()
 		err := fn(tx)
-		if c.lost(err) {
+		if fault.Of(err) == nil && c.lost(err) {
 			return unreachable(err)
 		}
 		return err
@@ -302,7 +320,11 @@ func (d *DB) view(ctx context.Context, c *conn, fn func(*Tx) error) error {
 	// The snapshot stands, so this instant is not before any that it contains.
 	tx := &Tx{db: d, conn: c, ctx: ctx, now: d.now()}
 	defer tx.finish()
-	return fn(tx)
+	err := fn(tx)
+	if fault.Of(err) == nil && c.lost(err) {
+		return unreachable(err)
+	}
+	return err
 }
 
 // Clock is the clock that the units of work go by.

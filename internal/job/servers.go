@@ -64,39 +64,6 @@ func (s *Service) Elsewhere(ctx context.Context, w ledger.ID, id string) (home d
 	return home, nil
 }
 
-// catchUp takes in what other servers have changed of the jobs here. It is a unit of
-// work of its own, so that it comes in the order of the commits.
-func (s *Service) catchUp(ctx context.Context) error {
-	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		jobs, err := unended(tx)
-		if err != nil {
-			return err
-		}
-		jobs = slices.DeleteFunc(jobs, func(j *Job) bool { return !s.isHere(j) })
-		tx.AfterCommit(func() { s.compare(jobs) })
-		return nil
-	})
-}
-
-// compare makes these the jobs that have not ended, and has all of them ask for their
-// orders.
-func (s *Service) compare(jobs []*Job) {
-	left := map[string]*Job{}
-	for _, j := range s.jobs(func(*Job) bool { return true }) {
-		left[j.ID] = j
-	}
-	for _, j := range jobs {
-		delete(left, j.ID)
-		s.remember(j)
-		s.Executor.Wake(j.ID, 0)
-	}
-	for _, j := range left { // another server ended it
-		ended := *j
-		ended.Status = StatusStopped
-		s.remember(&ended)
-	}
-}
-
 // deserted is how long a server is dead before others look after its jobs.
 const deserted = 60 * second
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 )
@@ -108,9 +109,17 @@ func (s *Service) Run(ctx context.Context) error {
 	go func() { reports <- s.Executor.Run(ctx, s) }()
 	sweeps := time.NewTicker(sweepEvery) // of its own: a queue that is nudged all the time does not hold it up
 	defer sweeps.Stop()
-	for {
+	for isStale := false; ; {
 		var again <-chan time.Time
-		if err := s.dispatch(ctx); err != nil && ctx.Err() == nil {
+		var err error
+		if isStale {
+			err = s.reread(ctx)
+			isStale = err != nil
+		}
+		if err == nil {
+			err = s.dispatch(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			s.Log.Error("jobs cannot be started", "error", err)
 			again = time.After(time.Second)
 		}
@@ -122,14 +131,46 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-s.kick:
 		case <-again:
 		case <-s.DB.News():
-			if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
-				s.Log.Error("what another server has asked of jobs here is not known", "error", err)
-			}
+			isStale = true
+		case <-s.DB.Returned():
+			isStale = true
 		case <-sweeps.C:
 			s.sweep(ctx)
 			s.inherit(ctx)
 		}
 	}
+}
+
+// reread takes in the jobs as their rows are, after a commit of which nobody was told
+// whether it happened, and after another server has asked something of them. It is a
+// unit of work, and so in the order of the commits.
+func (s *Service) reread(ctx context.Context) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		jobs, err := unended(tx)
+		if err != nil {
+			return err
+		}
+		there := map[string]bool{}
+		for _, j := range jobs {
+			there[j.ID] = true
+		}
+		for _, known := range s.jobs(func(j *Job) bool { return !there[j.ID] }) {
+			j, err := find(tx, known.ID)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+			if err == nil {
+				jobs = append(jobs, j)
+			}
+		}
+		tx.AfterCommit(func() {
+			for _, j := range jobs {
+				s.remember(j)
+				s.Executor.Wake(j.ID, 0)
+			}
+		})
+		return nil
+	})
 }
 
 // nudge makes Run look at the queue.
@@ -143,13 +184,10 @@ func (s *Service) nudge() {
 // remember takes in a job as it was committed. It is called after commits, in
 // their order.
 func (s *Service) remember(j *Job) {
-	if !s.isHere(j) {
-		return
-	}
 	c := *j
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if j.Status.Ended() {
+	if j.Status.Ended() || !s.isHere(j) {
 		delete(s.active, j.ID)
 		delete(s.places, j.ID)
 	} else if e := s.active[j.ID]; e != nil {
@@ -160,7 +198,7 @@ func (s *Service) remember(j *Job) {
 	if s.running[j.Wallet] == nil {
 		s.running[j.Wallet] = map[string]bool{}
 	}
-	if j.Status == StatusRunning {
+	if j.Status == StatusRunning && s.isHere(j) {
 		s.running[j.Wallet][j.ID] = true
 	} else if delete(s.running[j.Wallet], j.ID); len(s.running[j.Wallet]) == 0 {
 		delete(s.running, j.Wallet)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -67,10 +68,10 @@ func (k *keeper) ring(due int64) {
 // left running, charges flows every hour, and seals the chains. It goes by the
 // machine's clock; with a test clock call [Ledger.RunDue].
 //
-// After a start it leaves holders of leases a little time to come back: while
-// nobody listened they could not renew.
+// After a start, and after the database was away, it leaves holders of leases a
+// little time to come back: while nobody listened they could not renew.
 func (l *Ledger) Keep(ctx context.Context) error {
-	l.keeper.calm.Store(l.db.Clock().Now() + int64(courtesy))
+	l.keeper.rest(l.db.Clock().Now())
 	defer l.keeper.calm.Store(0)
 	for {
 		if err := l.keepOnce(ctx); ctx.Err() != nil {
@@ -78,11 +79,17 @@ func (l *Ledger) Keep(ctx context.Context) error {
 		} else if l.db.Err() != nil {
 			return l.db.Err()
 		} else if err != nil {
+			if fault.Is(err, fault.Unavailable) {
+				l.keeper.rest(l.db.Clock().Now())
+			}
 			l.log.Error("the keeper could not do what is due; it tries again", "error", err)
 			l.keeper.sleep(ctx, retryAfter)
 		}
 	}
 }
+
+// rest leaves holders of leases time to come back.
+func (k *keeper) rest(now int64) { k.calm.Store(now + int64(courtesy)) }
 
 // keepOnce does what is due, and sleeps until something is.
 func (l *Ledger) keepOnce(ctx context.Context) error {

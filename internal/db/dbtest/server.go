@@ -228,7 +228,7 @@ func (s *Server) Recover(until string) error {
 	return nil
 }
 
-// Ask is the one text that a query gives.
+// Ask runs a statement and returns the one text that it gives, if any.
 func (s *Server) Ask(query string) (text string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -237,8 +237,17 @@ func (s *Server) Ask(query string) (text string, err error) {
 		return "", err
 	}
 	defer c.Close(ctx)
-	err = c.QueryRow(ctx, query).Scan(&text)
-	return text, err
+	rows, err := c.Query(ctx, query, pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&text); err != nil {
+			return "", err
+		}
+	}
+	return text, rows.Err()
 }
 
 // Log is what the server has said.
