@@ -119,10 +119,10 @@ func (s *set) confirmed(tx *db.Tx, b *book, refusal error) error {
 	if fault.Of(refusal) == nil || !s.ledger.db.IsShared() || tx.IsAgain() {
 		return refusal
 	}
-	version, found, err := one(tx, value[int64], `SELECT version FROM wallets`+inWallet, b.Organization, b.Workspace)
+	version, found, err := versionOf(tx, b.ID)
 	switch {
 	case err != nil:
-		return wrapped("ask for the version of a wallet", err)
+		return err
 	case found && version != b.stored:
 		return tx.Again()
 	}

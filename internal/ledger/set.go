@@ -67,11 +67,29 @@ func (s *set) openAt(tx *db.Tx, id ID, version int64) (*book, error) {
 		return nil, err
 	}
 	b, err := load(tx, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	if s.ledger.db.IsShared() && !tx.IsAgain() { // nothing keeps another server from writing between two of its rows
+		version, _, asked := versionOf(tx, id)
+		if asked != nil {
+			return nil, asked
+		}
+		if b == nil || b.stored != version {
+			return nil, tx.Again()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	s.ledger.shelf.put(b)
 	return b, nil
+}
+
+// versionOf is the version of a wallet's row as it is committed now.
+func versionOf(tx *db.Tx, id ID) (version int64, found bool, err error) {
+	version, found, err = one(tx, value[int64], `SELECT version FROM wallets`+inWallet, id.Organization, id.Workspace)
+	return version, found, wrapped("ask for the version of a wallet", err)
 }
 
 // create opens the books of a new wallet.
