@@ -173,7 +173,7 @@ func TestConcurrentSenders(t *testing.T) {
 	for i := range 150 {
 		batch = append(batch, event(fmt.Sprint(i), "", "network.egress", "1"))
 	}
-	readings, err := usage.Read(usage.Message{Body: []byte("[" + strings.Join(batch, ",") + "]")})
+	readings, err := usage.Read(usage.Message{Body: strings.NewReader("[" + strings.Join(batch, ",") + "]")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestTheLargestBatch(t *testing.T) {
 	if m.balance() != amount("500") {
 		t.Errorf("balance %s", m.balance())
 	}
-	_, err := usage.Read(usage.Message{Body: []byte("[" + strings.Join(append(batch, "{}"), ",") + "]")})
+	_, err := usage.Read(usage.Message{Body: strings.NewReader("[" + strings.Join(append(batch, "{}"), ",") + "]")})
 	if err == nil || !strings.Contains(err.Error(), "at most 10000 events") {
 		t.Errorf("one more: %v", err)
 	}
