@@ -18,39 +18,42 @@ func BodyDigest(body []byte) string {
 	return digest(sha256.Sum256(body)).String()
 }
 
-// ListDigest is the digest of a body that is a list, made from its elements: the body
-// need not be held.
-type ListDigest struct {
-	hash  hash.Hash
-	canon canon
-	isOn  bool
+// Digest is the digest of a body that is not held: of a value, or of a list made from
+// its elements.
+type Digest struct {
+	hash   hash.Hash
+	canon  canon
+	isList bool
+	any    bool // an element was added
 }
 
-// Add adds the next element.
-func (d *ListDigest) Add(element []byte) {
-	if d.hash == nil {
-		d.hash = sha256.New()
-	}
-	separator := ","
-	if !d.isOn {
-		separator, d.isOn = "[", true
-	}
-	d.hash.Write([]byte(separator))
-	if text, err := d.canon.canonical(element); err == nil {
-		element = text
-	}
-	d.hash.Write(element)
+// NewDigest returns the digest of a body of which nothing has come yet.
+func NewDigest() *Digest { return &Digest{hash: sha256.New()} }
+
+// List says that what is added are the elements of a list.
+func (d *Digest) List() {
+	d.isList = true
+	d.hash.Write([]byte("["))
 }
 
-// String is the digest of the list of what was added.
-func (d *ListDigest) String() string {
-	if !d.isOn {
-		return BodyDigest([]byte("[]"))
+// Add adds the value, or the next element.
+func (d *Digest) Add(raw []byte) {
+	if d.any {
+		d.hash.Write([]byte(","))
 	}
-	var sum digest
-	d.hash.Write([]byte("]"))
-	d.hash.Sum(sum[:0])
-	return sum.String()
+	d.any = true
+	if text, err := d.canon.canonical(raw); err == nil {
+		raw = text
+	}
+	d.hash.Write(raw)
+}
+
+// String ends the digest: the same as [BodyDigest] of the whole.
+func (d *Digest) String() string {
+	if d.isList {
+		d.hash.Write([]byte("]"))
+	}
+	return digest(d.hash.Sum(nil)).String()
 }
 
 // canon writes canonical JSON. What it knows to be no different from the text, which is

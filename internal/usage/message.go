@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 )
 
 // Message is what somebody sends: one event in the structured mode
@@ -19,9 +20,10 @@ type Message struct {
 	ContentType string
 	Header      func(name string) string // nil if there are none
 	Body        io.Reader                // read event by event
-	// Each is called with the text of each event, or of the data in the binary mode,
-	// and where in the body it begins, before it is read; it is not kept. May be nil.
-	Each func(raw []byte, at int64) error
+	// Check is asked about the text of each event, or of the data in the binary mode, and
+	// told where in the body it begins, before it is read. It does not keep the text.
+	Check  func(raw []byte, at int64) error
+	Digest *ledger.Digest // of the body, if it is wanted
 }
 
 // Reading is an event of a message, or why it cannot be taken.
@@ -40,7 +42,7 @@ func Read(m Message) ([]Reading, error) {
 	if charset := parameters["charset"]; err != nil || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, mediaType(m.ContentType)
 	}
-	r := &reader{stream: newStream(m.Body), each: m.Each}
+	r := &reader{stream: newStream(m.Body), check: m.Check, digest: m.Digest}
 	binary := m.Header != nil && (m.Header("ce-specversion") != "" || m.Header("ce-id") != "")
 	switch {
 	case kind == "application/cloudevents-batch+json":
@@ -65,7 +67,8 @@ func Read(m Message) ([]Reading, error) {
 // reader reads a message.
 type reader struct {
 	stream   *stream
-	each     func(raw []byte, at int64) error
+	check    func(raw []byte, at int64) error
+	digest   *ledger.Digest
 	plain    plain
 	readings []Reading
 }
@@ -101,6 +104,9 @@ func (r *reader) batch() error {
 		return malformed("the body is not a list of events")
 	}
 	s.next++
+	if r.digest != nil {
+		r.digest.List()
+	}
 	if s.peek() == ']' {
 		s.next++
 		return r.end()
@@ -138,10 +144,13 @@ func incomplete() error { return malformed("the body is not complete JSON") }
 // value takes the next value, which may be no JSON inside.
 func (r *reader) value() ([]byte, error) {
 	raw := r.stream.value()
-	if r.each != nil && len(raw) > 0 {
-		if err := r.each(raw, r.stream.at()-int64(len(raw))); err != nil {
+	if r.check != nil {
+		if err := r.check(raw, r.stream.at()-int64(len(raw))); err != nil {
 			return nil, err
 		}
+	}
+	if r.digest != nil {
+		r.digest.Add(raw)
 	}
 	return raw, nil
 }
@@ -157,7 +166,7 @@ func (r *reader) event() error {
 		r.readings = append(r.readings, Reading{Event: e})
 		return nil
 	}
-	if err := r.check(raw); err != nil {
+	if err := r.sound(raw); err != nil {
 		return err
 	}
 	e, problem := Decode(raw)
@@ -165,9 +174,9 @@ func (r *reader) event() error {
 	return nil
 }
 
-// check refuses what is no JSON: where it is wrong, nobody knows where the next event
+// sound refuses what is no JSON: where it is wrong, nobody knows where the next event
 // begins.
-func (r *reader) check(raw []byte) error {
+func (r *reader) sound(raw []byte) error {
 	switch {
 	case json.Valid(raw):
 		return nil
@@ -193,7 +202,7 @@ var attributes = []string{"specversion", "id", "source", "type", "time", "subjec
 func (r *reader) binary(header func(string) string) error {
 	body, err := r.value()
 	if err == nil {
-		err = r.check(body)
+		err = r.sound(body)
 	}
 	if err != nil {
 		return err

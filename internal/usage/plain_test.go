@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -46,7 +47,24 @@ func TestPlainEvents(t *testing.T) {
 	}
 }
 
-func FuzzPlain(f *testing.F) {
-	f.Add(usual)
-	f.Fuzz(func(t *testing.T, raw string) { checkPlain(t, raw) })
+// The same for what comes of changing the usual event.
+func TestPlainEventsOfAnything(t *testing.T) {
+	const noise = "{}[]:,\"0195.-eT\\ tn\xc3\xa9"
+	seed, plain := rand.Uint64(), 0
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range 20_000 {
+		raw := []byte(usual)
+		for range 1 + r.IntN(2) {
+			raw[r.IntN(len(raw))] = noise[r.IntN(len(noise))]
+		}
+		if checkPlain(t, string(raw)) {
+			plain++
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	if plain < 1000 {
+		t.Errorf("only %d were plain", plain)
+	}
 }
