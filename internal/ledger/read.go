@@ -173,9 +173,12 @@ const chargeColumns = `no, at, flow, item, hold, event, sku, tier, region, proje
 // Charges lists charges by number.
 func (l *Ledger) Charges(tx *db.Tx, id ID, f ChargeFilter, page Page) ([]*wallet.Charge, string, error) {
 	q := listing[*wallet.Charge]{chargeColumns, "charges", "no", true, scanCharge, func(c *wallet.Charge) string { return number(c.No) }}
-	return q.read(tx, id, page, condition{"flow <> '' AND flow =", f.Flow}, condition{"hold =", f.Hold}, condition{"sku =", f.SKU},
-		condition{"project =", f.Project}, condition{"user_id =", f.User}, condition{"job <> '' AND job =", f.Job},
-		condition{"at >=", f.From}, condition{"at <", f.To})
+	where, err := between(tx, q.table, id, f.From, f.To)
+	if err != nil {
+		return nil, "", err
+	}
+	return q.read(tx, id, page, append(where, condition{"flow <> '' AND flow =", f.Flow}, condition{"hold =", f.Hold}, condition{"sku =", f.SKU},
+		condition{"project =", f.Project}, condition{"user_id =", f.User}, condition{"job <> '' AND job =", f.Job})...)
 }
 
 // PostingFilter narrows a list of postings.
@@ -192,8 +195,16 @@ const postingColumns = `no, at, kind, debit, credit, amount, charge, corrects, t
 // Postings lists postings by number.
 func (l *Ledger) Postings(tx *db.Tx, id ID, f PostingFilter, page Page) ([]Posting, string, error) {
 	q := listing[Posting]{postingColumns, "postings", "no", true, scanPosting, func(p Posting) string { return number(p.No) }}
-	return q.read(tx, id, page, condition{"kind =", string(f.Kind)}, condition{"charge =", f.Charge},
-		condition{"corrects =", f.Corrects}, condition{"transfer =", f.Transfer}, condition{"at >=", f.From}, condition{"at <", f.To})
+	where, err := between(tx, q.table, id, f.From, f.To)
+	if err != nil {
+		return nil, "", err
+	}
+	of, err := withCharge(tx, id, f.Charge)
+	if err != nil {
+		return nil, "", err
+	}
+	return q.read(tx, id, page, append(append(where, of...), condition{"kind =", string(f.Kind)},
+		condition{"corrects =", f.Corrects}, condition{"transfer =", f.Transfer})...)
 }
 
 // EventFilter narrows a list of events. A kind that ends in * stands for all that
@@ -211,8 +222,11 @@ func (l *Ledger) Events(tx *db.Tx, id ID, f EventFilter, page Page) ([]wallet.Ev
 	if begin, open := strings.CutSuffix(f.Kind, "*"); open {
 		kind = []condition{{"kind >=", begin}, {"kind <", begin + "\U0010ffff"}}
 	}
-	return q.read(tx, id, page, append(kind, condition{"subject =", f.Subject}, condition{"no >", f.After},
-		condition{"at >=", f.From}, condition{"at <", f.To})...)
+	where, err := between(tx, q.table, id, f.From, f.To)
+	if err != nil {
+		return nil, "", err
+	}
+	return q.read(tx, id, page, append(append(where, kind...), condition{"subject =", f.Subject}, condition{"no >", f.After})...)
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
