@@ -31,6 +31,12 @@ func between(tx *db.Tx, table string, id ID, from, to int64) ([]condition, error
 	return where, nil
 }
 
+// FirstCharge is the number of the first charge recorded at an instant or later.
+func (l *Ledger) FirstCharge(tx *db.Tx, id ID, at int64) (int64, error) {
+	no, err := firstNo(tx, "charges", id, at)
+	return no, wrapped("find the first charge of a span", err)
+}
+
 // firstNo is the number of the first row recorded at an instant or later: it is
 // searched for by halves.
 func firstNo(tx *db.Tx, table string, id ID, at int64) (int64, error) {

@@ -11,9 +11,10 @@ import (
 
 var eventsCall = call{
 	id: "report-usage", method: "POST", path: "/v1/workspaces/{workspace}/usage-events", tag: tagUsage, action: org.Run,
-	summary:     "Report usage events",
-	description: "CloudEvents 1.0, one or a batch. Each counts once, by its source and id, and gets a verdict; a broken one spoils no other.",
-	media:       "application/cloudevents-batch+json application/cloudevents+json application/json", limit: maxBatchBody,
+	summary: "Report usage events",
+	description: "CloudEvents 1.0, one or a batch. Each counts once, by its source and id, and gets a verdict; a broken one spoils no other. " +
+		"Of a call that failed, some may be recorded: the same again is always right.",
+	media: "application/cloudevents-batch+json application/cloudevents+json application/json", limit: maxBatchBody,
 }
 
 func (s *Server) usageCalls() {
