@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/backup"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
@@ -96,7 +97,7 @@ func (c Config) filled() Config {
 		c.Listen = DefaultListen
 	}
 	if c.Database == "" {
-		c.Database = "sqlite:" + filepath.Join(c.Data, "purser.db")
+		c.Database = "sqlite:" + filepath.Join(c.Data, backup.Database)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -123,9 +124,8 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.ledger = ledger.New(a.db, a.log)
 	prices := price.NewBook(a.ledger)
 	orgs := org.New(a.ledger)
-	err = a.db.Update(ctx, func(tx *db.Tx) error { return errors.Join(a.ledger.Open(tx), prices.Open(tx), orgs.Open(tx)) })
-	if err != nil {
-		return fmt.Errorf("prepare the database: %w", err)
+	if err := openBooks(ctx, a.db, a.ledger, prices, orgs); err != nil {
+		return err
 	}
 	executor, err := a.executor()
 	if err != nil {
@@ -150,6 +150,15 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	a.run()
 	a.announce()
+	return nil
+}
+
+// openBooks prepares a database for its parts, at its first start and after an upgrade.
+func openBooks(ctx context.Context, d *db.DB, l *ledger.Ledger, prices *price.Book, orgs *org.Orgs) error {
+	err := d.Update(ctx, func(tx *db.Tx) error { return errors.Join(l.Open(tx), prices.Open(tx), orgs.Open(tx)) })
+	if err != nil {
+		return fmt.Errorf("prepare the database: %w", err)
+	}
 	return nil
 }
 

@@ -48,6 +48,7 @@ type DB struct {
 	log     *slog.Logger
 	lock    *fileLock
 	server  *server // the PostgreSQL, nil for SQLite
+	pulse   *pulse  // whether it is there, nil for SQLite
 	several bool    // other servers may write to it too
 	dial    func(context.Context, url.Values) (*conn, error)
 	writer  *writer
@@ -155,28 +156,42 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 	if err != nil {
 		return err
 	}
-	if d.server != nil {
-		if err = d.server.migrate(ctx, w, steps, d.clock.Now()); err == nil {
-			err = d.server.typesOf(ctx, w)
-		}
-	} else {
-		err = migrate(ctx, w, path, steps, d.clock.Now())
+	err = d.migrate(ctx, w, path, steps)
+	if err == nil && d.server != nil {
+		err = d.server.typesOf(ctx, w)
 	}
 	if err != nil {
 		return errors.Join(err, w.close())
 	}
 	d.writer = newWriter(d, w, c)
+	if d.server != nil {
+		return d.startPulse(ctx, w)
+	}
 	return nil
+}
+
+// migrate brings the schema up to date.
+func (d *DB) migrate(ctx context.Context, w *conn, path string, steps []migration) error {
+	if d.server != nil {
+		return d.server.migrate(ctx, w, steps, d.clock.Now())
+	}
+	return migrate(ctx, w, path, steps, d.clock.Now())
 }
 
 // dialWriter connects the writer. Where one server uses a PostgreSQL, its connection
 // holds the lock: it is none without.
 func (d *DB) dialWriter(ctx context.Context) (*conn, error) {
 	w, err := d.dial(ctx, writing)
-	if err != nil || d.server == nil || d.several {
+	if err != nil || d.server == nil {
 		return w, err
 	}
-	if err := d.server.take(ctx, w); err != nil {
+	if !d.several {
+		err = d.server.take(ctx, w)
+	}
+	if err == nil {
+		err = d.server.confirm(ctx, w)
+	}
+	if err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
@@ -214,7 +229,8 @@ func (d *DB) Close() error {
 		for range d.opened {
 			errs = append(errs, (<-d.readers).close())
 		}
-		if d.writer != nil { // last: it folds the log into the file
+		errs = append(errs, d.pulse.stop()) // until here it has ended what waits in vain
+		if d.writer != nil {                // last: it folds the log into the file
 			errs = append(errs, d.writer.conn.close())
 		}
 		errs = append(errs, d.lock.release())
@@ -237,6 +253,9 @@ func (d *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if ctx.Value(unitKey{}) != nil {
 		return errors.New("db: Update inside a unit of work")
 	}
+	if err := d.pulse.gone(); err != nil {
+		return err
+	}
 	return d.writer.do(ctx, fn)
 }
 
@@ -251,10 +270,16 @@ func (d *DB) reading(ctx context.Context, fn func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := d.pulse.gone(); err != nil {
+		return err
+	}
 	select {
 	case c := <-d.readers:
 		defer func() { d.readers <- c }()
-		var err error
+		err := d.pulse.gone() // it may have gone while we waited
+		if err != nil {
+			return err
+		}
 		if c, err = c.revived(func() (*conn, error) { return d.dial(ctx, nil) }); err != nil {
 			return err
 		}
@@ -277,7 +302,7 @@ func (d *DB) Glance(ctx context.Context, fn func(*Tx) error) error {
 		tx := &Tx{db: d, conn: c, ctx: ctx, now: d.now()}
 		defer tx.finish()
 		err := fn(tx)
-		if c.lost(err) {
+		if fault.Of(err) == nil && c.lost(err) {
 			return unreachable(err)
 		}
 		return err
@@ -294,7 +319,11 @@ func (d *DB) view(ctx context.Context, c *conn, fn func(*Tx) error) error {
 	// The snapshot stands, so this instant is not before any that it contains.
 	tx := &Tx{db: d, conn: c, ctx: ctx, now: d.now()}
 	defer tx.finish()
-	return fn(tx)
+	err := fn(tx)
+	if fault.Of(err) == nil && c.lost(err) {
+		return unreachable(err)
+	}
+	return err
 }
 
 // Clock is the clock that the units of work go by.

@@ -1,9 +1,14 @@
 package db
 
 import (
+	"fmt"
+	"net"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/internal/db/dbtest"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // A connection that the database ends is made anew, and the writer's is none without
@@ -29,14 +34,68 @@ func TestALostConnectionComesBackWithItsLock(t *testing.T) {
 	if ended != 1 {
 		t.Fatalf("%d connections were ended", ended)
 	}
-	for no := 2; ; no++ { // the first may find out the hard way
-		if err := d.Update(t.Context(), inserting(no)); err == nil {
-			break
-		} else if no == 5 {
-			t.Fatal(err)
+	for no, end := 2, startWatch(); d.Update(t.Context(), inserting(no)) != nil; no++ { // it finds out the hard way
+		if end.elapsed() > 10e9 {
+			t.Fatal(d.Ready())
 		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := d.Ready(); err != nil {
+		t.Error(err)
 	}
 	if n := locks(); n != 1 {
 		t.Errorf("%d locks after it came back", n)
+	}
+}
+
+// A host of the URL that does not answer is waited for once, and not by each of the
+// connections.
+func TestASilentHostIsWaitedForOnce(t *testing.T) {
+	if !dbtest.IsPostgres() {
+		t.Log("SQLite has no hosts; this runs with " + dbtest.Variable)
+		return
+	}
+	port, err := dbtest.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close() // it accepts, and says nothing
+	began := startWatch()
+	d := open(t, Config{URL: strings.Replace(dbtest.URL(t), "@", "@"+silent.Addr().String()+",", 1) + "&connect_timeout=2"})
+	update(t, d, inserting(1))
+	if took := began.elapsed(); took < 2e9 || took > 2*2e9 {
+		t.Errorf("it took %s", time.Duration(took))
+	}
+}
+
+// A commit that is not confirmed is not waited for without end: its caller is told that
+// it is not known, and the next ones are refused until a commit comes through again.
+func TestTheDatabaseAnswersOrIsAway(t *testing.T) {
+	if !dbtest.IsPostgres() {
+		t.Log("SQLite is never away; this runs with " + dbtest.Variable)
+		return
+	}
+	d := open(t, Config{URL: dbtest.URL(t)})
+	d.pulse.given.wire.limit.Store(int64(300 * time.Millisecond))
+	err := d.Update(t.Context(), func(tx *Tx) error {
+		var none string
+		return tx.QueryRow(`SELECT pg_sleep(30)::text`).Scan(&none)
+	})
+	if f := fault.Of(err); f == nil || f.Kind != fault.Unavailable {
+		t.Errorf("it got %v", err)
+	}
+	for end := startWatch(); d.Update(t.Context(), inserting(1)) != nil; time.Sleep(10 * time.Millisecond) {
+		if end.elapsed() > 10e9 {
+			t.Fatal(d.Ready())
+		}
+	}
+	select {
+	case <-d.Returned():
+	default:
+		t.Error("nobody is told that it was away")
 	}
 }

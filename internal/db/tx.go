@@ -141,6 +141,34 @@ func (r Row) Scan(dest ...any) error {
 	return r.tx.noted(errors.Join(err, r.rows.Err(), r.rows.Close()))
 }
 
+// Scanner is a row of a result.
+type Scanner interface{ Scan(dest ...any) error }
+
+// Each shows every row of a query to row, until one is refused.
+func (tx *Tx) Each(row func(Scanner) error, query string, args ...any) (err error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = tx.noted(errors.Join(err, rows.Close())) }()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// All reads every row of a query.
+func All[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any) (all []T, err error) {
+	err = tx.Each(func(r Scanner) error {
+		one, err := scan(r)
+		all = append(all, one)
+		return err
+	}, query, args...)
+	return all, err
+}
+
 // noted passes an error on; one that says the disk is full or broken ends the
 // database first, whatever the unit makes of it. On PostgreSQL every error ends the
 // transaction, so it undoes the batch.

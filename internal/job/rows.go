@@ -60,9 +60,7 @@ func (j *Job) save(tx *db.Tx) error {
 	return nil
 }
 
-type scanner interface{ Scan(dest ...any) error }
-
-func scan(row scanner) (*Job, error) {
+func scan(row db.Scanner) (*Job, error) {
 	var (
 		j          Job
 		spec, text string
@@ -103,20 +101,12 @@ func found(id string, err error) error {
 }
 
 // many reads the jobs of a query.
-func many(tx *db.Tx, query string, args ...any) (jobs []*Job, err error) {
-	rows, err := tx.Query(`SELECT `+columns+` FROM jobs `+query, args...)
+func many(tx *db.Tx, query string, args ...any) ([]*Job, error) {
+	jobs, err := db.All(tx, scan, `SELECT `+columns+` FROM jobs `+query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		j, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, j)
-	}
-	return jobs, rows.Err()
+	return jobs, nil
 }
 
 // unended reads all jobs that have not ended, of all wallets.

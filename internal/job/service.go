@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 )
@@ -107,9 +108,17 @@ func (s *Service) Run(ctx context.Context) error {
 	go func() { reports <- s.Executor.Run(ctx, s) }()
 	sweeps := time.NewTicker(sweepEvery) // of its own: a queue that is nudged all the time does not hold it up
 	defer sweeps.Stop()
-	for {
+	for isStale := false; ; {
 		var again <-chan time.Time
-		if err := s.dispatch(ctx); err != nil && ctx.Err() == nil {
+		var err error
+		if isStale {
+			err = s.reread(ctx)
+			isStale = err != nil
+		}
+		if err == nil {
+			err = s.dispatch(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			s.Log.Error("jobs cannot be started", "error", err)
 			again = time.After(time.Second)
 		}
@@ -120,10 +129,42 @@ func (s *Service) Run(ctx context.Context) error {
 			return fmt.Errorf("the executor ended: %w", err)
 		case <-s.kick:
 		case <-again:
+		case <-s.DB.Returned():
+			isStale = true
 		case <-sweeps.C:
 			s.sweep(ctx)
 		}
 	}
+}
+
+// reread takes in the jobs as their rows are, after a commit of which nobody was told
+// whether it happened. It is a unit of work, and so in the order of the commits.
+func (s *Service) reread(ctx context.Context) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		jobs, err := unended(tx)
+		if err != nil {
+			return err
+		}
+		there := map[string]bool{}
+		for _, j := range jobs {
+			there[j.ID] = true
+		}
+		for _, known := range s.jobs(func(j *Job) bool { return !there[j.ID] }) {
+			j, err := find(tx, known.ID)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+			if err == nil {
+				jobs = append(jobs, j)
+			}
+		}
+		tx.AfterCommit(func() {
+			for _, j := range jobs {
+				s.remember(j)
+			}
+		})
+		return nil
+	})
 }
 
 // nudge makes Run look at the queue.

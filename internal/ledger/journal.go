@@ -156,7 +156,7 @@ func (s *set) answered(tx *db.Tx, k key) (*Entry, error) {
 	if e := s.keys[k]; e != nil {
 		return e, nil
 	}
-	e, found, err := one(tx, func(r scanner) (*Entry, error) {
+	e, found, err := one(tx, func(r db.Scanner) (*Entry, error) {
 		e := Entry{Key: k.key}
 		return &e, r.Scan(&e.Digest, &e.Status, &e.Answer)
 	}, `SELECT digest, status, answer FROM journal`+inWallet+` AND route = $3 AND key = $4`, k.Organization, k.Workspace, k.route, k.key)

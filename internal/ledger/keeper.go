@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -66,10 +67,10 @@ func (k *keeper) ring(due int64) {
 // left running, charges flows every hour, and seals the chains. It goes by the
 // machine's clock; with a test clock call [Ledger.RunDue].
 //
-// After a start it leaves holders of leases a little time to come back: while
-// nobody listened they could not renew.
+// After a start, and after the database was away, it leaves holders of leases a
+// little time to come back: while nobody listened they could not renew.
 func (l *Ledger) Keep(ctx context.Context) error {
-	l.keeper.calm.Store(l.db.Clock().Now() + int64(courtesy))
+	l.keeper.rest(l.db.Clock().Now())
 	defer l.keeper.calm.Store(0)
 	for {
 		if err := l.keepOnce(ctx); ctx.Err() != nil {
@@ -77,11 +78,17 @@ func (l *Ledger) Keep(ctx context.Context) error {
 		} else if l.db.Err() != nil {
 			return l.db.Err()
 		} else if err != nil {
+			if fault.Is(err, fault.Unavailable) {
+				l.keeper.rest(l.db.Clock().Now())
+			}
 			l.log.Error("the keeper could not do what is due; it tries again", "error", err)
 			l.keeper.sleep(ctx, retryAfter)
 		}
 	}
 }
+
+// rest leaves holders of leases time to come back.
+func (k *keeper) rest(now int64) { k.calm.Store(now + int64(courtesy)) }
 
 // keepOnce does what is due, and sleeps until something is.
 func (l *Ledger) keepOnce(ctx context.Context) error {
@@ -138,7 +145,7 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 }
 
 func firstInstant(tx *db.Tx, query string) (int64, error) {
-	at, _, err := one(tx, func(r scanner) (at int64, err error) { return at, r.Scan(&at) }, query)
+	at, _, err := one(tx, value[int64], query)
 	return at, wrapped("look up what is due next", err)
 }
 
@@ -178,7 +185,7 @@ func (d due) isEmpty() bool { return len(d.wallets) == 0 && len(d.leases) == 0 &
 func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error) {
 	err = l.db.View(ctx, func(tx *db.Tx) (err error) {
 		now := tx.Now()
-		wallets, err := all(tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+		wallets, err := db.All(tx, scanID,
 			`SELECT organization, workspace FROM wallets WHERE wake_at > 0 AND wake_at <= $1
 			ORDER BY wake_at, organization, workspace LIMIT $2`, now, dueBatch+len(failed))
 		if err != nil {
@@ -224,7 +231,7 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 		}
 	}
 	if d.seal {
-		return l.Seal(ctx)
+		return l.seal(ctx)
 	}
 	return nil
 }

@@ -14,8 +14,10 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"github.com/purserhq/purser/internal/db"
@@ -28,6 +30,10 @@ type ID struct{ Organization, Workspace string }
 
 // String is for messages.
 func (id ID) String() string { return id.Organization + "/" + id.Workspace }
+
+func (id ID) compare(other ID) int {
+	return cmp.Or(strings.Compare(id.Organization, other.Organization), strings.Compare(id.Workspace, other.Workspace))
+}
 
 // Ledger is the books of one database.
 type Ledger struct {
@@ -163,29 +169,33 @@ func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (walle
 }
 
 // complete adds to a command what stands in rows and not in the wallet.
-func (s *set) complete(tx *db.Tx, b *book, command wallet.Command) (wallet.Command, error) {
+func (s *set) complete(tx *db.Tx, b *book, command wallet.Command) (_ wallet.Command, err error) {
 	switch c := command.(type) {
-	case wallet.Stop:
-		if c.At == 0 || b.wallet.Flow(c.Flow) == nil {
-			return c, nil
-		}
-		charges, err := b.chargesAfter(tx, c.Flow, c.At)
-		c.Charges = charges
-		return c, err
-	case wallet.Early:
-		charges, err := b.chargesAfter(tx, c.Flow.ID, c.Until)
-		c.Charges = charges
-		return c, err
 	case wallet.Refund:
-		charge, err := s.ledger.Charge(tx, b.ID, c.Charge.No)
-		c.Charge = charge
+		c.Charge, err = s.ledger.Charge(tx, b.ID, c.Charge.No)
 		return c, err
 	case wallet.Capture:
 		if c.Ended != nil || b.wallet.Hold(c.Hold) != nil {
 			return c, nil
 		}
-		hold, err := s.endedHold(tx, b, c.Hold)
-		c.Ended = hold
+		hold, err := s.ledger.Hold(tx, b.ID, c.Hold)
+		c.Ended = &hold
+		return c, err
+	}
+	return b.withCharges(command, func(flow string, at int64) ([]wallet.Charge, error) { return b.chargesAfter(tx, flow, at) })
+}
+
+// withCharges adds to a command that corrects the end of a flow the flow's charges for
+// time after it. The journal does not keep them.
+func (b *book) withCharges(command wallet.Command, after func(flow string, at int64) ([]wallet.Charge, error)) (_ wallet.Command, err error) {
+	switch c := command.(type) {
+	case wallet.Stop:
+		if c.At != 0 && b.wallet.Flow(c.Flow) != nil {
+			c.Charges, err = after(c.Flow, c.At)
+		}
+		return c, err
+	case wallet.Early:
+		c.Charges, err = after(c.Flow.ID, c.Until)
 		return c, err
 	}
 	return command, nil

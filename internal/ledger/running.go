@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -23,16 +22,16 @@ func (l *Ledger) Running(tx *db.Tx, card string, skus []string) ([]ID, error) {
 	for i, sku := range skus {
 		names[i] = `"SKU":"` + sku + `"`
 	}
-	_, err := all(tx, func(r scanner) (_ struct{}, err error) {
+	err := tx.Each(func(r db.Scanner) error {
 		var (
 			id    ID
 			items string
 		)
-		err = r.Scan(&id.Organization, &id.Workspace, &items)
+		err := r.Scan(&id.Organization, &id.Workspace, &items)
 		if strings.Contains(items, `"Card":"`+card+`"`) {
 			found[id] = found[id] || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(items, n) })
 		}
-		return struct{}{}, err
+		return err
 	}, `SELECT organization, workspace, items FROM flows WHERE ended = 0`)
 	if err != nil {
 		return nil, wrapped("find what runs", err)
@@ -47,9 +46,7 @@ func sortedIDs(found map[ID]bool) []ID {
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(a, b ID) int {
-		return cmp.Or(strings.Compare(a.Organization, b.Organization), strings.Compare(a.Workspace, b.Workspace))
-	})
+	slices.SortFunc(ids, ID.compare)
 	return ids
 }
 
@@ -60,8 +57,17 @@ func buys(f *wallet.Flow, card string, skus []string) bool {
 // RunningFlows reads the flows of a wallet that have not ended, as they stand in
 // the unit's snapshot.
 func (l *Ledger) RunningFlows(tx *db.Tx, id ID) ([]*wallet.Flow, error) {
-	flows, err := all(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0`, id.Organization, id.Workspace)
+	flows, err := db.All(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0`, id.Organization, id.Workspace)
 	return flows, wrapped("read what runs", err)
+}
+
+// Matching is the view, or if a flow that the unit has read is of another time than it,
+// [Ledger.Committed].
+func (l *Ledger) Matching(tx *db.Tx, id ID, view *wallet.View, f *wallet.Flow) (*wallet.View, error) {
+	if f.Status.Ended() || view.Knows(f) {
+		return view, nil
+	}
+	return l.Committed(tx, id)
 }
 
 // Committed is the wallet as it stands in the unit's snapshot: slower than

@@ -225,11 +225,11 @@ func (b *book) addPosting(args []any, p *Posting) []any {
 		p.Charge, p.Corrects, p.Transfer, p.hash.String(), p.prev.String())
 }
 
-func (s *set) writeCharges(tx *db.Tx) error {
+func (s *set) writeCharges(tx *db.Tx) (err error) {
 	args := s.args[:0]
 	for _, b := range s.touched {
 		for i := range b.charges {
-			if err := add(&args, []*wallet.Charge{&b.charges[i]}, b.addCharge); err != nil {
+			if args, err = b.addCharge(args, &b.charges[i]); err != nil {
 				return err
 			}
 		}
@@ -257,8 +257,11 @@ func (s *set) writeRefunds(tx *db.Tx) error {
 		for _, r := range b.refunds {
 			n, err := tx.Exec(`UPDATE charges SET refunded = $4 WHERE organization = $1 AND workspace = $2 AND no = $3`,
 				b.Organization, b.Workspace, r.Charge, int64(r.Refunded))
-			if err != nil || n != 1 {
-				return fmt.Errorf("note the refund of charge %d in %s (%d rows): %w", r.Charge, b.ID, n, err)
+			if err == nil && n != 1 {
+				err = fmt.Errorf("%d rows", n)
+			}
+			if err != nil {
+				return fmt.Errorf("note the refund of charge %d in %s: %w", r.Charge, b.ID, err)
 			}
 		}
 	}
@@ -283,11 +286,11 @@ func (b *book) addTotal(args []any, t *wallet.Total) []any {
 		t.Quantity, int64(t.Amount))
 }
 
-func (s *set) writeEvents(tx *db.Tx) error {
+func (s *set) writeEvents(tx *db.Tx) (err error) {
 	args := s.args[:0]
 	for _, b := range s.touched {
 		for i := range b.events {
-			if err := add(&args, []*wallet.Event{&b.events[i]}, b.addEvent); err != nil {
+			if args, err = b.addEvent(args, &b.events[i]); err != nil {
 				return err
 			}
 		}

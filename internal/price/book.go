@@ -50,24 +50,6 @@ func (b *Book) History(tx *db.Tx, name string) (*History, error) {
 	return h, nil
 }
 
-// List returns the names of all cards in alphabetical order.
-func (b *Book) List(tx *db.Tx) ([]string, error) {
-	rows, err := tx.Query(`SELECT name FROM rate_cards WHERE version = 1 ORDER BY name LIMIT $1`, MaxCards)
-	if err != nil {
-		return nil, fmt.Errorf("list rate cards: %w", err)
-	}
-	defer rows.Close()
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, fmt.Errorf("list rate cards: %w", err)
-		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
-}
-
 // Put makes the next version of a card, in force from effectiveAt on (0: now),
 // and tells every running flow that the card prices.
 func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card, error) {
@@ -106,7 +88,7 @@ func roomForCard(tx *db.Tx, h *History) error {
 	if err := tx.QueryRow(`SELECT COUNT(*) FROM rate_cards WHERE version = 1`).Scan(&cards); err != nil {
 		return fmt.Errorf("count rate cards: %w", err)
 	}
-	if cards >= MaxCards {
+	if cards >= maxCards {
 		return fault.New(fault.Limited, "there are %d rate cards, and no more fit", cards)
 	}
 	return nil
@@ -150,23 +132,19 @@ func (b *Book) read(tx *db.Tx, name string) (*History, error) {
 }
 
 func extend(tx *db.Tx, h *History) (*History, error) {
-	rows, err := tx.Query(`SELECT version, effective_at, created_at, skus FROM rate_cards
-		WHERE name = $1 AND version > $2 ORDER BY version`, h.Name, len(h.versions))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := tx.Each(func(r db.Scanner) error {
 		c, skus := &Card{Name: h.Name}, ""
-		if err := rows.Scan(&c.Version, &c.EffectiveAt, &c.CreatedAt, &skus); err != nil {
-			return nil, err
+		if err := r.Scan(&c.Version, &c.EffectiveAt, &c.CreatedAt, &skus); err != nil {
+			return err
 		}
 		if err := json.Unmarshal([]byte(skus), &c.SKUs); err != nil {
-			return nil, fmt.Errorf("version %d: %w", c.Version, err)
+			return fmt.Errorf("version %d: %w", c.Version, err)
 		}
 		h = h.with(c.buildIndex())
-	}
-	return h, rows.Err()
+		return nil
+	}, `SELECT version, effective_at, created_at, skus FROM rate_cards WHERE name = $1 AND version > $2 ORDER BY version`,
+		h.Name, len(h.versions))
+	return h, err
 }
 
 // rememberAfter remembers a history once it is durable: what an Update reads may

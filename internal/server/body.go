@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -22,7 +21,6 @@ const (
 	maxBody      = 1 << 20 // bytes
 	maxBatchBody = 8 << 20 // bytes, for a batch of usage events
 	maxDepth     = 16      // of nested objects and arrays
-	maxProblems  = 20      // wrong fields told at once
 )
 
 // The codes of bodies that cannot be read at all: they are a status of their
@@ -49,8 +47,8 @@ func decode(registry huma.Registry, schema *huma.Schema, body []byte, value any)
 	c := check{registry: registry}
 	tree = c.plain(tree)
 	c.value(schema, tree, "")
-	if len(c.fields) > 0 {
-		return wrongFields(c.fields)
+	if err := c.Err(); err != nil {
+		return err
 	}
 	if c.isRewritten { // 5.0 is an integer to JSON, but not to Go
 		if body, err = json.Marshal(tree); err != nil {
@@ -61,21 +59,6 @@ func decode(registry huma.Registry, schema *huma.Schema, body []byte, value any)
 		return unmarshalFault(err)
 	}
 	return nil
-}
-
-// wrongFields is the fault that names every wrong field.
-func wrongFields(fields []fault.Field) *fault.Fault {
-	first := fields[0]
-	message := first.Message
-	if first.Pointer != "" {
-		message = first.Pointer + ": " + message
-	}
-	if more := len(fields) - 1; more > 0 {
-		message += fmt.Sprintf(" (and %d more)", more)
-	}
-	f := fault.New(fault.Invalid, "%s", message)
-	f.Fields = fields
-	return f
 }
 
 // unmarshalFault names the field that the schema let through but its type did

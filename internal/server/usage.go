@@ -35,7 +35,7 @@ func getUsage(r *reading, p *struct {
 		From: f.instant("from", p.From), To: f.instant("to", p.To), Bucket: usage.Bucket(p.Bucket),
 		Project: p.Project, User: p.User, Job: p.Job, SKU: p.SKU, Limit: p.Limit, Cursor: p.Cursor,
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return out, err
 	}
 	if p.GroupBy == "" {

@@ -156,31 +156,29 @@ func (s *sums) add(which string, args ...any) (map[string]sum, error) {
 	args = append([]any{s.id.Organization, s.id.Workspace}, args...)
 	where := ` FROM charges WHERE organization = $1 AND workspace = $2 AND amount > 0 AND ` + which
 	found := map[string]sum{}
-	err := s.each(`SELECT project, sku, MAX(no), CAST(SUM(amount) AS BIGINT)`+where+` GROUP BY project, sku ORDER BY sku`, args,
-		func(scan func(...any) error) error {
-			var part sum
-			var project, sku string
-			err := scan(&project, &sku, &part.last, &part.amount)
-			part.skus = []string{sku}
-			all := found[project]
-			all.join(part)
-			found[project] = all
-			return err
-		})
+	err := s.tx.Each(func(r db.Scanner) error {
+		var part sum
+		var project, sku string
+		err := r.Scan(&project, &sku, &part.last, &part.amount)
+		part.skus = []string{sku}
+		all := found[project]
+		all.join(part)
+		found[project] = all
+		return err
+	}, `SELECT project, sku, MAX(no), CAST(SUM(amount) AS BIGINT)`+where+` GROUP BY project, sku ORDER BY sku`, args...)
 	if err != nil {
 		return nil, err
 	}
-	return found, s.each(`SELECT project, slices`+where+` AND (slices LIKE '%"`+wallet.OverrunLot+`"%' OR slices LIKE '%"`+wallet.OwedLot+`"%')`, args,
-		func(scan func(...any) error) error {
-			var project, text string
-			if err := scan(&project, &text); err != nil {
-				return err
-			}
-			all := found[project]
-			err := all.uncover(text)
-			found[project] = all
+	return found, s.tx.Each(func(r db.Scanner) error {
+		var project, text string
+		if err := r.Scan(&project, &text); err != nil {
 			return err
-		})
+		}
+		all := found[project]
+		err := all.uncover(text)
+		found[project] = all
+		return err
+	}, `SELECT project, slices`+where+` AND (slices LIKE '%"`+wallet.OverrunLot+`"%' OR slices LIKE '%"`+wallet.OwedLot+`"%')`, args...)
 }
 
 // uncover notes which slices of a charge did not come from the balance.
@@ -198,18 +196,4 @@ func (s *sum) uncover(text string) error {
 		}
 	}
 	return nil
-}
-
-func (s *sums) each(query string, args []any, row func(scan func(...any) error) error) error {
-	rows, err := s.tx.Query(query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

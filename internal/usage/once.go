@@ -75,20 +75,13 @@ func chunked(id ledger.ID, asked []name) (text string, args []any) {
 }
 
 func lookUp(tx *db.Tx, found map[name]*known, text string, args []any) error {
-	rows, err := tx.Query(text, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return tx.Each(func(r db.Scanner) error {
 		var n name
 		var k known
-		if err := rows.Scan(&n.source, &n.id, &k.digest, &k.at, &k.charge); err != nil {
-			return err
-		}
+		err := r.Scan(&n.source, &n.id, &k.digest, &k.at, &k.charge)
 		found[n] = &k
-	}
-	return rows.Err()
+		return err
+	}, text, args...)
 }
 
 // insert records the accepted events. It comes after the charges and in the same

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +25,8 @@ type server struct {
 	dir     string
 	address string
 	args    []string
-	token   string // no other server answers to it
+	through []string // what starts the server, before its own command line; nothing by default
+	token   string   // no other server answers to it
 	process *exec.Cmd
 	ended   chan struct{} // closed when the process is gone
 	client  *api.Client
@@ -101,7 +103,8 @@ func (s *server) launch() (why string) {
 	defer log.Close()
 	before, err := log.Stat()
 	s.check(err)
-	process, ended := exec.Command(purser, append([]string{"serve", "--data", s.dir, "--listen", s.address}, s.args...)...), make(chan struct{})
+	line := slices.Concat(s.through, []string{purser, "serve", "--data", s.dir, "--listen", s.address}, s.args)
+	process, ended := exec.Command(line[0], line[1:]...), make(chan struct{})
 	process.Stdout, process.Stderr = log, log
 	process.Env = append(os.Environ(), "PURSER_OPERATOR_TOKEN="+s.token)
 	s.check(process.Start())
