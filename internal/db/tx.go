@@ -232,6 +232,9 @@ func (tx *Tx) lock(query, name string) error {
 	return tx.QueryRow(query, name).Scan(&none)
 }
 
+// HasArrays reports whether a statement may be given an array: PostgreSQL takes them.
+func (tx *Tx) HasArrays() bool { return tx.db.server != nil }
+
 // Touch says that the unit changed something in memory that a rollback must undo:
 // an error of the unit after it undoes the batch.
 func (tx *Tx) Touch() { tx.wrote = true }

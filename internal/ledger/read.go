@@ -167,8 +167,12 @@ const chargeColumns = `no, at, flow, item, hold, event, sku, tier, region, proje
 // Charges lists charges by number.
 func (l *Ledger) Charges(tx *db.Tx, id ID, f ChargeFilter, page Page) ([]*wallet.Charge, string, error) {
 	q := listing[*wallet.Charge]{chargeColumns, "charges", "no", true, scanCharge, func(c *wallet.Charge) string { return number(c.No) }}
-	return q.read(tx, id, page, condition{"flow <> '' AND flow =", f.Flow}, condition{"sku =", f.SKU},
-		condition{"project =", f.Project}, condition{"job <> '' AND job =", f.Job}, condition{"at >=", f.From}, condition{"at <", f.To})
+	where, err := between(tx, q.table, id, f.From, f.To)
+	if err != nil {
+		return nil, "", err
+	}
+	return q.read(tx, id, page, append(where, condition{"flow <> '' AND flow =", f.Flow}, condition{"sku =", f.SKU},
+		condition{"project =", f.Project}, condition{"job <> '' AND job =", f.Job})...)
 }
 
 // PostingFilter narrows a list of postings.
@@ -182,7 +186,11 @@ const postingColumns = `no, at, kind, debit, credit, amount, charge, corrects, t
 // Postings lists postings by number.
 func (l *Ledger) Postings(tx *db.Tx, id ID, f PostingFilter, page Page) ([]Posting, string, error) {
 	q := listing[Posting]{postingColumns, "postings", "no", true, scanPosting, func(p Posting) string { return number(p.No) }}
-	return q.read(tx, id, page, condition{"kind =", string(f.Kind)}, condition{"charge =", f.Charge})
+	where, err := withCharge(tx, id, f.Charge)
+	if err != nil {
+		return nil, "", err
+	}
+	return q.read(tx, id, page, append(where, condition{"kind =", string(f.Kind)})...)
 }
 
 // EventFilter narrows a list of events. A kind that ends in * stands for all that

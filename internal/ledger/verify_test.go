@@ -34,7 +34,7 @@ func full(t *testing.T) *house {
 	h.apply(acme, wallet.Reserve{ID: "hold_2", Amount: credit.One, TTL: 10 * hour})
 	h.apply(acme, wallet.Capture{Hold: "hold_1", Amount: credit.One / 2})
 	h.must(h.update(func(tx *db.Tx) error {
-		_, err := h.Once(tx, Request{"org_acme", "ws_acme", "POST /usage", "k1", []byte(`{"a":1}`)}, func() (int, any, error) {
+		_, err := h.Once(tx, Request{Organization: "org_acme", Workspace: "ws_acme", Route: "POST /usage", Key: "k1", Body: []byte(`{"a":1}`)}, func() (int, any, error) {
 			r, err := h.Apply(tx, acme, wallet.Use{Lines: []wallet.Line{{SKU: "llm.m.input", Event: "src ev_1", Unit: "each", Quantity: credit.Units,
 				Price: credit.One, Card: "default", Version: 1, Amount: credit.One, At: tx.Now(), Digest: "d"}}})
 			if err != nil {
@@ -47,7 +47,7 @@ func full(t *testing.T) *house {
 		return err
 	}))
 	h.must(h.update(func(tx *db.Tx) error {
-		_, err := h.Once(tx, Request{"org_acme", "", "POST /members", "k1", nil}, func() (int, any, error) { return 201, "ok", nil })
+		_, err := h.Once(tx, Request{Organization: "org_acme", Route: "POST /members", Key: "k1"}, func() (int, any, error) { return 201, "ok", nil })
 		return err
 	}))
 	h.advance(3 * hour)

@@ -109,12 +109,15 @@ func (c *check) plain(tree any) any {
 }
 
 // checkText refuses what is no text: JSON would quietly replace it.
-func checkText(body []byte) error {
-	if !utf8.Valid(body) {
-		return malformed("the body is not valid UTF-8 (at byte %d)", invalidAt(body))
+func checkText(body []byte) error { return checkPart(body, 0) }
+
+// checkPart is checkText for a part of a body, which begins at an offset.
+func checkPart(part []byte, offset int64) error {
+	if !utf8.Valid(part) {
+		return malformed("the body is not valid UTF-8 (at byte %d)", offset+int64(invalidAt(part)))
 	}
-	if at := loneSurrogate(body); at >= 0 {
-		return malformed("the body has half a character (at byte %d): an escape \\ud800 to \\udfff stands only in a pair", at)
+	if at := loneSurrogate(part); at >= 0 {
+		return malformed("the body has half a character (at byte %d): an escape \\ud800 to \\udfff stands only in a pair", offset+int64(at))
 	}
 	return nil
 }
@@ -122,7 +125,7 @@ func checkText(body []byte) error {
 // loneSurrogate is where an escape stands for half of a pair (UTF-16) without the
 // other half; -1 if there is none.
 func loneSurrogate(body []byte) int {
-	for i := 0; i < len(body); i++ {
+	for i := bytes.IndexByte(body, '\\'); i >= 0 && i < len(body); i++ {
 		if body[i] != '\\' {
 			continue
 		}

@@ -83,10 +83,11 @@ func (s sum) taken() credit.Amount { return s.amount - s.overrun - s.owed }
 
 // sums adds charges up by group, and remembers the sums for a page.
 type sums struct {
-	tx   *db.Tx
-	id   ledger.ID
-	jobs map[string]sum
-	days map[int64]map[string]sum // by project
+	books *ledger.Ledger
+	tx    *db.Tx
+	id    ledger.ID
+	jobs  map[string]sum
+	days  map[int64]map[string]sum // by project
 }
 
 func (s *sums) of(g group) (sum, error) {
@@ -131,11 +132,11 @@ func (s *sums) ofDay(begin int64) (map[string]sum, error) {
 	if known, ok := s.days[begin]; ok {
 		return known, nil
 	}
-	first, err := s.firstCharge(begin)
+	first, err := s.books.FirstCharge(s.tx, s.id, begin)
 	if err != nil {
 		return nil, err
 	}
-	next, err := s.firstCharge(begin + day)
+	next, err := s.books.FirstCharge(s.tx, s.id, begin+day)
 	if err != nil {
 		return nil, err
 	}
@@ -148,29 +149,6 @@ func (s *sums) ofDay(begin int64) (map[string]sum, error) {
 	}
 	s.days[begin] = byProject
 	return byProject, nil
-}
-
-// firstCharge is the number of the first charge recorded at an instant or later.
-// Charges are numbered without a gap in the order of recording, so that it can be
-// searched for by halves.
-func (s *sums) firstCharge(at int64) (int64, error) {
-	low, high := int64(1), int64(0)
-	err := s.tx.QueryRow(`SELECT COALESCE(MAX(no), 0) + 1 FROM charges WHERE organization = $1 AND workspace = $2`,
-		s.id.Organization, s.id.Workspace).Scan(&high)
-	for err == nil && low < high {
-		middle, recorded := low+(high-low)/2, int64(0)
-		err = s.tx.QueryRow(`SELECT at FROM charges WHERE organization = $1 AND workspace = $2 AND no = $3`,
-			s.id.Organization, s.id.Workspace, middle).Scan(&recorded)
-		if recorded < at {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	if err != nil {
-		return 0, fmt.Errorf("find the first charge of a day: %w", err)
-	}
-	return low, nil
 }
 
 // add sums up the charges that took something, by project.

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/api"
-	"github.com/purserhq/purser/internal/db/dbtest"
 )
 
 // purser is the binary under test, self this test, which jobs run as well.
@@ -53,7 +52,6 @@ func TestMain(m *testing.M) {
 // isolate keeps the configuration of whoever runs the tests from every program
 // that they start.
 func isolate(home string) {
-	defer os.Setenv(dbtest.Variable, os.Getenv(dbtest.Variable)) // which tests ask for
 	for _, entry := range os.Environ() {
 		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "PURSER_") || strings.HasPrefix(name, "XDG_") {
 			os.Unsetenv(name)

@@ -22,11 +22,13 @@ import (
 // several are servers on one PostgreSQL, each with a directory of its own.
 func several(t *testing.T, n int, args ...string) []*server {
 	t.Helper()
-	if !dbtest.IsPostgres() {
-		t.Skip("SQLite has one server; make test runs this on PostgreSQL as well")
+	base, err := dbtest.New("shared_buffers = 16MB")
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { base.Remove() })
 	var all []*server
-	url, token := dbtest.URL(t), "pt_e2e_"+rand.Text()
+	url, token := base.URL("postgres"), "pt_e2e_"+rand.Text()
 	for range n {
 		all = append(all, startFor(t, token, append([]string{"--database", url}, args...)...))
 	}
