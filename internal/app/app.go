@@ -45,6 +45,7 @@ type Config struct {
 	Supervisor    []string     // what starts a supervisor, before the job's directory; this program's own if empty
 	Leases        job.Leases   // of the local executor; the default if zero
 	Roles         Roles        // what this process does; all if zero
+	Committed     func()       // called after every commit, while the next one waits; nil for nobody
 }
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
@@ -74,6 +75,7 @@ type App struct {
 	listener net.Listener
 	token    string
 
+	isLed   bool               // by its caller: see Open
 	stop    context.CancelFunc // ends the loops
 	loops   sync.WaitGroup
 	failed  chan error // why the program cannot go on
@@ -114,7 +116,7 @@ func (a *App) start(ctx context.Context) (err error) {
 		return err
 	}
 	metrics := server.NewMetrics()
-	if a.db, err = db.Open(ctx, db.Config{URL: c.Database, Clock: a.clock(), Log: a.log, Observe: metrics.Commit}); err != nil {
+	if a.db, err = db.Open(ctx, db.Config{URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics)}); err != nil {
 		return err
 	}
 	if a.token, err = operatorToken(c); err != nil {
@@ -134,8 +136,10 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.jobs = job.New(job.Config{
 		DB: a.db, Books: a.ledger, Prices: prices, Executor: executor, Capacity: c.Capacity, Leases: c.Leases, Log: a.log,
 	})
-	if a.listener, err = listen(c.Listen); err != nil {
-		return err
+	if !a.isLed {
+		if a.listener, err = listen(c.Listen); err != nil {
+			return err
+		}
 	}
 	if c.TopUpURL == "" {
 		c.TopUpURL = a.URL() + "/docs#create-grant"
@@ -148,9 +152,22 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.jobs.Open(ctx); err != nil { // before the keeper looks at leases
 		return fmt.Errorf("find out what became of the jobs: %w", err)
 	}
-	a.run()
-	a.announce()
+	if !a.isLed {
+		a.run()
+		a.announce()
+	}
 	return nil
+}
+
+// observer tells whoever wants to know of a commit.
+func (a *App) observer(metrics *server.Metrics) func(db.Commit) {
+	if a.config.Committed == nil {
+		return metrics.Commit
+	}
+	return func(c db.Commit) {
+		metrics.Commit(c)
+		a.config.Committed()
+	}
 }
 
 // clock is the real one, or a test clock.
@@ -267,7 +284,12 @@ func Serve(ctx context.Context, c Config) error {
 func (a *App) Token() string { return a.token }
 
 // URL is where the API is; for a unix socket, of its host name.
-func (a *App) URL() string { return urlOf(a.listener.Addr()) }
+func (a *App) URL() string {
+	if a.listener == nil {
+		return "http://purser"
+	}
+	return urlOf(a.listener.Addr())
+}
 
 // Client is a client of this program, with the operator's token.
 func (a *App) Client() *api.Client {
