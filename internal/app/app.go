@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -116,7 +117,9 @@ func (a *App) start(ctx context.Context) (err error) {
 		return err
 	}
 	metrics := server.NewMetrics()
-	if a.db, err = db.Open(ctx, db.Config{URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics)}); err != nil {
+	if a.db, err = db.Open(ctx, db.Config{
+		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics), Span: a.span(),
+	}); err != nil {
 		return err
 	}
 	if a.token, err = operatorToken(c); err != nil {
@@ -168,6 +171,14 @@ func (a *App) observer(metrics *server.Metrics) func(db.Commit) {
 		metrics.Commit(c)
 		a.config.Committed()
 	}
+}
+
+// span has no commit end by the machine's time where the caller leads.
+func (a *App) span() int64 {
+	if a.isLed {
+		return math.MaxInt64
+	}
+	return db.DefaultSpan
 }
 
 // clock is the real one, or a test clock.

@@ -37,7 +37,7 @@ type account struct {
 
 	granted  map[string]int64     // by lot
 	received map[string]int64     // by the lot of a transfer
-	newLots  map[string]int64     // by charge: given back as new lots
+	newLots  map[string][]int64   // by charge: what was given back as new lots
 	flows    map[string]*flow     // by id
 	holds    map[string]*hold     // by id
 	usage    map[string]*reported // by the id of the event
@@ -56,7 +56,7 @@ type account struct {
 func newAccount(a *auditor, w api.Workspace) *account {
 	return &account{
 		auditor: a, name: w.Slug, id: w.ID,
-		granted: map[string]int64{}, received: map[string]int64{}, newLots: map[string]int64{}, flows: map[string]*flow{},
+		granted: map[string]int64{}, received: map[string]int64{}, newLots: map[string][]int64{}, flows: map[string]*flow{},
 		holds: map[string]*hold{}, usage: map[string]*reported{}, captures: map[string]int64{}, refunds: map[string]int64{},
 		knownJobs: map[string]bool{},
 	}
@@ -180,11 +180,7 @@ func (c *account) captured(id string, n api.Capture, d api.Captured) error {
 			return err
 		}
 	}
-	h := c.holds[id]
-	if h.status == "captured" {
-		return errors.New("its hold was captured before")
-	}
-	h.status = "captured"
+	c.holds[id].status = d.Hold.Status
 	return same("amount", nano(d.Amount), sum)
 }
 
@@ -241,12 +237,7 @@ func (c *account) refunded(id string, n api.NewRefund, f api.Refund) error {
 	back := nano(f.Amount)
 	c.refunds[id] += back
 	if n.NewLot {
-		for _, s := range f.Slices {
-			if err := c.once(s.Lot); err != nil {
-				return err
-			}
-			c.newLots[s.Lot] = nano(s.Amount)
-		}
+		c.newLots[id] = append(c.newLots[id], back)
 	}
 	if n.Amount != "" {
 		return same("amount", back, nano(n.Amount))

@@ -1,11 +1,13 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/big"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/purserhq/purser/api"
 )
@@ -87,37 +89,40 @@ func integer(text string) *big.Int {
 }
 
 // checkPrice checks that a charge has the price of its version, and that this
-// version was in force: no later one had taken over before.
+// version was in force: no later one had taken over before with another price.
 func (b *books) checkPrice(c *api.Charge) error {
 	from := instant(c.From)
-	var own *api.RateCard
-	for i := range b.cards {
-		if b.cards[i].Version == c.Version {
-			own = &b.cards[i]
-		}
-	}
-	if own == nil {
+	own := slices.IndexFunc(b.cards, func(card api.RateCard) bool { return card.Version == c.Version })
+	if own < 0 {
 		return fmt.Errorf("version %d of the prices was never acknowledged", c.Version)
 	}
-	tier := c.Tier
-	if tier == "" {
-		tier = "on-demand"
+	if price, unit := priceOf(&b.cards[own], c.SKU, c.Tier); price != c.Price || unit != c.Unit {
+		return fmt.Errorf("version %d has the price %s per %s", c.Version, price, unit)
 	}
-	for _, sku := range own.SKUs {
-		if sku.SKU == c.SKU && (sku.Prices[tier] != c.Price || sku.Unit != c.Unit) {
-			return fmt.Errorf("version %d has the price %s per %s", c.Version, sku.Prices[tier], sku.Unit)
-		}
+	if instant(b.cards[own].EffectiveAt) > from && c.Version != 1 {
+		return fmt.Errorf("version %d was not in force yet", c.Version)
 	}
-	for _, other := range b.cards {
-		since := instant(other.EffectiveAt)
-		if since < from && (since > instant(own.EffectiveAt) || since == instant(own.EffectiveAt) && other.Version > own.Version) {
+	if from > instant(c.At) {
+		return nil // it was foreseen, and the prices may have changed since
+	}
+	for i := range b.cards {
+		other := &b.cards[i]
+		price, _ := priceOf(other, c.SKU, c.Tier)
+		if other.Version > c.Version && instant(other.EffectiveAt) < from && price != c.Price {
 			return fmt.Errorf("version %d was in force from %s on", other.Version, other.EffectiveAt)
 		}
 	}
-	if instant(own.EffectiveAt) > from && own.Version != 1 {
-		return fmt.Errorf("version %d was not in force yet", own.Version)
-	}
 	return nil
+}
+
+// priceOf is what a version asks for an SKU.
+func priceOf(card *api.RateCard, sku, tier string) (price api.Amount, unit string) {
+	for _, s := range card.SKUs {
+		if s.SKU == sku {
+			return s.Prices[cmp.Or(tier, "on-demand")], s.Unit
+		}
+	}
+	return "", ""
 }
 
 // checkFacts checks that what was reported, captured and given back is in the
@@ -176,4 +181,4 @@ func (r *reported) matches(c *api.Charge) error {
 }
 
 // eventID is the id that its source gave an event.
-func eventID(id string) string { return id }
+func eventID(event string) string { return strings.TrimPrefix(event, source+" ") }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/purserhq/purser/api"
@@ -39,6 +41,7 @@ type books struct {
 	sums     map[string]int64 // by account, of the postings
 	charged  map[string]int64 // by charge: what its postings took
 	returned map[string]int64 // by charge: what postings gave back of it
+	lost     map[string]int64 // by charge: what of the rest is the operator's loss
 }
 
 // audit reads everything that the server says, and holds it against what clients
@@ -93,7 +96,7 @@ func (b *books) audit() error {
 // sum adds the postings up: each takes its amount from one account and puts it on
 // another.
 func (b *books) sum() {
-	b.sums, b.charged, b.returned = map[string]int64{}, map[string]int64{}, map[string]int64{}
+	b.sums, b.charged, b.returned, b.lost = map[string]int64{}, map[string]int64{}, map[string]int64{}, map[string]int64{}
 	for _, p := range b.postings {
 		amount := nano(p.Amount)
 		b.sums[p.Debit] -= amount
@@ -103,35 +106,54 @@ func (b *books) sum() {
 		} else if p.Charge != "" {
 			b.charged[p.Charge] += amount
 		}
+		if p.Debit == overrun {
+			b.lost[p.Charge] += amount
+		} else if p.Credit == overrun {
+			b.lost[p.Corrects] -= amount
+		}
 	}
 }
+
+// The accounts that are no lots.
+const (
+	overrun   = "house/overrun"
+	overdraft = "receivable/overdraft"
+)
 
 func isLot(id string) bool { return strings.HasPrefix(id, "lot_") }
 
 // checkLots checks that every lot was acknowledged, and every acknowledged lot is
 // there.
 func (b *books) checkLots() error {
-	found := map[string]bool{}
+	told := map[string]int64{}
+	maps.Copy(told, b.granted)
+	maps.Copy(told, b.received)
+	returned := map[string][]int64{}
 	for _, l := range b.lots {
-		if !isLot(l.ID) {
+		amount, ok := told[l.ID]
+		switch {
+		case !isLot(l.ID):
 			continue
-		}
-		found[l.ID] = true
-		for _, told := range []map[string]int64{b.granted, b.received, b.newLots} {
-			if amount, ok := told[l.ID]; ok && amount == nano(l.Amount) {
-				found[l.ID+" told"] = true
-			}
-		}
-		if !found[l.ID+" told"] {
+		case strings.HasPrefix(l.Source, "chg_"):
+			returned[l.Source] = append(returned[l.Source], nano(l.Amount))
+		case !ok || amount != nano(l.Amount):
 			return fmt.Errorf("lot %s of %s (source %s) was never acknowledged so", l.ID, l.Amount, l.Source)
 		}
+		delete(told, l.ID)
 	}
-	for _, told := range []map[string]int64{b.granted, b.received, b.newLots} {
-		for _, id := range sorted(told) {
-			if isLot(id) && !found[id] {
-				return fmt.Errorf("lot %s of %s was acknowledged and is not there", id, api.NanoCredits(told[id]))
-			}
+	for _, id := range sorted(told) {
+		return fmt.Errorf("lot %s of %s was acknowledged and is not there", id, api.NanoCredits(told[id]))
+	}
+	for _, charge := range sorted(b.newLots) {
+		slices.Sort(returned[charge])
+		slices.Sort(b.newLots[charge])
+		if !slices.Equal(returned[charge], b.newLots[charge]) {
+			return fmt.Errorf("of charge %s %v was given back as new lots, and there are %v", charge, b.newLots[charge], returned[charge])
 		}
+		delete(returned, charge)
+	}
+	for _, charge := range sorted(returned) {
+		return fmt.Errorf("new lots of charge %s were never acknowledged", charge)
 	}
 	return nil
 }
@@ -158,7 +180,7 @@ func (b *books) checkBalance() error {
 		accruing += nano(f.Accrued)
 		owing += nano(f.Owed)
 	}
-	lent := -b.sums["receivable/overdraft"]
+	lent := -b.sums[overdraft]
 	if want := usable - lent - accruing + accruedOwed(b.flows); nano(b.balance.Balance) != want {
 		return fmt.Errorf("the balance is %s; by the postings %s is left of lots, %s is lent and %s accrues, so it is %s (owed %s)", b.balance.Balance,
 			api.NanoCredits(usable), api.NanoCredits(lent), api.NanoCredits(accruing), api.NanoCredits(want), api.NanoCredits(owing))

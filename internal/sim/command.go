@@ -213,6 +213,9 @@ func (w *world) releaseHold(c *account) *request {
 	return learns(w.request("release", "POST", c.path("/holds/"+id+"/release"), nil), func(h api.Hold) error { return c.released(id, h) })
 }
 
+// source is where all events come from.
+const source = "/sim"
+
 // event is a random report of usage: late, early, or without an instant; new, or
 // one that was sent before.
 func (w *world) event(c *account) api.UsageEvent {
@@ -220,7 +223,7 @@ func (w *world) event(c *account) api.UsageEvent {
 		return pick(w, c.sent)
 	}
 	c.events++
-	e := api.UsageEvent{SpecVersion: "1.0", ID: strconv.Itoa(c.events), Source: "/sim", Type: "purser.usage", Data: api.UsageData{
+	e := api.UsageEvent{SpecVersion: "1.0", ID: strconv.Itoa(c.events), Source: source, Type: "purser.usage", Data: api.UsageData{
 		SKU: pick(w, []string{"network.egress", "storage.object.operations"}), Quantity: api.MicroUnits(1 + w.random.Int64N(30e6)),
 		Project: pick(w, projects), User: pick(w, users),
 	}}

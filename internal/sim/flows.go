@@ -2,7 +2,9 @@ package sim
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/purserhq/purser/api"
@@ -21,7 +23,7 @@ func (b *books) checkFlows() error {
 		f := &b.flows[i]
 		found[f.ID] = true
 		if err := b.checkFlow(f, charges[f.ID]); err != nil {
-			return fmt.Errorf("flow %s: %w (%s)", f.ID, err, encoded(f))
+			return fmt.Errorf("flow %s: %w (%s, told %+v, charges %s)", f.ID, err, encoded(f), b.account.flows[f.ID], encoded(charges[f.ID]))
 		}
 		if f.EndedAt != nil {
 			drop(&b.running, f.ID)
@@ -39,10 +41,10 @@ func (b *books) checkFlows() error {
 func (b *books) checkFlow(f *api.Flow, charges []*api.Charge) error {
 	net := nano(f.Accrued)
 	for _, c := range charges {
-		net += nano(c.Amount) - nano(c.Refunded)
+		net += nano(c.Amount) - nano(c.Refunded) - b.lost[c.ID]
 	}
 	if net != nano(f.Charged) {
-		return fmt.Errorf("its charges and what accrues are %s, it says %s", api.NanoCredits(net), f.Charged)
+		return fmt.Errorf("its charges and what accrues are %s, it says %s: %s", api.NanoCredits(net), f.Charged, encoded(charges))
 	}
 	if f.MaxCost != "" && net > nano(f.MaxCost) {
 		return fmt.Errorf("it cost %s, more than its max_cost", f.Charged)
@@ -57,41 +59,124 @@ func (b *books) checkFlow(f *api.Flow, charges []*api.Charge) error {
 	if told.ended != 0 && (f.EndedAt == nil || instant(*f.EndedAt) != told.ended) {
 		return fmt.Errorf("it was acknowledged to have ended at %s", api.At(told.ended))
 	}
-	return told.checkTime(charges)
+	return errors.Join(b.checkTime(told, charges), b.checkCost(f, told, charges))
 }
+
+// returnedByItself is what was given back of a charge without being asked for: for
+// time after the end of its flow.
+func (b *books) returnedByItself(c *api.Charge) int64 { return nano(c.Refunded) - b.refunds[c.ID] }
 
 // checkTime checks that no time of an item is charged twice or left out, that its
 // quantity is what was asked for then, and that remainders are carried on.
-func (f *flow) checkTime(charges []*api.Charge) error {
+func (b *books) checkTime(f *flow, charges []*api.Charge) error {
 	slices.SortStableFunc(f.parts, func(a, b part) int { return cmp.Compare(a.from, b.from) })
 	slices.SortStableFunc(charges, func(a, b *api.Charge) int {
 		return cmp.Or(cmp.Compare(a.SKU, b.SKU), cmp.Compare(a.Tier, b.Tier), cmp.Compare(instant(a.From), instant(b.From)))
 	})
-	for i, c := range charges {
+	var before *api.Charge
+	for _, c := range charges {
 		items, from, to := f.during(instant(c.From))
 		if items != nil && instant(c.To) > to {
 			return fmt.Errorf("charge %s goes on beyond a change at %s", c.ID, api.At(to))
 		}
-		if items != nil && !slices.ContainsFunc(items, func(n api.NewItem) bool {
-			return n.SKU == c.SKU && n.Quantity == c.Quantity && (n.Tier == c.Tier || n.Tier == "" && c.Tier == "on-demand")
-		}) {
+		if items != nil && !slices.ContainsFunc(items, func(n api.NewItem) bool { return isFor(c, n) && n.Quantity == c.Quantity }) {
 			return fmt.Errorf("charge %s is for %s %s, which did not run from %s on", c.ID, c.Quantity, c.SKU, api.At(from))
 		}
-		if i == 0 || charges[i-1].SKU != c.SKU || charges[i-1].Tier != c.Tier {
+		if b.returnedByItself(c) > 0 {
 			continue
 		}
-		before := charges[i-1]
-		if instant(before.To) > instant(c.From) {
-			return fmt.Errorf("charges %s and %s are for the same time", before.ID, c.ID)
+		if before != nil && before.SKU == c.SKU && before.Tier == c.Tier {
+			if err := followsOn(before, c); err != nil {
+				return err
+			}
 		}
-		if before.To == c.From && before.Computation.RemainderAfter != c.Computation.RemainderBefore {
-			return fmt.Errorf("charge %s does not go on where %s left off", c.ID, before.ID)
-		}
-		if instant(c.From) >= from && instant(before.From) >= from && before.To != c.From {
-			return fmt.Errorf("nothing is charged between %s and %s", before.ID, c.ID)
-		}
+		before = c
 	}
 	return nil
+}
+
+func isFor(c *api.Charge, n api.NewItem) bool {
+	return n.SKU == c.SKU && cmp.Or(n.Tier, "on-demand") == c.Tier
+}
+
+// followsOn checks a charge against the one before it of the same item.
+func followsOn(before, c *api.Charge) error {
+	switch {
+	case instant(before.To) > instant(c.From):
+		return fmt.Errorf("charges %s and %s are for the same time", before.ID, c.ID)
+	case before.To == c.From && before.Computation.RemainderAfter != c.Computation.RemainderBefore:
+		return fmt.Errorf("charge %s does not go on where %s left off", c.ID, before.ID)
+	}
+	return nil
+}
+
+// checkCost checks that a flow cost what its resources cost by the prices in force,
+// from its start to its end or this instant. A nano-credit may be lost at every cut.
+func (b *books) checkCost(f *api.Flow, told *flow, charges []*api.Charge) error {
+	got, cuts := nano(f.Accrued), int64(len(charges)+len(f.Items))
+	for _, c := range charges {
+		got += nano(c.Amount) + nano(c.Waived) - b.returnedByItself(c)
+	}
+	end := b.now
+	if f.EndedAt != nil {
+		end = instant(*f.EndedAt)
+	}
+	want := new(big.Int)
+	for i, p := range told.parts {
+		to := end
+		if i+1 < len(told.parts) {
+			to = min(to, told.parts[i+1].from)
+		}
+		if i > 0 && told.parts[i-1].from == p.from {
+			return nil // the order of two changes at one instant is not known
+		}
+		for _, item := range p.items {
+			cost, pieces := b.cost(item, p.from, to)
+			want.Add(want, cost)
+			cuts += pieces
+		}
+	}
+	if d := want.Sub(want, big.NewInt(got)); d.CmpAbs(big.NewInt(cuts)) > 0 {
+		return fmt.Errorf("it cost %s, which is %s nano-credits less than its resources cost", api.NanoCredits(got), d)
+	}
+	return nil
+}
+
+// cost is what an item costs between two instants, in nano-credits, and in how many
+// pieces.
+func (a *auditor) cost(n api.NewItem, from, to int64) (sum *big.Int, cuts int64) {
+	quantity, err := n.Quantity.Micro()
+	if err != nil {
+		panic(err) // we have made it
+	}
+	instants := []int64{from, to}
+	for _, card := range a.cards {
+		if at := instant(card.EffectiveAt); at > from && at < to {
+			instants = append(instants, at)
+		}
+	}
+	slices.Sort(instants)
+	sum = new(big.Int)
+	for i := range instants[1:] {
+		price, unit := priceOf(a.inForce(instants[i]), n.SKU, n.Tier)
+		part := big.NewInt(max(0, instants[i+1]-instants[i]))
+		part.Mul(part, big.NewInt(nano(price))).Mul(part, big.NewInt(quantity))
+		sum.Add(sum, part.Quo(part, new(big.Int).Mul(big.NewInt(periods[unit]), big.NewInt(1e6))))
+	}
+	return sum, int64(len(instants))
+}
+
+// inForce is the version of the prices that is in force at an instant: the latest
+// of those that have taken force by then.
+func (a *auditor) inForce(at int64) *api.RateCard {
+	var last *api.RateCard
+	for i := range a.cards {
+		card := &a.cards[i]
+		if (card.Version == 1 || instant(card.EffectiveAt) <= at) && (last == nil || card.Version > last.Version) {
+			last = card
+		}
+	}
+	return last
 }
 
 // during is what ran at an instant, and from when to when; nil where two changes
