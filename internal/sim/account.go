@@ -186,11 +186,8 @@ func (c *account) captured(id string, n api.Capture, d api.Captured) error {
 
 func (c *account) released(id string, h api.Hold) error {
 	drop(&c.holding, id)
-	if c.holds[id].status != "held" {
-		return fmt.Errorf("its hold was %s before", c.holds[id].status)
-	}
 	c.holds[id].status = "released"
-	return same("status", h.Status, "released")
+	return errors.Join(same("status", h.Status, "released"), c.once("the release of "+id))
 }
 
 func (c *account) reported(events []api.UsageEvent, v api.Verdicts) error {
@@ -231,7 +228,7 @@ func (c *account) verdict(e api.UsageEvent, v api.Verdict) error {
 
 // timely are the codes of events that came too late or too early: the same event
 // may have come in time before.
-var timely = []string{"too_late", "too_early", "invalid"}
+var timely = []string{"event_too_late", "event_too_early"}
 
 func (c *account) refunded(id string, n api.NewRefund, f api.Refund) error {
 	back := nano(f.Amount)

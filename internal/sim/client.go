@@ -14,14 +14,10 @@ type request struct {
 	key          string
 	header       map[string]string
 	body         []byte
-	refusable    int  // a status with which it may be refused besides
 	forgotten    bool // its key is not remembered: sent again, it is done again
 
 	// learn tells the auditor what the first success said.
 	learn func(answer) error
-	// doubted tells the auditor that it may have been done.
-	doubted func()
-
 	heard *answer // the first success that the client heard
 }
 
@@ -40,7 +36,6 @@ func untilQueued(ended <-chan struct{}, isQueued func() bool) {
 
 // hear takes in an answer that reached the client.
 func (w *world) hear(r *request, a answer) error {
-	w.transcribe(r, a)
 	switch {
 	case a.status >= 500:
 		return fmt.Errorf("%s is answered %d: %s", r, a.status, a.body)
@@ -127,6 +122,7 @@ func (w *world) flush(ctx context.Context) error {
 		return err
 	}
 	for i, r := range group {
+		w.transcribe(r, answers[i])
 		if len(w.doubt) < maxDoubt && w.chance(lost) && r.heard == nil {
 			w.lose(r)
 			continue
@@ -141,9 +137,6 @@ func (w *world) flush(ctx context.Context) error {
 // lose puts a request among those of which nobody knows what came of them.
 func (w *world) lose(r *request) {
 	w.report.Lost++
-	if r.doubted != nil {
-		r.doubted()
-	}
 	if !r.forgotten {
 		w.doubt = append(w.doubt, r)
 	}
@@ -164,6 +157,7 @@ func (w *world) drain(ctx context.Context) error {
 		}
 		w.report.Requests += n
 		for i, r := range rest[:n] {
+			w.transcribe(r, answers[i])
 			if err := w.hear(r, answers[i]); err != nil {
 				return err
 			}

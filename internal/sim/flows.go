@@ -59,7 +59,16 @@ func (b *books) checkFlow(f *api.Flow, charges []*api.Charge) error {
 	if told.ended != 0 && (f.EndedAt == nil || instant(*f.EndedAt) != told.ended) {
 		return fmt.Errorf("it was acknowledged to have ended at %s", api.At(told.ended))
 	}
-	return errors.Join(b.checkTime(told, charges), b.checkCost(f, told, charges))
+	if f.Status != "lost" {
+		return errors.Join(b.checkTime(told, charges), b.checkCost(f, told, charges))
+	}
+	// Closed at its last proof of life and charged for the rest as a late fact: its
+	// time is charged anew from there, without the remainder, and after a change at the
+	// quantities of the change.
+	if len(told.parts) > 1 {
+		return nil
+	}
+	return b.checkCost(f, told, charges)
 }
 
 // returnedByItself is what was given back of a charge without being asked for: for
@@ -86,7 +95,7 @@ func (b *books) checkTime(f *flow, charges []*api.Charge) error {
 			continue
 		}
 		if before != nil && before.SKU == c.SKU && before.Tier == c.Tier {
-			if err := followsOn(before, c); err != nil {
+			if err := followsOn(before, c, from); err != nil {
 				return err
 			}
 		}
@@ -99,12 +108,13 @@ func isFor(c *api.Charge, n api.NewItem) bool {
 	return n.SKU == c.SKU && cmp.Or(n.Tier, "on-demand") == c.Tier
 }
 
-// followsOn checks a charge against the one before it of the same item.
-func followsOn(before, c *api.Charge) error {
+// followsOn checks a charge against the one before it of the same item, where both
+// are for what ran from the same instant on.
+func followsOn(before, c *api.Charge, from int64) error {
 	switch {
 	case instant(before.To) > instant(c.From):
 		return fmt.Errorf("charges %s and %s are for the same time", before.ID, c.ID)
-	case before.To == c.From && before.Computation.RemainderAfter != c.Computation.RemainderBefore:
+	case before.To == c.From && instant(before.From) >= from && before.Computation.RemainderAfter != c.Computation.RemainderBefore:
 		return fmt.Errorf("charge %s does not go on where %s left off", c.ID, before.ID)
 	}
 	return nil

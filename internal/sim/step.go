@@ -25,16 +25,20 @@ var doings = []doing{
 	{70, (*world).leap},
 	{30, (*world).settle},
 	{25, (*world).look},
-	{4, (*world).crash},
+	{2, (*world).crash},
 	{1, (*world).reckon},
 }
 
 func (w *world) step(ctx context.Context) error {
-	if w.config.forgets && w.old == "" && w.report.Steps > w.config.Steps/4 {
+	switch {
+	case !w.config.forgets:
+	case w.report.Steps == w.config.Steps/4:
 		w.old = w.host.nextDir()
 		if err := w.host.copyTo(w.old); err != nil {
 			return err
 		}
+	case w.report.Steps == w.config.Steps/2:
+		return w.crash(ctx)
 	}
 	return w.doing().do(w, ctx)
 }
@@ -139,11 +143,11 @@ func (w *world) arriveAt(ctx context.Context, r *request, from, to, by int64) er
 		}
 		return nil
 	}
-	r.refusable = 422 // to an instant that has passed, after a restart with a later clock
 	answers, err := w.host.exchange(ctx, []*request{r})
 	if err != nil {
 		return err
 	}
+	w.transcribe(r, answers[0])
 	if err := w.hear(r, answers[0]); err != nil {
 		return err
 	}
@@ -153,10 +157,8 @@ func (w *world) arriveAt(ctx context.Context, r *request, from, to, by int64) er
 // The leaps of the clock: below so much each.
 var leaps = []int64{2, 1000, 1e9, 60e9, 60e9, 600e9, 600e9, 3600e9, 3600e9, 6 * 3600e9, 30 * 3600e9}
 
-const (
-	deadLeap = 25 // leaps ends in a death, one in so many
-	longLeap = 2500
-)
+// deadLeap is how many leaps there are to one that ends in a death.
+const deadLeap = 40
 
 // readClock asks where the clock stands; it never goes back.
 func (w *world) readClock(ctx context.Context) error {
@@ -190,10 +192,12 @@ func (w *world) crash(ctx context.Context) error {
 	}
 	w.host.plan = &death{after: 1, torn: w.chance(torn), part: w.random.Float64()}
 	w.report.Requests += len(group)
-	if _, err := w.host.exchange(ctx, group); err != nil {
+	answers, err := w.host.exchange(ctx, group)
+	if err != nil {
 		return err
 	}
-	for _, r := range group {
+	for i, r := range group {
+		w.transcribe(r, answers[i])
 		if r.heard == nil {
 			w.lose(r)
 		}
