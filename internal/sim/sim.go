@@ -33,7 +33,7 @@ type Config struct {
 	// that the auditor finds what a server does wrong.
 	Between func(http.Handler) http.Handler
 
-	forgets bool // after a death the server goes on from files that are older
+	forgets bool // after one death the server goes on from before its last commits
 }
 
 // Report says what was played.
@@ -97,7 +97,6 @@ type world struct {
 	late      []*request // on their way
 	doubt     []*request // of which nobody knows what came of them
 	kept      []*request // that were acknowledged, and may be sent again
-	old       string     // files to go on from, for a server that forgets
 }
 
 // maxGroup is how many requests are in flight together at most.

@@ -18,7 +18,7 @@ var (
 
 // The lengths: short ones are the same seeds in every run, long ones are new.
 const (
-	shortSeeds, shortSteps = 40, 1500
+	shortSeeds, shortSteps = 24, 1500
 	longSeeds, longSteps   = 1000, 10_000
 )
 

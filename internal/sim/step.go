@@ -30,17 +30,29 @@ var doings = []doing{
 }
 
 func (w *world) step(ctx context.Context) error {
-	switch {
-	case !w.config.forgets:
-	case w.report.Steps == w.config.Steps/4:
-		w.old = w.host.nextDir()
-		if err := w.host.copyTo(w.old); err != nil {
-			return err
-		}
-	case w.report.Steps == w.config.Steps/2:
-		return w.crash(ctx)
+	if w.config.forgets && w.report.Steps == w.config.Steps/2 {
+		return w.crashForgetting(ctx)
 	}
 	return w.doing().do(w, ctx)
+}
+
+// crashForgetting is a death after which the server goes on from before what it
+// acknowledged last: what no server may do.
+func (w *world) crashForgetting(ctx context.Context) error {
+	old := w.host.nextDir()
+	if err := w.host.copyTo(old); err != nil {
+		return err
+	}
+	for range maxGroup {
+		if err := w.command(ctx); err != nil {
+			return err
+		}
+	}
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	w.host.plan = &death{into: old}
+	return w.die(ctx, w.clock)
 }
 
 // doing draws what happens.
@@ -214,12 +226,6 @@ func (w *world) die(ctx context.Context, clock int64) error {
 	}
 	if err := w.host.die(); err != nil {
 		return err
-	}
-	if w.old != "" {
-		if err := w.host.moveTo(w.old); err != nil {
-			return err
-		}
-		w.old = ""
 	}
 	switch w.random.IntN(4) {
 	case 0:
