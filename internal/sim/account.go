@@ -44,7 +44,6 @@ type account struct {
 	captures map[string]int64     // by charge: what was captured
 	refunds  map[string]int64     // by charge: what was given back
 	sentOut  int64                // by transfers
-	budgets  *api.Budgets         // as they were set last; nil if that is not known
 
 	// What random commands are about.
 	lots, running, leased, holding, refundable, jobs []string

@@ -122,7 +122,10 @@ func (w *world) play(ctx context.Context) error {
 		}
 	}
 	w.report.Steps = w.config.Steps
-	return w.reckon(ctx)
+	if err := w.reckon(ctx); err != nil {
+		return err
+	}
+	return w.verify(ctx)
 }
 
 // transcribe adds an exchange to the transcript.

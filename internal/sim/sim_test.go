@@ -5,6 +5,7 @@ import (
 	"flag"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"testing"
 	"testing/cryptotest"
 	"time"
@@ -21,6 +22,12 @@ const (
 	shortSeeds, shortSteps = 24, 1500
 	longSeeds, longSteps   = 1000, 10_000
 )
+
+// A simulation makes much that is soon forgotten: memory is cheaper than looking for it.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // TestSimulation plays seeds: a fixed number of short ones, with PURSER_SOAK=1 a
 // thousand long ones, or the one that -seed says.
