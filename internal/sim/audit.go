@@ -166,7 +166,7 @@ func (b *books) checkBalance() error {
 		if !isLot(l.ID) {
 			continue
 		}
-		if l.Status != "pending" { // of what has expired there is left what holds have pinned
+		if instant(l.EffectiveAt) <= b.now { // of what has expired there is left what holds have pinned
 			usable += b.sums["credits/"+l.ID]
 		}
 	}

@@ -19,7 +19,7 @@ var (
 
 // The lengths: short ones are the same seeds in every run, long ones are new.
 const (
-	shortSeeds, shortSteps = 24, 1500
+	shortSeeds, shortSteps = 50, 1500
 	longSeeds, longSteps   = 1000, 10_000
 )
 
