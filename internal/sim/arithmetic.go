@@ -105,12 +105,10 @@ func (b *books) checkPrice(c *api.Charge) error {
 	if from > instant(c.At) {
 		return nil // it was foreseen, and the prices may have changed since
 	}
-	for i := range b.cards {
-		other := &b.cards[i]
-		price, _ := priceOf(other, c.SKU, c.Tier)
-		if other.Version > c.Version && instant(other.EffectiveAt) < from && price != c.Price {
-			return fmt.Errorf("version %d was in force from %s on", other.Version, other.EffectiveAt)
-		}
+	// What took force at this very instant may have come after the charge.
+	last := b.inForce(from - 1)
+	if price, _ := priceOf(last, c.SKU, c.Tier); last.Version > c.Version && price != c.Price {
+		return fmt.Errorf("version %d was in force from %s on", last.Version, last.EffectiveAt)
 	}
 	return nil
 }
