@@ -24,11 +24,20 @@ import (
 // which stays the same over all attempts. What the server refuses comes back as
 // a [*Problem]; if no answer can be had, as an [*Unreachable].
 type Client struct {
-	URL      string        // of the server, such as http://127.0.0.1:8080
+	URL      string        // of the server, such as http://127.0.0.1:8080; of several on one database, with commas between
 	Token    string        // sent as Authorization: Bearer
 	Agent    string        // sent as User-Agent
 	Patience time.Duration // for how long a request is repeated; 5 s if 0, never if negative
 	HTTP     *http.Client  // http.DefaultClient if nil
+}
+
+// servers are the URLs of all servers.
+func (c *Client) servers() []string {
+	all := strings.Split(c.URL, ",")
+	for i, url := range all {
+		all[i] = strings.TrimRight(strings.TrimSpace(url), "/")
+	}
+	return all
 }
 
 // Unreachable says that no answer was had from a server.
@@ -106,13 +115,16 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if patience == 0 {
 		patience = defaultPatience
 	}
-	deadline := time.Now().Add(patience)
+	deadline, servers := time.Now().Add(patience), c.servers()
 	for attempt := 0; ; attempt++ {
-		answer, err := c.attempt(ctx, r)
+		answer, err := c.attempt(ctx, servers[attempt%len(servers)], r)
 		if err == nil || ctx.Err() != nil {
 			return answer, err
 		}
-		wait, again := retryIn(err, attempt)
+		wait, again := retryIn(err, attempt/len(servers))
+		if again && attempt+1 < len(servers) {
+			wait = 0 // the next has not been asked yet
+		}
 		if !again || time.Now().Add(wait).After(deadline) {
 			var late *tryLater
 			if errors.As(err, &late) {
@@ -129,14 +141,14 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 }
 
 // attempt sends a request once.
-func (c *Client) attempt(ctx context.Context, r request) (*http.Response, error) {
-	address := strings.TrimRight(c.URL, "/") + r.path
+func (c *Client) attempt(ctx context.Context, server string, r request) (*http.Response, error) {
+	address := server + r.path
 	if len(r.query) > 0 {
 		address += "?" + r.query.Encode()
 	}
 	q, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, fmt.Errorf("%s is not the address of a server: %w", c.URL, err)
+		return nil, fmt.Errorf("%s is not the address of a server: %w", server, err)
 	}
 	header := func(name, value string) {
 		if value != "" {
@@ -156,25 +168,25 @@ func (c *Client) attempt(ctx context.Context, r request) (*http.Response, error)
 	}
 	answer, err := client.Do(q)
 	if err != nil {
-		return nil, &Unreachable{c.URL, reason(err)}
+		return nil, &Unreachable{server, reason(err)}
 	}
 	if answer.StatusCode >= 300 {
 		defer answer.Body.Close()
 		return nil, problemOf(answer)
 	}
 	if r.accept == jsonType {
-		return c.whole(answer)
+		return whole(answer, server)
 	}
 	return answer, nil
 }
 
 // whole reads an answer to its end, so that one that is cut short is asked for
 // again like one that never began.
-func (c *Client) whole(answer *http.Response) (*http.Response, error) {
+func whole(answer *http.Response, server string) (*http.Response, error) {
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, &Unreachable{c.URL, fmt.Errorf("its answer broke off: %w", err)}
+		return nil, &Unreachable{server, fmt.Errorf("its answer broke off: %w", err)}
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	return answer, nil

@@ -98,9 +98,6 @@ func NewTicker(e BalanceEvent) (*Ticker, error) {
 	return &Ticker{meter, balance, asOf, e.Clock == "test", lowest}, err
 }
 
-// AsOf is the instant of the event.
-func (t *Ticker) AsOf() int64 { return t.asOf }
-
 // Balance is the balance, in nano-credits, elapsed nanoseconds after the event.
 // It never falls below the overdraft, and stands still under a test clock.
 func (t *Ticker) Balance(elapsed int64) int64 {

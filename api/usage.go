@@ -1,7 +1,5 @@
 package api
 
-import "encoding/json"
-
 // UsageEvent is a CloudEvent 1.0 that reports usage. Source and ID together
 // make it count once.
 type UsageEvent struct {
@@ -46,9 +44,6 @@ type Verdict struct {
 	Charge  string `json:"charge,omitempty"`
 	Amount  Amount `json:"amount,omitempty"`
 }
-
-// RawEvents is a batch as it came, so that one broken event spoils no other.
-type RawEvents []json.RawMessage
 
 // UsageQuery asks for a breakdown of spending.
 type UsageQuery struct {

@@ -81,8 +81,8 @@ type Lot struct {
 	FromLot     string   `json:"from_lot,omitempty" doc:"Of a transfer: the lot of the other workspace that it was taken from."`
 	Reason      string   `json:"reason,omitempty"`
 	CostBasis   Amount   `json:"cost_basis" doc:"What was paid for it."`
-	UsedFrom    *Instant `json:"used_from,omitempty" format:"date-time" doc:"In the list: when running work uses it next, if nothing else happens; as_of if it does so now. Not there if none will."`
-	UsedUpAt    *Instant `json:"used_up_at,omitempty" format:"date-time" doc:"In the list: when running work will have used it up, if nothing else happens."`
+	UsedFrom    *Instant `json:"used_from,omitempty" format:"date-time" doc:"In the list: when running work uses what is free of it next, if nothing else happens; as_of if it does so now. Not there if none will. What a hold has set aside is not free."`
+	UsedUpAt    *Instant `json:"used_up_at,omitempty" format:"date-time" doc:"In the list: when running work will have used up what is free of it, if nothing else happens."`
 	AsOf        Instant  `json:"as_of" format:"date-time"`
 }
 

@@ -7,6 +7,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/backup"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
@@ -47,6 +49,7 @@ type Config struct {
 	Leases        job.Leases   // of the local executor; the default if zero
 	Roles         Roles        // what this process does; all if zero
 	Committed     func()       // called after every commit, while the next one waits; nil for nobody
+	Advertise     string       // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
@@ -68,6 +71,7 @@ const DefaultListen = "127.0.0.1:8080"
 type App struct {
 	config   Config
 	log      *slog.Logger
+	data     *dataLock
 	db       *db.DB
 	ledger   *ledger.Ledger
 	jobs     *job.Service
@@ -99,7 +103,7 @@ func (c Config) filled() Config {
 		c.Listen = DefaultListen
 	}
 	if c.Database == "" {
-		c.Database = "sqlite:" + filepath.Join(c.Data, "purser.db")
+		c.Database = "sqlite:" + filepath.Join(c.Data, backup.Database)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -116,9 +120,13 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := prepare(c.Data); err != nil {
 		return err
 	}
+	if a.data, err = lockData(c.Data); err != nil {
+		return err
+	}
 	metrics := server.NewMetrics()
 	if a.db, err = db.Open(ctx, db.Config{
 		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics), Span: a.span(),
+		Alone: c.TestClock != 0, Server: a.self(),
 	}); err != nil {
 		return err
 	}
@@ -128,9 +136,8 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.ledger = ledger.New(a.db, a.log)
 	prices := price.NewBook(a.ledger)
 	orgs := org.New(a.ledger)
-	err = a.db.Update(ctx, func(tx *db.Tx) error { return errors.Join(a.ledger.Open(tx), prices.Open(tx), orgs.Open(tx)) })
-	if err != nil {
-		return fmt.Errorf("prepare the database: %w", err)
+	if err := openBooks(ctx, a.db, a.ledger, prices, orgs); err != nil {
+		return err
 	}
 	executor, err := a.executor()
 	if err != nil {
@@ -154,6 +161,9 @@ func (a *App) start(ctx context.Context) (err error) {
 	})
 	if err := a.jobs.Open(ctx); err != nil { // before the keeper looks at leases
 		return fmt.Errorf("find out what became of the jobs: %w", err)
+	}
+	if err := a.db.Enroll(ctx, cmp.Or(c.Advertise, a.URL())); err != nil {
+		return err
 	}
 	if !a.isLed {
 		a.run()
@@ -179,6 +189,24 @@ func (a *App) span() int64 {
 		return math.MaxInt64
 	}
 	return db.DefaultSpan
+}
+
+// self is who this is among the servers of a database; nobody under a test clock,
+// which is one server's.
+func (a *App) self() db.Server {
+	if a.config.TestClock != 0 {
+		return db.Server{}
+	}
+	return db.Server{ID: a.data.id, Roles: a.config.Roles.String()}
+}
+
+// openBooks prepares a database for its parts, at its first start and after an upgrade.
+func openBooks(ctx context.Context, d *db.DB, l *ledger.Ledger, prices *price.Book, orgs *org.Orgs) error {
+	err := d.Update(ctx, func(tx *db.Tx) error { return errors.Join(l.Open(tx), prices.Open(tx), orgs.Open(tx)) })
+	if err != nil {
+		return fmt.Errorf("prepare the database: %w", err)
+	}
+	return nil
 }
 
 // clock is the real one, or a test clock.
@@ -212,6 +240,7 @@ func (a *App) run() {
 	if a.config.Roles.Keeper && a.config.TestClock == 0 {
 		a.loop("keeper", func() error { return a.ledger.Keep(ctx) })
 	}
+	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })
 	a.loop("database", func() error {
 		select {
 		case <-a.db.Failed():
@@ -261,6 +290,7 @@ func (a *App) Close() error {
 		if a.db != nil {
 			errs = append(errs, a.db.Close())
 		}
+		errs = append(errs, a.data.release())
 	})
 	return errors.Join(errs...)
 }

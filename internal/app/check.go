@@ -38,11 +38,16 @@ func (c Config) check() error {
 	case shortest > longest:
 		return fault.New(fault.Invalid, "--lease-min is %s, which is longer than --lease-max, %s", shortest, longest)
 	}
-	if c.TopUpURL == "" {
-		return nil
-	}
-	if u, err := url.Parse(c.TopUpURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if c.TopUpURL != "" && !isURL(c.TopUpURL) {
 		return fault.New(fault.Invalid, "--top-up-url %q is no address such as https://billing.example/top-up", c.TopUpURL)
 	}
+	if c.Advertise != "" && !isURL(c.Advertise) {
+		return fault.New(fault.Invalid, "--advertise %q is no address such as http://10.0.0.1:8080", c.Advertise)
+	}
 	return nil
+}
+
+func isURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }

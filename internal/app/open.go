@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/purserhq/purser/internal/backup"
 	"github.com/purserhq/purser/internal/fault"
 )
 
@@ -36,7 +37,7 @@ func prepare(data string) error {
 }
 
 // tokenFile is where the operator's token stands in the data directory.
-const tokenFile = "operator-token"
+const tokenFile = backup.Token
 
 // minToken is the length that a token needs to be no guess.
 const minToken = 16

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/job"
+	"github.com/purserhq/purser/internal/ledger"
 )
 
 // Roles says what the program does. The zero value is all of it. Whatever it is,
@@ -24,9 +26,9 @@ func ParseRoles(text string) (r Roles, err error) {
 		switch name = strings.TrimSpace(name); name {
 		case "api":
 			r.API = true
-		case "keeper":
+		case ledger.RoleKeeper:
 			r.Keeper = true
-		case "jobs":
+		case job.Role:
 			r.Jobs = true
 		case "":
 			return Roles{}, fault.New(fault.Invalid, "--roles %q has an empty name: the roles are %s", text, AllRoles)
@@ -51,7 +53,7 @@ func (r Roles) String() string {
 	for _, role := range []struct {
 		is   bool
 		name string
-	}{{r.API, "api"}, {r.Keeper, "keeper"}, {r.Jobs, "jobs"}} {
+	}{{r.API, "api"}, {r.Keeper, ledger.RoleKeeper}, {r.Jobs, job.Role}} {
 		if role.is {
 			names = append(names, role.name)
 		}

@@ -2,7 +2,8 @@
 // server and the account, what it prints, and with which status it ends.
 //
 // Everything it knows of the server it knows through package api, as any other
-// client would; only serve and demo reach into the program itself.
+// client would; only serve and demo, and what looks after the database without a
+// server (backup, restore, db), reach into the program itself.
 package cli
 
 import (
@@ -115,7 +116,8 @@ func (p *program) addCommands(root *cobra.Command) {
 	add(groupWork, p.runCommand(), p.jobCommand(), p.flowCommand(), p.holdCommand())
 	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.budgetCommand(), p.lotCommand(), p.refundCommand())
 	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
-	add(groupOperate, p.serveCommand(), p.demoCommand(), p.orgCommand(), p.workspaceCommand(), p.clockCommand())
+	add(groupOperate, p.serveCommand(), p.demoCommand(), p.orgCommand(), p.workspaceCommand(), p.clockCommand(),
+		p.backupCommand(), p.restoreCommand(), p.dbCommand())
 	add(groupSetup, p.whoamiCommand(), p.loginCommand(), p.logoutCommand(), p.configCommand(), p.versionCommand())
 	root.AddCommand(p.hiddenCommands()...)
 	root.SetHelpCommandGroupID(groupSetup)

@@ -205,13 +205,24 @@ and "purser credits lots" does not list: its overdraft, and what storage owes.`,
 }
 
 func (p *program) showReport(r api.VerifyReport) error {
-	err := p.showFacts(r, fact{"ok", yes(r.OK)}, fact{"wallets", count(r.Wallets)}, fact{"commands", count(r.Commands)},
-		fact{"postings", count(r.Postings)}, fact{"charges", count(r.Charges)}, fact{"lots", count(r.Lots)},
-		fact{"flows", count(r.Flows)}, fact{"holds", count(r.Holds)}, fact{"totals", count(r.Totals)},
-		fact{"events", count(r.Events)}, fact{"hashes", count(r.Hashes)}, fact{"seals", count(r.Seals)},
-		fact{"milliseconds", count(r.Milliseconds)}, fact{"at", text(string(r.At))})
-	if err != nil || r.OK {
+	if err := p.showFacts(r, reportFacts(r)...); err != nil {
 		return err
+	}
+	return p.complainOf(r)
+}
+
+func reportFacts(r api.VerifyReport) []fact {
+	return []fact{{"ok", yes(r.OK)}, {"wallets", count(r.Wallets)}, {"commands", count(r.Commands)},
+		{"postings", count(r.Postings)}, {"charges", count(r.Charges)}, {"lots", count(r.Lots)},
+		{"flows", count(r.Flows)}, {"holds", count(r.Holds)}, {"totals", count(r.Totals)},
+		{"events", count(r.Events)}, {"hashes", count(r.Hashes)}, {"seals", count(r.Seals)},
+		{"milliseconds", count(r.Milliseconds)}, {"at", text(string(r.At))}}
+}
+
+// complainOf names what a verification found, and fails if it found something.
+func (p *program) complainOf(r api.VerifyReport) error {
+	if r.OK {
+		return nil
 	}
 	for _, d := range r.Differences {
 		p.note("%s: expected %s, found %s", strings.Join(slices.DeleteFunc([]string{d.Workspace, d.Table, d.ID, d.Field}, isEmpty), " "),

@@ -21,6 +21,7 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "data", env: "PURSER_DATA", fallback: defaultData(env)},
 		{name: "database", env: "PURSER_DATABASE", usage: "database as sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME (default: purser.db in the data directory)"},
 		{name: "roles", env: "PURSER_ROLES", usage: "what this process does, as a list of api, keeper and jobs", fallback: app.AllRoles},
+		{name: "advertise", env: "PURSER_ADVERTISE", usage: "URL at which other servers on the same PostgreSQL reach this one (default: where it listens)"},
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
 		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
@@ -48,11 +49,16 @@ are for whoever watches it. A fresh server has the organization "default".
 
 --roles narrows what it does: api answers HTTP under /v1, keeper does what is due
 (hourly charges, landings, expiries, lapsed leases, seals), jobs starts jobs and
-tells those that run what to do. What is left out is done by nobody, because only
-one process can use a database. So narrowing is for looking after the books:
---roles api to read and correct them while nothing moves by itself, --roles
+tells those that run what to do. On the embedded database, which only one process
+can use, what is left out is done by nobody. So there narrowing is for looking after
+the books: --roles api to read and correct them while nothing moves by itself, --roles
 keeper,jobs to let work go on while nobody can ask for more. /healthz, /readyz and
 /metrics always answer, and the log says at the start what is left out.
+
+Any number of servers can use one PostgreSQL, each with a data directory of its own
+and all with the same PURSER_OPERATOR_TOKEN. Each runs jobs on its own machine; of
+everything else, each can do all. They find each other in the database, and read the
+logs of each other's jobs at the URL that --advertise names.
 
 Settings are taken from flags, then the environment (PURSER_DATA, and the names in
 brackets below), then the JSON file that --config names, with the same names, then
@@ -123,7 +129,7 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
-		TopUpURL: s.get("top-up-url"), Leases: app.Leases(shortest, longest),
+		Advertise: s.get("advertise"), TopUpURL: s.get("top-up-url"), Leases: app.Leases(shortest, longest),
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {

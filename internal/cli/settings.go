@@ -126,11 +126,13 @@ func (s *settings) check(flags *pflag.FlagSet) error {
 	return s.find("output").check(s.output())
 }
 
-// checkURL refuses what cannot be the address of a server.
-func checkURL(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return wrong("%q is not the address of a server, such as http://127.0.0.1:8080", address)
+// checkURL refuses what cannot be the addresses of servers.
+func checkURL(addresses string) error {
+	for address := range strings.SplitSeq(addresses, ",") {
+		u, err := url.Parse(strings.TrimSpace(address))
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+			return wrong("%q is not the address of a server, such as http://127.0.0.1:8080", address)
+		}
 	}
 	return nil
 }

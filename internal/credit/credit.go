@@ -57,15 +57,6 @@ func (a Amount) Add(b Amount) (Amount, error) {
 	return c, nil
 }
 
-// Sub returns a-b, or [ErrOverflow].
-func (a Amount) Sub(b Amount) (Amount, error) {
-	c := a - b
-	if (c < a) != (b > 0) && b != 0 {
-		return 0, ErrOverflow
-	}
-	return c, nil
-}
-
 // maxDecimal bounds the length of a decimal text: 19 digits, a sign, a point,
 // and room for leading zeros that people paste.
 const maxDecimal = 40

@@ -129,8 +129,8 @@ func FuzzFormat(f *testing.F) {
 	})
 }
 
-// FuzzAddSub holds sums and differences against math/big: exact, or refused.
-func FuzzAddSub(f *testing.F) {
+// FuzzAdd holds sums against math/big: exact, or refused.
+func FuzzAdd(f *testing.F) {
 	edges := []int64{0, 1, -1, 5, math.MaxInt64, math.MaxInt64 - 1, math.MinInt64, math.MinInt64 + 1}
 	for _, a := range edges {
 		for _, b := range edges {
@@ -140,8 +140,6 @@ func FuzzAddSub(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b int64) {
 		sum, err := credit.Amount(a).Add(credit.Amount(b))
 		checkAmount(t, new(big.Int).Add(big.NewInt(a), big.NewInt(b)), sum, err)
-		difference, err := credit.Amount(a).Sub(credit.Amount(b))
-		checkAmount(t, new(big.Int).Sub(big.NewInt(a), big.NewInt(b)), difference, err)
 	})
 }
 

@@ -27,7 +27,7 @@ const (
 func (w *writer) attempt(units []*unit) tried {
 	watch := startWatch()
 	var err error
-	w.conn, err = w.conn.revived(func() (*conn, error) { return w.db.dialWriter(background) })
+	w.conn, err = w.db.pulse.connected(w.conn)
 	if err == nil {
 		err = w.conn.begin()
 	}
@@ -50,6 +50,7 @@ func (w *writer) attempt(units []*unit) tried {
 		isLost := w.conn.lost(err)
 		b.undo()
 		if isLost {
+			_, _ = w.db.pulse.connected(w.conn) // another is made at once
 			return tried{ran, unknown(err), nobody}
 		}
 		return tried{ran, w.refusal("commit", err), some}

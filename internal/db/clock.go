@@ -144,3 +144,6 @@ func startWatch() watch { return watch{time.Now()} }
 
 // elapsed is in nanoseconds.
 func (w watch) elapsed() int64 { return int64(time.Since(w.since)) }
+
+// after is the deadline of a connection, ns from now.
+func after(ns int64) time.Time { return time.Now().Add(time.Duration(ns)) }

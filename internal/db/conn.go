@@ -21,6 +21,7 @@ type conn struct {
 	statements map[string]statement
 
 	server *server    // the PostgreSQL, nil for SQLite
+	wire   *wire      // to it
 	queue  *pgx.Batch // statements for it that wait for company
 	isOpen bool       // it has begun the transaction
 }
@@ -140,4 +141,21 @@ func (c *conn) close() error {
 func (c *conn) integer(ctx context.Context, query string) (n int64, err error) {
 	err = c.sql.QueryRowContext(ctx, query).Scan(&n)
 	return n, err
+}
+
+// texts is the answer of a statement that returns one text in each row.
+func (c *conn) texts(ctx context.Context, query string, args ...any) (all []string, err error) {
+	rows, err := c.sql.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, rows.Err()
 }

@@ -36,7 +36,8 @@ type Config struct {
 	Clock    Clock        // the system's clock if nil; a *TestClock keeps its instant in the database
 	Log      *slog.Logger // the default logger if nil
 	ReadOnly bool         // only View: neither lock nor migration
-	Several  bool         // other servers may use the PostgreSQL too
+	Alone    bool         // no other server may use the PostgreSQL
+	Server   Server       // who this is among the servers of the PostgreSQL, without its URL
 	Batch    int          // units in one commit at most
 	Span     int64        // nanoseconds that a commit gathers units for at most
 	Queue    int          // units that may wait; more are refused
@@ -50,7 +51,9 @@ type DB struct {
 	log     *slog.Logger
 	lock    *fileLock
 	server  *server // the PostgreSQL, nil for SQLite
-	several bool    // other servers may write to it too
+	alone   bool    // no other server may write to it
+	roll    roll
+	pulse   *pulse // whether it is there, nil for SQLite
 	dial    func(context.Context, url.Values) (*conn, error)
 	writer  *writer
 	readers chan *conn   // those that no view uses
@@ -71,7 +74,7 @@ type DB struct {
 // future, a file that is something else.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	c.fill()
-	d := &DB{clock: c.Clock, log: c.Log, several: c.Several, failed: make(chan struct{}), closed: make(chan struct{})}
+	d := &DB{clock: c.Clock, log: c.Log, alone: c.Alone, roll: roll{self: c.Server, news: make(chan struct{}, 1)}, failed: make(chan struct{}), closed: make(chan struct{})}
 	path, err := d.find(c.URL)
 	if err != nil {
 		return nil, err
@@ -160,28 +163,40 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 	if err != nil {
 		return err
 	}
-	if d.server != nil {
-		if err = d.server.migrate(ctx, w, steps, d.clock.Now()); err == nil {
-			err = d.server.typesOf(ctx, w)
-		}
-	} else {
-		err = migrate(ctx, w, path, steps, d.clock.Now())
+	err = d.migrate(ctx, w, path, steps)
+	if err == nil && d.server != nil {
+		err = d.server.typesOf(ctx, w)
 	}
 	if err != nil {
 		return errors.Join(err, w.close())
 	}
 	d.writer = newWriter(d, w, c)
+	if d.server != nil {
+		return d.startPulse(ctx, w)
+	}
 	return nil
 }
 
-// dialWriter connects the writer. Where one server uses a PostgreSQL, its connection
-// holds the lock: it is none without.
+// migrate brings the schema up to date.
+func (d *DB) migrate(ctx context.Context, w *conn, path string, steps []migration) error {
+	if d.server != nil {
+		return d.server.migrate(ctx, w, steps, d.clock.Now())
+	}
+	return migrate(ctx, w, path, steps, d.clock.Now())
+}
+
+// dialWriter connects the writer. Of a PostgreSQL its connection holds the lock, alone
+// or with others: it is none without.
 func (d *DB) dialWriter(ctx context.Context) (*conn, error) {
 	w, err := d.dial(ctx, writing)
-	if err != nil || d.server == nil || d.several {
+	if err != nil || d.server == nil {
 		return w, err
 	}
-	if err := d.server.take(ctx, w); err != nil {
+	err = d.server.take(ctx, w, d.alone)
+	if err == nil {
+		err = d.server.confirm(ctx, w)
+	}
+	if err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
@@ -212,6 +227,7 @@ func (d *DB) openReaders(ctx context.Context, path string, steps []migration, c 
 func (d *DB) Close() error {
 	var errs []error
 	d.closing.Do(func() {
+		d.leave()
 		close(d.closed)
 		if d.writer != nil {
 			d.writer.stop()
@@ -219,7 +235,8 @@ func (d *DB) Close() error {
 		for range d.opened {
 			errs = append(errs, (<-d.readers).close())
 		}
-		if d.writer != nil { // last: it folds the log into the file
+		errs = append(errs, d.pulse.stop()) // until here it has ended what waits in vain
+		if d.writer != nil {                // last: it folds the log into the file
 			errs = append(errs, d.writer.conn.close())
 		}
 		errs = append(errs, d.lock.release())
@@ -242,6 +259,9 @@ func (d *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if ctx.Value(unitKey{}) != nil {
 		return errors.New("db: Update inside a unit of work")
 	}
+	if err := d.pulse.gone(); err != nil {
+		return err
+	}
 	return d.writer.do(ctx, fn)
 }
 
@@ -256,10 +276,16 @@ func (d *DB) reading(ctx context.Context, fn func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := d.pulse.gone(); err != nil {
+		return err
+	}
 	select {
 	case c := <-d.readers:
 		defer func() { d.readers <- c }()
-		var err error
+		err := d.pulse.gone() // it may have gone while we waited
+		if err != nil {
+			return err
+		}
 		if c, err = c.revived(func() (*conn, error) { return d.dial(ctx, nil) }); err != nil {
 			return err
 		}
@@ -282,7 +308,7 @@ func (d *DB) Glance(ctx context.Context, fn func(*Tx) error) error {
 		tx := &Tx{db: d, conn: c, ctx: ctx, now: d.now()}
 		defer tx.finish()
 		err := fn(tx)
-		if c.lost(err) {
+		if fault.Of(err) == nil && c.lost(err) {
 			return unreachable(err)
 		}
 		return err
@@ -299,7 +325,11 @@ func (d *DB) view(ctx context.Context, c *conn, fn func(*Tx) error) error {
 	// The snapshot stands, so this instant is not before any that it contains.
 	tx := &Tx{db: d, conn: c, ctx: ctx, now: d.now()}
 	defer tx.finish()
-	return fn(tx)
+	err := fn(tx)
+	if fault.Of(err) == nil && c.lost(err) {
+		return unreachable(err)
+	}
+	return err
 }
 
 // Clock is the clock that the units of work go by.

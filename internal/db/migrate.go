@@ -61,7 +61,7 @@ func migrate(ctx context.Context, c *conn, path string, steps []migration, now i
 	if version == int64(len(steps)) {
 		return nil
 	}
-	return takeSteps(ctx, c, version, steps, func(text string) string { return text }, now)
+	return takeSteps(ctx, c, version, steps, sqliteText, now)
 }
 
 // takeSteps takes the steps behind a version, in the dialect's words.
@@ -70,6 +70,14 @@ func takeSteps(ctx context.Context, c *conn, version int64, steps []migration, w
 		return fmt.Errorf("begin the migration: %w", err)
 	}
 	defer c.rollback() // without effect after the commit
+	if err := build(ctx, c, version, steps, words, now); err != nil {
+		return err
+	}
+	return c.commit()
+}
+
+// build runs the steps behind a version in the transaction that is open.
+func build(ctx context.Context, c *conn, version int64, steps []migration, words func(string) string, now int64) error {
 	if version == 0 {
 		if _, err := c.sql.ExecContext(ctx, versionTable); err != nil {
 			return err
@@ -80,7 +88,7 @@ func takeSteps(ctx context.Context, c *conn, version int64, steps []migration, w
 			return fmt.Errorf("migration %d (%s): %w", step.version, step.name, err)
 		}
 	}
-	return c.commit()
+	return nil
 }
 
 const versionTable = `CREATE TABLE schema_versions (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL)`
@@ -110,15 +118,18 @@ func schemaVersion(ctx context.Context, c *conn, path string) (int64, error) {
 	return c.integer(ctx, `SELECT coalesce(max(version), 0) FROM schema_versions`)
 }
 
+// versionOf is the last step taken in either kind of database, 0 if it is empty.
+func versionOf(ctx context.Context, c *conn, path string) (int64, error) {
+	if c.server != nil {
+		return c.server.schemaOf(ctx, c)
+	}
+	return schemaVersion(ctx, c, path)
+}
+
 // checkSchema is for readers, which do not migrate: the schema must be exactly the
 // one of this program.
 func checkSchema(ctx context.Context, c *conn, path string, steps []migration) error {
-	version, err := int64(0), error(nil)
-	if c.server != nil {
-		version, err = c.server.schemaOf(ctx, c)
-	} else {
-		version, err = schemaVersion(ctx, c, path)
-	}
+	version, err := versionOf(ctx, c, path)
 	switch {
 	case err != nil:
 		return fmt.Errorf("read the schema version: %w", err)

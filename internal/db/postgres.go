@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,26 +22,26 @@ import (
 // Other servers may write to a PostgreSQL too. What SQLite's one writer gives for
 // nothing is given here by versions: a batch is written on condition that its
 // wallets are still as this server knows them ([Table.Claim]), and run again on what
-// is there now if they are not. Until all else can share it, one server at a time
-// takes the database ([server.take]).
+// is there now if they are not.
 
 // isPostgres reports whether a URL names a PostgreSQL.
 func isPostgres(url string) bool {
 	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
-// connectTimeout is for one host of the URL.
-const connectTimeout = 5 * time.Second
-
-// keepAlive is how a connection notices that the other end is gone: after some
-// seconds without an answer, not after the hours that the system would wait.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
+// connectTimeout is for one host of the URL, unless it says another.
+const connectTimeout = 3 * time.Second
 
 // server is a PostgreSQL, as its connections are made.
 type server struct {
-	config *pgx.ConnConfig
-	name   string // without password, for messages
-	types  map[string]map[string]string
+	hosts []*pgx.ConnConfig
+	first atomic.Int64 // the host that could be written last
+	name  string       // without password, for messages
+	types map[string]map[string]string
+	held  backend // the connection that has had the lock
+
+	mu    sync.Mutex
+	wires map[*wire]bool // those that are open
 }
 
 // newServer reads the URL: hosts, target_session_attrs and the rest as libpq has
@@ -48,22 +51,26 @@ func newServer(url string) (*server, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "the database's URL cannot be read: write postgres://USER:PASSWORD@HOST:PORT/NAME (%s)", plainly(err))
 	}
+	s := &server{name: fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database), wires: map[*wire]bool{}}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
 	if len(config.Fallbacks) > 0 && config.ValidateConnect == nil {
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	config.DialFunc = (&net.Dialer{KeepAliveConfig: keepAlive, Timeout: config.ConnectTimeout}).DialContext
+	config.DialFunc = s.dialWire
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "purser"
 	}
-	for name, value := range map[string]string{"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"} {
-		config.RuntimeParams[name] = value // of the other end
+	for name, value := range map[string]string{ // of the other end
+		"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3", "tcp_user_timeout": "11000",
+	} {
+		config.RuntimeParams[name] = value
 	}
 	config.RuntimeParams["default_transaction_isolation"] = "read committed"
 	config.StatementCacheCapacity = maxStatements
-	return &server{config: config, name: fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)}, nil
+	s.hosts = hostsOf(config)
+	return s, nil
 }
 
 // plainly is an error's text without the URL in it, which has a password.
@@ -75,19 +82,39 @@ func plainly(err error) string {
 	return err.Error()
 }
 
-// connect opens one connection.
+// connect opens one connection: to the host that could be written last, or else to
+// the next of them that can. A host that is gone costs its timeout once, and not
+// every connection that is made.
 func (s *server) connect(ctx context.Context) (*conn, error) {
-	pool := stdlib.OpenDB(*s.config)
+	first := int(s.first.Load())
+	var errs []error
+	for i := range s.hosts {
+		host := (first + i) % len(s.hosts)
+		c, err := s.connectTo(ctx, s.hosts[host])
+		if err == nil {
+			s.first.Store(int64(host))
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, unreachable(errors.Join(errs...))
+}
+
+func (s *server) connectTo(ctx context.Context, host *pgx.ConnConfig) (*conn, error) {
+	pool := stdlib.OpenDB(*host)
+	ctx, cancel := context.WithTimeout(ctx, host.ConnectTimeout)
+	defer cancel()
 	c, err := pool.Conn(ctx)
 	if err != nil {
-		return nil, errors.Join(unreachable(err), pool.Close())
+		return nil, errors.Join(err, pool.Close())
 	}
 	// A commit that was answered is on the disk, whatever the database's default is.
 	if _, err := c.ExecContext(ctx, `SELECT set_config('synchronous_commit', 'on', false)
 		WHERE current_setting('synchronous_commit') = 'off'`); err != nil {
-		return nil, errors.Join(unreachable(err), c.Close(), pool.Close())
+		return nil, errors.Join(err, c.Close(), pool.Close())
 	}
-	return &conn{sql: c, pool: pool, statements: map[string]statement{}, server: s, queue: &pgx.Batch{}}, nil
+	made := &conn{sql: c, pool: pool, statements: map[string]statement{}, server: s, queue: &pgx.Batch{}}
+	return made, c.Raw(func(driver any) error { made.wire = wireOf(driver); return nil })
 }
 
 func unreachable(err error) *fault.Fault {
@@ -99,6 +126,9 @@ func reason(err error) string {
 	var p *pgconn.PgError
 	if errors.As(err, &p) {
 		return p.Message
+	}
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return "it does not answer"
 	}
 	text := err.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 {
@@ -160,6 +190,9 @@ func (c *conn) revived(dial func() (*conn, error)) (*conn, error) {
 
 // isAlive reports whether the connection can be used.
 func (c *conn) isAlive() bool {
+	if c.wire.isShut.Load() {
+		return false
+	}
 	err := c.sql.Raw(func(driver any) error {
 		if driver.(*stdlib.Conn).Conn().IsClosed() {
 			return sql.ErrConnDone
@@ -269,26 +302,77 @@ const migrationLock = 0x707572736572 // "purser"
 // connected.
 const serverLock = migrationLock + 1
 
-// take takes the database for this server: two that do not know of each other would
-// both look after the same jobs.
-func (s *server) take(ctx context.Context, c *conn) error {
+// take takes the database for this server alone, or says that there are several: a
+// server with a test clock cannot share it with any.
+func (s *server) take(ctx context.Context, c *conn, alone bool) error {
+	lock := `SELECT pg_try_advisory_lock_shared($1)`
+	if alone {
+		lock = `SELECT pg_try_advisory_lock($1)`
+	}
 	for end := startWatch(); ; {
 		var taken bool
-		if err := c.sql.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, int64(serverLock)).Scan(&taken); err != nil {
+		if err := c.sql.QueryRowContext(ctx, lock, int64(serverLock)).Scan(&taken); err != nil {
 			return unreachable(err)
 		}
 		switch {
 		case taken:
-			return nil
+			return s.hold(ctx, c)
 		case end.elapsed() > takeLimit:
-			return fault.New(fault.Conflict, "another server uses the database %s: stop it, or name another database", s.name).WithCode("database_in_use")
+			return fault.New(fault.Conflict, "another server uses the database %s, and they cannot share it while one of them has a test clock: stop it, or name another database", s.name).WithCode("database_in_use")
+		}
+		if err := s.dismiss(ctx, c); err != nil {
+			return unreachable(err)
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return fault.New(fault.Unavailable, "the lock on the database is held by another connection, of another server or one of ours that was cut off; try again").
+				WithCode("database_unreachable")
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// backend is the other end of a connection. Numbers come again, so it has its start too.
+type backend struct {
+	pid   int64
+	start string
+}
+
+// hold notes who has the lock now.
+func (s *server) hold(ctx context.Context, c *conn) error {
+	err := c.sql.QueryRowContext(ctx, `SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()`).
+		Scan(&s.held.pid, &s.held.start)
+	if err != nil {
+		return unreachable(err)
+	}
+	return nil
+}
+
+// dismiss ends the other end of our own connection that had the lock: cut off, it may
+// stand there for long. One that is at work is left to end by itself: to end a commit
+// that waits for standbys would make it seen without them.
+func (s *server) dismiss(ctx context.Context, c *conn) error {
+	_, err := c.sql.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE pid = $1 AND backend_start::text = $2 AND (state <> 'active' OR wait_event = 'ClientRead')`, s.held.pid, s.held.start)
+	return err
+}
+
+// confirm waits until all that is to be seen on the connection is as durable as a
+// commit that was answered. A commit whose wait for standbys ended before they had it,
+// by a lost connection or a restart, is seen like any other, and would be told to whoever
+// repeats its request; a failover would then lose what was told. What is written now is
+// behind it, and waits for both.
+func (s *server) confirm(ctx context.Context, c *conn) error {
+	ctx, cancel := context.WithTimeout(ctx, pulseLimit)
+	defer cancel()
+	_, err := c.sql.ExecContext(ctx, `SELECT pg_logical_emit_message(true, 'purser', 'connected')`)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fault.New(fault.Unavailable, "the database does not confirm what is written: look at its standbys; try again").WithCode("database_unreachable")
+	}
+	return unreachable(err)
 }
 
 // takeLimit is how long the lock of a server that died is waited for: so long the

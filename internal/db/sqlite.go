@@ -27,7 +27,17 @@ var (
 
 // connect opens one connection to the file.
 func connect(ctx context.Context, path string, kind url.Values) (*conn, error) {
-	connector, err := sqlite.NewConnector("file://" + (&url.URL{Path: path}).EscapedPath() + "?" + kind.Encode())
+	return dial(ctx, path, addressOf(path)+"?"+kind.Encode())
+}
+
+// addressOf is a file's address in SQLite's words.
+func addressOf(path string) string { return "file://" + (&url.URL{Path: path}).EscapedPath() }
+
+// inMemory is a new database that ends with its connection.
+func inMemory(ctx context.Context) (*conn, error) { return dial(ctx, "memory", "file::memory:") }
+
+func dial(ctx context.Context, path, address string) (*conn, error) {
+	connector, err := sqlite.NewConnector(address)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +48,9 @@ func connect(ctx context.Context, path string, kind url.Values) (*conn, error) {
 	}
 	return &conn{sql: c, pool: pool, statements: map[string]statement{}}, nil
 }
+
+// sqliteText is a text of a migration for SQLite: as it stands.
+func sqliteText(text string) string { return text }
 
 // unnumbered writes ? for $1, $2 and so on if they come in this order, each once.
 // SQLite takes every other parameter for a named one and looks its name up in a

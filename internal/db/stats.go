@@ -1,6 +1,10 @@
 package db
 
-import "sync/atomic"
+import (
+	"maps"
+	"slices"
+	"sync/atomic"
+)
 
 // Commit is what one commit was like.
 type Commit struct {
@@ -46,3 +50,7 @@ func (w *writer) committed(c Commit) {
 	w.stats.commits.Add(1)
 	w.observe(c)
 }
+
+// Statements are the texts that the unit's connection has prepared: what really runs,
+// for tests that look at how.
+func (tx *Tx) Statements() []string { return slices.Sorted(maps.Keys(tx.conn.statements)) }

@@ -141,6 +141,34 @@ func (r Row) Scan(dest ...any) error {
 	return r.tx.noted(errors.Join(err, r.rows.Err(), r.rows.Close()))
 }
 
+// Scanner is a row of a result.
+type Scanner interface{ Scan(dest ...any) error }
+
+// Each shows every row of a query to row, until one is refused.
+func (tx *Tx) Each(row func(Scanner) error, query string, args ...any) (err error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = tx.noted(errors.Join(err, rows.Close())) }()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// All reads every row of a query.
+func All[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any) (all []T, err error) {
+	err = tx.Each(func(r Scanner) error {
+		one, err := scan(r)
+		all = append(all, one)
+		return err
+	}, query, args...)
+	return all, err
+}
+
 // noted passes an error on; one that says the disk is full or broken ends the
 // database first, whatever the unit makes of it. On PostgreSQL every error ends the
 // transaction, so it undoes the batch.
@@ -183,6 +211,29 @@ func (tx *Tx) ForUpdate() string {
 	}
 	return " FOR UPDATE"
 }
+
+// Share keeps other servers from [Tx.Exclude] on what is named, until the batch ends.
+// It waits for one that excludes already, so what is read after it is what is there.
+func (tx *Tx) Share(name string) error {
+	return tx.lock(`SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0)) IS NULL`, name)
+}
+
+// Exclude waits for the batches of other servers that share what is named, and keeps
+// them off it until this one ends.
+func (tx *Tx) Exclude(name string) error {
+	return tx.lock(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL`, name)
+}
+
+func (tx *Tx) lock(query, name string) error {
+	if tx.batch == nil || tx.db.server == nil {
+		return nil
+	}
+	var none bool
+	return tx.QueryRow(query, name).Scan(&none)
+}
+
+// HasArrays reports whether a statement may be given an array: PostgreSQL takes them.
+func (tx *Tx) HasArrays() bool { return tx.db.server != nil }
 
 // Touch says that the unit changed something in memory that a rollback must undo:
 // an error of the unit after it undoes the batch.

@@ -42,6 +42,38 @@ type Field struct {
 	Message string
 }
 
+// maxFields is how many wrong fields are told at once.
+const maxFields = 20
+
+// Fields gathers wrong fields, so that a caller learns of all of them at once: of
+// the first twenty.
+type Fields []Field
+
+// Add notes what is wrong with a field.
+func (f *Fields) Add(pointer, message string) {
+	if len(*f) < maxFields {
+		*f = append(*f, Field{pointer, message})
+	}
+}
+
+// Err is an Invalid fault that names every field, the first one in its message; nil
+// if there is none.
+func (f Fields) Err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	message := f[0].Message
+	if f[0].Pointer != "" {
+		message = f[0].Pointer + ": " + message
+	}
+	if more := len(f) - 1; more > 0 {
+		message += fmt.Sprintf(" (and %d more)", more)
+	}
+	all := New(Invalid, "%s", message)
+	all.Fields = f
+	return all
+}
+
 // New makes a fault whose code is its kind.
 func New(kind Kind, format string, args ...any) *Fault {
 	return &Fault{Kind: kind, Code: string(kind), Message: fmt.Sprintf(format, args...)}

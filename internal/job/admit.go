@@ -29,7 +29,7 @@ func (s *Service) Create(tx *db.Tx, w ledger.ID, q Request) (Shown, error) {
 	if err := s.Capacity.admits(q.needs()); err != nil {
 		return Shown{}, err
 	}
-	j := &Job{Wallet: w, ID: tx.NewID("job_"), Request: q, CreatedAt: tx.Now()}
+	j := &Job{Wallet: w, ID: tx.NewID("job_"), Server: s.choose(), Request: q, CreatedAt: tx.Now()}
 	return s.enqueue(tx, j)
 }
 

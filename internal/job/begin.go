@@ -23,6 +23,8 @@ func (s *Service) begin(ctx context.Context, r Report) (Orders, error) {
 			return err
 		}
 		switch run := j.run(); {
+		case !s.isHere(j): // another server has taken it over
+			j = &Job{}
 		case j.Status == StatusStarting && j.Stopped != nil:
 			return s.finish(tx, j, Run{Status: StatusStopped, Reason: ReasonRequest})
 		case j.Status == StatusStarting:

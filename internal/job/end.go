@@ -46,7 +46,7 @@ func (s *Service) end(ctx context.Context, r Report, lost bool) (Orders, error) 
 		switch {
 		case err != nil:
 			return err
-		case j.Status.Ended(), j.Status == StatusQueued, !lost && j.stale(r):
+		case j.Status.Ended(), j.Status == StatusQueued, !s.isHere(j), !lost && j.stale(r):
 			return nil
 		case j.run() == nil:
 			return s.endUnstarted(tx, j, r)

@@ -35,13 +35,14 @@ func (s Status) Ended() bool {
 	return s == StatusSucceeded || s == StatusFailed || s == StatusStopped || s == StatusExhausted
 }
 
-// Why a job ended, besides the reasons of flows and of executors.
+// Why a job ended, besides the reasons of flows and of executors, and the code of the
+// fault (such as insufficient_credits) for which it could not start or not keep its
+// place in the queue.
 const (
-	ReasonRequest    = "request"              // someone stopped it
-	ReasonMaxRuntime = "max_runtime"          // the flow's until
-	ReasonLost       = "lost"                 // its supervisor or its machine died
-	ReasonCredits    = "insufficient_credits" // it could not start, or not keep its place in the queue
-	ReasonExecutor   = "executor"             // the executor could not run it
+	ReasonRequest    = "request"     // someone stopped it
+	ReasonMaxRuntime = "max_runtime" // the flow's until
+	ReasonLost       = "lost"        // its supervisor or its machine died
+	ReasonExecutor   = "executor"    // the executor could not run it
 )
 
 // Resources is what a job takes.
@@ -96,6 +97,7 @@ type Stop struct {
 type Job struct {
 	Wallet  ledger.ID
 	ID      string
+	Server  string // on which it runs, of several; its files are there
 	Request Request
 	Status  Status
 	Detail  string // for the user: what went wrong
@@ -153,8 +155,8 @@ func (q *Request) needs() needs {
 	return all
 }
 
-// ResumeWithin is how long a checkpoint is kept for resumption.
-const ResumeWithin = 24 * int64(credit.Hour)
+// resumeWithin is how long a checkpoint is kept for resumption.
+const resumeWithin = 24 * int64(credit.Hour)
 
 // resumableUntil is until when the job may be resumed; 0 if it may not. A run
 // that was killed at its stop, or lost, had no say in its exit code. A resumption
@@ -171,5 +173,5 @@ func (j *Job) resumableUntil() int64 {
 	case r.Killed == "" && (r.ExitCode == nil || *r.ExitCode != 0):
 		return 0
 	}
-	return r.EndedAt + ResumeWithin
+	return r.EndedAt + resumeWithin
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 )
 
-// MaxTail is the largest number of lines with which a log may begin.
-const MaxTail = 100_000
+// maxTail is the largest number of lines with which a log may begin.
+const maxTail = 100_000
 
 // pollLog is how often a followed log is looked at.
 const pollLog = 100 * time.Millisecond
@@ -53,7 +53,7 @@ func (s *Service) OpenLog(ctx context.Context, w ledger.ID, id string, offset, t
 		if err != nil {
 			return nil, err
 		}
-		l.Offset, err = tailOf(path, min(tail, MaxTail))
+		l.Offset, err = tailOf(path, min(tail, maxTail))
 		return l, err
 	}
 	return l, nil

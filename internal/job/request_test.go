@@ -34,13 +34,13 @@ func TestRequestSaysAllThatIsWrong(t *testing.T) {
 func TestRequestLimits(t *testing.T) {
 	hour, minute := int64(credit.Hour), int64(credit.Hour)/60
 	for name, change := range map[string]func(*Request){
-		"a command of 100 KiB":       func(q *Request) { q.Command = append(q.Command, strings.Repeat("x", MaxText)) },
-		"too many arguments":         func(q *Request) { q.Command = make([]string, MaxArgs+1) },
+		"a command of 100 KiB":       func(q *Request) { q.Command = append(q.Command, strings.Repeat("x", maxText)) },
+		"too many arguments":         func(q *Request) { q.Command = make([]string, maxArgs+1) },
 		"a NUL":                      func(q *Request) { q.Command = []string{"a\x00b"} },
-		"a large environment":        func(q *Request) { q.Env = map[string]string{"A": strings.Repeat("x", MaxText)} },
-		"a long name":                func(q *Request) { q.Name = strings.Repeat("x", MaxName+1) },
+		"a large environment":        func(q *Request) { q.Env = map[string]string{"A": strings.Repeat("x", maxText)} },
+		"a long name":                func(q *Request) { q.Name = strings.Repeat("x", maxName+1) },
 		"a name with a line break":   func(q *Request) { q.Name = "a\nb" },
-		"more GPUs than there are":   func(q *Request) { q.Resources.GPUCount = MaxGPUs + 1 },
+		"more GPUs than there are":   func(q *Request) { q.Resources.GPUCount = maxGPUs + 1 },
 		"a grace beyond the runtime": func(q *Request) { q.MaxRuntime, q.Grace = minute, &hour },
 	} {
 		q := Request{Command: []string{"true"}, Resources: Resources{GPU: "h100"}}
@@ -68,9 +68,9 @@ func TestRequestIsCompleted(t *testing.T) {
 }
 
 func TestANameThatNobodyGaveIsAName(t *testing.T) {
-	q := Request{Command: []string{strings.Repeat("x", MaxName-1) + "é"}}
+	q := Request{Command: []string{strings.Repeat("x", maxName-1) + "é"}}
 	q.complete()
-	if q.Name != strings.Repeat("x", MaxName-1) {
+	if q.Name != strings.Repeat("x", maxName-1) {
 		t.Errorf("%q", q.Name)
 	}
 }

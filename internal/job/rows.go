@@ -15,6 +15,7 @@ const columns = `organization, workspace, id, status, spec, state, hold, created
 
 // state is what of a job has no column of its own.
 type state struct {
+	Server     string `json:",omitempty"`
 	Runs       []Run  `json:",omitempty"`
 	QueuedAt   int64  `json:",omitempty"`
 	LaunchedAt int64  `json:",omitempty"`
@@ -34,7 +35,7 @@ func (j *Job) save(tx *db.Tx) error {
 		return fmt.Errorf("job %s: write its request: %w", j.ID, err)
 	}
 	rest, err := json.Marshal(state{
-		Runs: j.Runs, QueuedAt: j.QueuedAt, LaunchedAt: j.LaunchedAt, Tries: j.Tries, HeldUntil: j.HeldUntil,
+		Server: j.Server, Runs: j.Runs, QueuedAt: j.QueuedAt, LaunchedAt: j.LaunchedAt, Tries: j.Tries, HeldUntil: j.HeldUntil,
 		Stopped: j.Stopped, Resumed: j.Resumed, Reason: j.Reason, Detail: j.Detail, Unfit: j.Unfit,
 	})
 	if err != nil {
@@ -60,9 +61,7 @@ func (j *Job) save(tx *db.Tx) error {
 	return nil
 }
 
-type scanner interface{ Scan(dest ...any) error }
-
-func scan(row scanner) (*Job, error) {
+func scan(row db.Scanner) (*Job, error) {
 	var (
 		j          Job
 		spec, text string
@@ -76,22 +75,23 @@ func scan(row scanner) (*Job, error) {
 	if err := errors.Join(json.Unmarshal([]byte(spec), &j.Request), json.Unmarshal([]byte(text), &rest)); err != nil {
 		return nil, fmt.Errorf("job %s: read its row: %w", j.ID, err)
 	}
+	j.Server = rest.Server
 	j.Runs, j.QueuedAt, j.LaunchedAt, j.Tries = rest.Runs, rest.QueuedAt, rest.LaunchedAt, rest.Tries
 	j.HeldUntil, j.Stopped = rest.HeldUntil, rest.Stopped
 	j.Resumed, j.Reason, j.Detail, j.Unfit = rest.Resumed, rest.Reason, rest.Detail, rest.Unfit
 	return &j, nil
 }
 
-// one reads a job of a wallet.
+// one reads a job of a wallet; in an Update, nobody else changes it until that ends.
 func one(tx *db.Tx, wallet ledger.ID, id string) (*Job, error) {
-	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE organization = $1 AND workspace = $2 AND id = $3`,
+	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE organization = $1 AND workspace = $2 AND id = $3`+tx.ForUpdate(),
 		wallet.Organization, wallet.Workspace, id))
 	return j, found(id, err)
 }
 
-// find reads a job of any wallet: for executors, which know no wallets.
+// find is one for executors, which know no wallets.
 func find(tx *db.Tx, id string) (*Job, error) {
-	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE id = $1`, id))
+	j, err := scan(tx.QueryRow(`SELECT `+columns+` FROM jobs WHERE id = $1`+tx.ForUpdate(), id))
 	return j, found(id, err)
 }
 
@@ -103,20 +103,12 @@ func found(id string, err error) error {
 }
 
 // many reads the jobs of a query.
-func many(tx *db.Tx, query string, args ...any) (jobs []*Job, err error) {
-	rows, err := tx.Query(`SELECT `+columns+` FROM jobs `+query, args...)
+func many(tx *db.Tx, query string, args ...any) ([]*Job, error) {
+	jobs, err := db.All(tx, scan, `SELECT `+columns+` FROM jobs `+query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		j, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, j)
-	}
-	return jobs, rows.Err()
+	return jobs, nil
 }
 
 // unended reads all jobs that have not ended, of all wallets.

@@ -96,10 +96,11 @@ func (s *Service) stand(ctx context.Context, e *entry) (stand, *wallet.Flow, err
 		st.stopAt, st.reason = snapshot.View.StopAt(flow)
 	}
 	if flow == nil || st.stopAt == 0 && e.flow.version != snapshot.Version {
-		if flow, err = s.flow(ctx, j.Wallet, run.Flow); err != nil {
+		view := snapshot.View
+		if flow, view, err = s.flow(ctx, j.Wallet, run.Flow, view); err != nil {
 			return stand{}, nil, err
 		}
-		st.stopAt, st.reason = snapshot.View.StopAt(flow)
+		st.stopAt, st.reason = view.StopAt(flow)
 		s.mu.Lock()
 		if live := s.active[j.ID]; live != nil && live.runs(run.Flow) {
 			live.flow = seen{snapshot.Version, flow}
@@ -112,13 +113,16 @@ func (s *Service) stand(ctx context.Context, e *entry) (stand, *wallet.Flow, err
 	return st, flow, nil
 }
 
-func (s *Service) flow(ctx context.Context, w ledger.ID, id string) (*wallet.Flow, error) {
+// flow reads a flow, with a view of its time.
+func (s *Service) flow(ctx context.Context, w ledger.ID, id string, view *wallet.View) (*wallet.Flow, *wallet.View, error) {
 	var flow wallet.Flow
 	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
-		flow, err = s.Books.Flow(tx, w, id)
+		if flow, err = s.Books.Flow(tx, w, id); err == nil {
+			view, err = s.Books.Matching(tx, w, view, &flow)
+		}
 		return err
 	})
-	return &flow, err
+	return &flow, view, err
 }
 
 // renew grants the run as much of a lease as its wallet allows, if that is a

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 )
@@ -83,6 +84,7 @@ func (s *Service) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	jobs = slices.DeleteFunc(jobs, func(j *Job) bool { return !s.isHere(j) })
 	for _, j := range jobs {
 		s.remember(j)
 	}
@@ -107,9 +109,17 @@ func (s *Service) Run(ctx context.Context) error {
 	go func() { reports <- s.Executor.Run(ctx, s) }()
 	sweeps := time.NewTicker(sweepEvery) // of its own: a queue that is nudged all the time does not hold it up
 	defer sweeps.Stop()
-	for {
+	for isStale := false; ; {
 		var again <-chan time.Time
-		if err := s.dispatch(ctx); err != nil && ctx.Err() == nil {
+		var err error
+		if isStale {
+			err = s.reread(ctx)
+			isStale = err != nil
+		}
+		if err == nil {
+			err = s.dispatch(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			s.Log.Error("jobs cannot be started", "error", err)
 			again = time.After(time.Second)
 		}
@@ -120,10 +130,47 @@ func (s *Service) Run(ctx context.Context) error {
 			return fmt.Errorf("the executor ended: %w", err)
 		case <-s.kick:
 		case <-again:
+		case <-s.DB.News():
+			isStale = true
+		case <-s.DB.Returned():
+			isStale = true
 		case <-sweeps.C:
 			s.sweep(ctx)
+			s.inherit(ctx)
 		}
 	}
+}
+
+// reread takes in the jobs as their rows are, after a commit of which nobody was told
+// whether it happened, and after another server has asked something of them. It is a
+// unit of work, and so in the order of the commits.
+func (s *Service) reread(ctx context.Context) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		jobs, err := unended(tx)
+		if err != nil {
+			return err
+		}
+		there := map[string]bool{}
+		for _, j := range jobs {
+			there[j.ID] = true
+		}
+		for _, known := range s.jobs(func(j *Job) bool { return !there[j.ID] }) {
+			j, err := find(tx, known.ID)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+			if err == nil {
+				jobs = append(jobs, j)
+			}
+		}
+		tx.AfterCommit(func() {
+			for _, j := range jobs {
+				s.remember(j)
+				s.Executor.Wake(j.ID, 0)
+			}
+		})
+		return nil
+	})
 }
 
 // nudge makes Run look at the queue.
@@ -140,7 +187,7 @@ func (s *Service) remember(j *Job) {
 	c := *j
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if j.Status.Ended() {
+	if j.Status.Ended() || !s.isHere(j) {
 		delete(s.active, j.ID)
 		delete(s.places, j.ID)
 	} else if e := s.active[j.ID]; e != nil {
@@ -151,7 +198,7 @@ func (s *Service) remember(j *Job) {
 	if s.running[j.Wallet] == nil {
 		s.running[j.Wallet] = map[string]bool{}
 	}
-	if j.Status == StatusRunning {
+	if j.Status == StatusRunning && s.isHere(j) {
 		s.running[j.Wallet][j.ID] = true
 	} else if delete(s.running[j.Wallet], j.ID); len(s.running[j.Wallet]) == 0 {
 		delete(s.running, j.Wallet)
@@ -170,10 +217,14 @@ func (s *Service) follow(ctx context.Context) {
 	}
 }
 
-// keep writes the job's row and takes it in once that is durable.
+// keep writes the job's row and takes it in once that is durable; of a job of another
+// server, that one is told.
 func (s *Service) keep(tx *db.Tx, j *Job) error {
 	if err := j.save(tx); err != nil {
 		return err
+	}
+	if !s.isHere(j) {
+		return tx.Tell(j.Server)
 	}
 	c := *j
 	tx.AfterCommit(func() { s.remember(&c) })

@@ -152,6 +152,11 @@ func (shown *Shown) addFlow(tx *db.Tx, s *Service, view *wallet.View, now int64)
 	if flow.Status.Ended() {
 		st.stopAt, st.reason = flow.EndedAt, flow.Reason
 	} else {
+		if !tx.IsUpdate() {
+			if view, err = s.Books.Matching(tx, shown.Wallet, view, &flow); err != nil {
+				return err
+			}
+		}
 		st.stopAt, st.reason = view.StopAt(&flow)
 		shown.Accrued = view.Accrued(&flow, now)
 		shown.Charged += shown.Accrued

@@ -69,6 +69,6 @@ func (r *replay) priced(c *wallet.Charge) error {
 	if sold {
 		stored = price.String()
 	}
-	return r.differ(Difference{"rate_cards", row, "skus", what + " at " + stored,
+	return r.differ(Difference{"rate_cards", "", row, "skus", what + " at " + stored,
 		what + " at " + c.Price.String() + ", by charge " + number(c.No) + " of " + r.id.String()})
 }

@@ -82,12 +82,12 @@ func (r *replay) row(t *db.Table, id any, replayed []any) (*Difference, error) {
 // version that wrote it, which it returns.
 func (r *replay) content(t *db.Table, id any, replayed []any) (d *Difference, version any, err error) {
 	key := strings.Trim(show(id), `"`)
-	stored, found, err := one(r.tx, rawRow(t), rowOf(t), r.id.Organization, r.id.Workspace, id)
+	stored, found, err := one(r.tx, rawRow(t), rowsOf(t)+` AND `+t.Columns[2]+` = $3`, r.id.Organization, r.id.Workspace, id)
 	if err != nil {
 		return nil, nil, wrapped("read a row of "+t.Name, err)
 	}
 	if !found {
-		return &Difference{t.Name, r.id.String() + " " + key, "", "no row", "one"}, nil, nil
+		return &Difference{t.Name, r.id.String(), key, "", "no row", "one"}, nil, nil
 	}
 	if at := slices.Index(t.Columns, "version"); at >= 0 {
 		version = stored[at]
@@ -121,8 +121,7 @@ func (r *replay) auditRoot(s wallet.State) error {
 	if err != nil {
 		return err
 	}
-	stored, found, err := one(r.tx, rawRow(walletRows), `SELECT `+strings.Join(walletRows.Columns, ", ")+` FROM wallets`+inWallet,
-		r.id.Organization, r.id.Workspace)
+	stored, found, err := one(r.tx, rawRow(walletRows), rowsOf(walletRows), r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read a row of wallets", err)
 	}
@@ -199,7 +198,7 @@ func (r *replay) auditRefunds(wallet.State) error {
 		no     int64
 		amount credit.Amount
 	}
-	stored, err := all(r.tx, func(s scanner) (f refund, err error) { return f, s.Scan(&f.no, &f.amount) },
+	stored, err := db.All(r.tx, func(s db.Scanner) (f refund, err error) { return f, s.Scan(&f.no, &f.amount) },
 		`SELECT no, refunded FROM charges`+inWallet+` AND refunded <> 0 ORDER BY no`, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the refunds", err)
@@ -257,7 +256,7 @@ func (r *replay) nameStranger(t *db.Table, s wallet.State) error {
 	for _, m := range s.Marks {
 		again.ids["marks "+number(m.No)] = true
 	}
-	rows, err := all(r.tx, func(s scanner) (id string, err error) { return id, s.Scan(&id) },
+	rows, err := db.All(r.tx, value[string],
 		`SELECT CAST(`+t.Columns[2]+` AS TEXT) FROM `+t.Name+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the ids of "+t.Name, err)
@@ -304,7 +303,7 @@ func (r *replay) auditLeases(s wallet.State) error {
 		holder              string
 		until, grace, lapse int64
 	}
-	stored, err := all(r.tx, func(s scanner) (l lease, err error) { return l, s.Scan(&l.holder, &l.until, &l.grace, &l.lapse) },
+	stored, err := db.All(r.tx, func(s db.Scanner) (l lease, err error) { return l, s.Scan(&l.holder, &l.until, &l.grace, &l.lapse) },
 		`SELECT holder, until_at, grace, lapse_at FROM leases`+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the leases", err)

@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"strings"
-
 	"github.com/purserhq/purser/internal/db"
 )
 
@@ -14,7 +12,10 @@ var headRows = db.NewTable("heads", `*organization *workspace +next_journal +jou
 // loadBare reads where a journal without a wallet ends.
 func loadBare(tx *db.Tx, id ID) (*book, error) {
 	b, hash := newBook(id), digest{}.String()
-	next, found, err := one(tx, func(r scanner) (next int64, err error) { return next, r.Scan(&next, &hash) },
+	next, found, err := one(tx, func(r db.Scanner) (next int64, err error) {
+		err = r.Scan(&next, &hash)
+		return next, err
+	},
 		`SELECT next_journal, journal_head FROM heads`+inWallet+again(tx), id.Organization, id.Workspace)
 	if err != nil {
 		return nil, err
@@ -44,8 +45,7 @@ func (b *book) addHead(args []any) []any {
 // auditBare compares the head of a journal without a wallet, and what was declared
 // in the journal.
 func (r *replay) auditBare() error {
-	stored, found, err := one(r.tx, rawRow(headRows), `SELECT `+strings.Join(headRows.Columns, ", ")+` FROM heads`+inWallet,
-		r.id.Organization, r.id.Workspace)
+	stored, found, err := one(r.tx, rawRow(headRows), rowsOf(headRows), r.id.Organization, r.id.Workspace)
 	switch {
 	case err != nil:
 		return wrapped("read a head", err)

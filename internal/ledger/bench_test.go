@@ -78,7 +78,7 @@ func (h *house) manyWallets(n int) (ids []ID) {
 
 func (h *house) keyed(id ID, route, key string, command wallet.Command) error {
 	return h.update(func(tx *db.Tx) error {
-		_, err := h.Once(tx, Request{id.Organization, id.Workspace, route, key, []byte(`{"amount":"0.000001"}`)}, func() (int, any, error) {
+		_, err := h.Once(tx, Request{Organization: id.Organization, Workspace: id.Workspace, Route: route, Key: key, Body: []byte(`{"amount":"0.000001"}`)}, func() (int, any, error) {
 			_, err := h.Apply(tx, id, command)
 			return 200, map[string]string{"id": key}, err
 		})

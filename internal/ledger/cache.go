@@ -73,10 +73,11 @@ type shown struct {
 	snapshots map[ID]Snapshot
 	dropped   int64 // how many times one was dropped to make room
 	watchers  map[ID]map[chan struct{}]struct{}
+	told      map[ID]int64 // for which version the watchers were woken last
 }
 
 func newShown() *shown {
-	return &shown{snapshots: map[ID]Snapshot{}, watchers: map[ID]map[chan struct{}]struct{}{}}
+	return &shown{snapshots: map[ID]Snapshot{}, watchers: map[ID]map[chan struct{}]struct{}{}, told: map[ID]int64{}}
 }
 
 // publish shows a wallet's committed state and wakes who watches it.
@@ -84,6 +85,15 @@ func (s *shown) publish(id ID, snapshot Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(id, snapshot)
+	s.wake(id, snapshot.Version)
+}
+
+// wake wakes who watches a wallet that has come to a version. The caller holds mu.
+func (s *shown) wake(id ID, version int64) {
+	if s.watchers[id] == nil {
+		return
+	}
+	s.told[id] = version
 	for changes := range s.watchers[id] {
 		select {
 		case changes <- struct{}{}:
@@ -177,6 +187,7 @@ func (l *Ledger) Watch(id ID) (changes <-chan struct{}, cancel func()) {
 		defer s.mu.Unlock()
 		if delete(s.watchers[id], c); len(s.watchers[id]) == 0 {
 			delete(s.watchers, id)
+			delete(s.told, id)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (b *book) hasRefunds(tx *db.Tx, flow string) (bool, error) {
 	if len(b.refunds) > 0 || slices.ContainsFunc(b.charges, func(c wallet.Charge) bool { return c.Flow == flow && c.Refunded > 0 }) {
 		return true, nil
 	}
-	_, found, err := one(tx, func(r scanner) (no int64, err error) { return no, r.Scan(&no) },
+	_, found, err := one(tx, value[int64],
 		`SELECT no FROM charges`+inWallet+` AND flow = $3 AND refunded <> 0 LIMIT 1`, b.Organization, b.Workspace, flow)
 	return found, wrapped("look for refunds of a flow", err)
 }

@@ -29,7 +29,7 @@ func (h *house) charged(id ID, flow string) (sum credit.Amount) {
 func (h *house) net(id ID, flow string) (sum credit.Amount) {
 	h.t.Helper()
 	h.must(h.db.View(h.t.Context(), func(tx *db.Tx) error {
-		charges, err := all(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow = $3`, id.Organization, id.Workspace, flow)
+		charges, err := db.All(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow = $3`, id.Organization, id.Workspace, flow)
 		for _, c := range charges {
 			var lost credit.Amount
 			for _, s := range c.Slices {
@@ -106,7 +106,7 @@ func TestRefundsAreIndexed(t *testing.T) {
 	h := open(t)
 	var plan []string
 	h.must(h.db.View(t.Context(), func(tx *db.Tx) (err error) {
-		plan, err = all(tx, func(r scanner) (detail string, err error) {
+		plan, err = db.All(tx, func(r db.Scanner) (detail string, err error) {
 			var n int
 			return detail, r.Scan(&n, &n, &n, &detail)
 		}, `EXPLAIN QUERY PLAN SELECT no FROM charges`+inWallet+` AND flow = $3 AND refunded <> 0 LIMIT 1`, "org", "ws", "flow")

@@ -182,11 +182,11 @@ func TestBodyDigest(t *testing.T) {
 	seen := map[string]string{}
 	for _, group := range same {
 		for _, body := range group {
-			if bodyDigest([]byte(body)) != bodyDigest([]byte(group[0])) {
+			if BodyDigest([]byte(body)) != BodyDigest([]byte(group[0])) {
 				t.Errorf("%s is not %s", body, group[0])
 			}
 		}
-		d := bodyDigest([]byte(group[0]))
+		d := BodyDigest([]byte(group[0]))
 		if seen[d] != "" {
 			t.Errorf("%s is %s", group[0], seen[d])
 		}

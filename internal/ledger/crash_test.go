@@ -55,7 +55,7 @@ func crashing(path string) {
 // spend holds a little and captures half of it, once per key.
 func spend(l *Ledger, key string) error {
 	return l.db.Update(context.Background(), func(tx *db.Tx) error {
-		_, err := l.Once(tx, Request{acme.Organization, acme.Workspace, "POST /spend", key, []byte(key)}, func() (int, any, error) {
+		_, err := l.Once(tx, Request{Organization: acme.Organization, Workspace: acme.Workspace, Route: "POST /spend", Key: key, Body: []byte(key)}, func() (int, any, error) {
 			_, err := l.Apply(tx, acme,
 				wallet.Reserve{ID: "hold_" + key, Amount: credit.One / 100, TTL: hour},
 				wallet.Capture{Hold: "hold_" + key, Lines: []wallet.Line{{SKU: "llm.m.input", Event: key, Amount: credit.One / 200, At: tx.Now()}}})

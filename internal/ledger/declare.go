@@ -87,7 +87,7 @@ func (l *Ledger) adopt(tx *db.Tx, t *Declared) error {
 	if e, err := s.answered(tx, name); e != nil || err != nil {
 		return err
 	}
-	rows, err := all(tx, t.scan, t.query(""))
+	rows, err := db.All(tx, t.scan, t.query(""))
 	if err != nil {
 		return err
 	}
@@ -106,4 +106,4 @@ func (t *Declared) query(where string) string {
 	return `SELECT ` + strings.Join(t.columns, ", ") + ` FROM ` + t.name + where + ` ORDER BY ` + strings.Join(t.columns[:t.keys], ", ")
 }
 
-func (t *Declared) scan(r scanner) ([]any, error) { return scanRaw(r, len(t.columns)) }
+func (t *Declared) scan(r db.Scanner) ([]any, error) { return scanRaw(r, len(t.columns)) }

@@ -92,7 +92,7 @@ func TestAWholeJournalIsMissed(t *testing.T) {
 	}
 	report, err := h.Verify(context.Background(), Options{})
 	h.must(err)
-	if report.IsClean() || report.First.Table != "journal" || report.First.Key != "org_acme/ws_other 1" {
+	if report.IsClean() || report.First.Table != "journal" || report.First.Book != "org_acme/ws_other" || report.First.Row != "1" {
 		t.Errorf("%v", report.First)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/purserhq/purser/internal/db"
 )
 
 // declaration is what a replay remembers of a row: where it was declared last, and the
@@ -73,13 +75,13 @@ func (r *replay) compareDeclared(t *Declared) error {
 		where, args = ` WHERE `+t.owner+` = $1`, []any{r.id.Organization}
 	}
 	var wrong [][]any
-	_, err := all(r.tx, func(s scanner) (_ struct{}, err error) {
+	err := r.tx.Each(func(s db.Scanner) error {
 		row, err := t.scan(s)
 		r.made[t.name]++
 		if err == nil && !r.isDeclared(t, row) {
 			wrong = append(wrong, row)
 		}
-		return struct{}{}, err
+		return err
 	}, t.query(where), args...)
 	if err != nil {
 		return wrapped("read "+t.name, err)
@@ -108,7 +110,7 @@ func (r *replay) undeclared(t *Declared, stored []any) error {
 	name := t.nameOf(texts(stored))
 	d, found := r.declarations[name]
 	if !found {
-		return r.differ(Difference{t.name, name.key, "", "a row", "none"})
+		return r.differ(Difference{t.name, "", name.key, "", "a row", "none"})
 	}
 	delete(r.declarations, name)
 	command := ""
@@ -123,10 +125,10 @@ func (r *replay) undeclared(t *Declared, stored []any) error {
 	for i, text := range texts(stored) {
 		if text != row[i] {
 			was, is := around(row[i], text)
-			return r.differ(Difference{t.name, name.key, t.columns[i], is, was})
+			return r.differ(Difference{t.name, "", name.key, t.columns[i], is, was})
 		}
 	}
-	return r.differ(Difference{t.name, name.key, "", "values of another type", "the row that was declared"})
+	return r.differ(Difference{t.name, "", name.key, "", "values of another type", "the row that was declared"})
 }
 
 // lacking names the rows that were declared and are not there.
@@ -136,7 +138,7 @@ func (r *replay) lacking(t *Declared) error {
 		if name.table != t.name {
 			continue
 		}
-		if err := r.differ(Difference{t.name, name.key, "", "no row", "one"}); err != nil {
+		if err := r.differ(Difference{t.name, "", name.key, "", "no row", "one"}); err != nil {
 			return err
 		}
 	}

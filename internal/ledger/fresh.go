@@ -64,7 +64,7 @@ func (v *versions) ask() {
 			return
 		}
 		v.mu.Unlock()
-		err := v.answer(questions)
+		err := v.answer(context.Background(), questions)
 		for _, q := range questions {
 			q.err = err
 			close(q.done)
@@ -91,19 +91,20 @@ func (v *versions) take() map[ID]*question {
 	return some
 }
 
-func (v *versions) answer(questions map[ID]*question) error {
+func (v *versions) answer(ctx context.Context, questions map[ID]*question) error {
 	organizations, workspaces := make([]string, 0, len(questions)), make([]string, 0, len(questions))
 	for id := range questions {
 		organizations, workspaces = append(organizations, id.Organization), append(workspaces, id.Workspace)
 	}
-	return v.db.Glance(context.Background(), func(tx *db.Tx) error {
-		_, err := all(tx, func(r scanner) (id ID, err error) {
+	return v.db.Glance(ctx, func(tx *db.Tx) error {
+		err := tx.Each(func(r db.Scanner) error {
+			var id ID
 			var version int64
-			err = r.Scan(&id.Organization, &id.Workspace, &version)
+			err := r.Scan(&id.Organization, &id.Workspace, &version)
 			if q := questions[id]; q != nil {
 				q.version = version
 			}
-			return id, err
+			return err
 		}, `SELECT w.organization, w.workspace, w.version FROM unnest($1::text[], $2::text[]) AS asked (organization, workspace)
 			JOIN wallets w ON w.organization = asked.organization AND w.workspace = asked.workspace`, organizations, workspaces)
 		return wrapped("ask for the versions of wallets", err)

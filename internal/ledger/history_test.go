@@ -280,7 +280,7 @@ func TestRandomHistories(t *testing.T) {
 			for range form(200, 400) {
 				h.step()
 			}
-			h.must(h.Seal(context.Background()))
+			h.must(h.seal(context.Background()))
 			h.chargedNet()
 			report := h.verified()
 			t.Logf("%+v\n%v", report, h.done)

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +40,14 @@ type Request struct {
 	Route        string
 	Key          string // "" for a request that may be done again
 	Body         []byte
+	Digest       string // that of the body, if it was not kept ([BodyDigest])
+}
+
+func (r *Request) digest() string {
+	if r.Digest != "" {
+		return r.Digest
+	}
+	return BodyDigest(r.Body)
 }
 
 // Answer is what a request was answered.
@@ -83,7 +90,7 @@ func (l *Ledger) Once(tx *db.Tx, r Request, do func() (status int, answer any, e
 		return run(do)
 	}
 	s, id := l.set(tx), ID{r.Organization, r.Workspace}
-	name, digest := key{id, r.Route, r.Key}, bodyDigest(r.Body)
+	name, digest := key{id, r.Route, r.Key}, r.digest()
 	looksUp := !l.db.IsShared() || tx.IsAgain()
 	if looksUp {
 		if answer, found, err := s.earlier(tx, name, digest); found || err != nil {
@@ -94,7 +101,7 @@ func (l *Ledger) Once(tx *db.Tx, r Request, do func() (status int, answer any, e
 	}
 	before := s.entriesOf(id)
 	answer, err := run(do)
-	if err != nil && !looksUp && fault.Of(err) != nil { // perhaps because it was done before
+	if err != nil && l.db.IsShared() && fault.Of(err) != nil { // perhaps because it was done before, or just now
 		if _, found, err := s.earlier(tx, name, digest); err != nil {
 			return Answer{}, err
 		} else if found { // and half of it may have been done again
@@ -134,6 +141,9 @@ func run(do func() (int, any, error)) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	if body, isJSON := answer.(json.RawMessage); isJSON {
+		return Answer{Status: status, Body: body}, nil
+	}
 	body, err := json.Marshal(answer)
 	if err != nil {
 		return Answer{}, fmt.Errorf("encode the answer: %w", err)
@@ -146,7 +156,7 @@ func (s *set) answered(tx *db.Tx, k key) (*Entry, error) {
 	if e := s.keys[k]; e != nil {
 		return e, nil
 	}
-	e, found, err := one(tx, func(r scanner) (*Entry, error) {
+	e, found, err := one(tx, func(r db.Scanner) (*Entry, error) {
 		e := Entry{Key: k.key}
 		return &e, r.Scan(&e.Digest, &e.Status, &e.Answer)
 	}, `SELECT digest, status, answer FROM journal`+inWallet+` AND route = $3 AND key = $4`, k.Organization, k.Workspace, k.route, k.key)
@@ -207,16 +217,6 @@ func wrapped(doing string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// bodyDigest is the digest of a request's body: of its canonical JSON, so that
-// neither blanks, nor the order of members, nor 12.50 or 125e-1 for 12.5 make a difference;
-// of its bytes if it is not JSON.
-func bodyDigest(body []byte) string {
-	if text, err := canonical(body); err == nil {
-		body = text
-	}
-	return digest(sha256.Sum256(body)).String()
 }
 
 func canonical(body []byte) ([]byte, error) {

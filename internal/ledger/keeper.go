@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -66,10 +68,10 @@ func (k *keeper) ring(due int64) {
 // left running, charges flows every hour, and seals the chains. It goes by the
 // machine's clock; with a test clock call [Ledger.RunDue].
 //
-// After a start it leaves holders of leases a little time to come back: while
-// nobody listened they could not renew.
+// After a start, and after the database was away, it leaves holders of leases a
+// little time to come back: while nobody listened they could not renew.
 func (l *Ledger) Keep(ctx context.Context) error {
-	l.keeper.calm.Store(l.db.Clock().Now() + int64(courtesy))
+	l.keeper.rest(l.db.Clock().Now())
 	defer l.keeper.calm.Store(0)
 	for {
 		if err := l.keepOnce(ctx); ctx.Err() != nil {
@@ -77,11 +79,17 @@ func (l *Ledger) Keep(ctx context.Context) error {
 		} else if l.db.Err() != nil {
 			return l.db.Err()
 		} else if err != nil {
+			if fault.Is(err, fault.Unavailable) {
+				l.keeper.rest(l.db.Clock().Now())
+			}
 			l.log.Error("the keeper could not do what is due; it tries again", "error", err)
 			l.keeper.sleep(ctx, retryAfter)
 		}
 	}
 }
+
+// rest leaves holders of leases time to come back.
+func (k *keeper) rest(now int64) { k.calm.Store(now + int64(courtesy)) }
 
 // keepOnce does what is due, and sleeps until something is.
 func (l *Ledger) keepOnce(ctx context.Context) error {
@@ -120,7 +128,7 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 		if err := l.keeper.seal.look(tx); err != nil {
 			return err
 		}
-		wake, err := firstInstant(tx, `SELECT wake_at FROM wallets WHERE wake_at > 0 ORDER BY wake_at LIMIT 1`)
+		wake, err := l.nextWake(tx)
 		if err != nil {
 			return err
 		}
@@ -129,16 +137,20 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 			return err
 		}
 		if lapse != 0 {
-			lapse = max(lapse, l.keeper.calm.Load())
+			lapse = max(lapse+l.patience(ID{}, -1), l.keeper.calm.Load())
 		}
-		next = earlier(earlier(wake, lapse), l.keeper.seal.due.Load())
+		seal := l.keeper.seal.due.Load()
+		if seal != 0 {
+			seal += l.patience(ID{}, -1)
+		}
+		next = earlier(earlier(wake, lapse), seal)
 		return nil
 	})
 	return next, err
 }
 
 func firstInstant(tx *db.Tx, query string) (int64, error) {
-	at, _, err := one(tx, func(r scanner) (at int64, err error) { return at, r.Scan(&at) }, query)
+	at, _, err := one(tx, value[int64], query)
 	return at, wrapped("look up what is due next", err)
 }
 
@@ -167,7 +179,7 @@ func (l *Ledger) RunDue(ctx context.Context) error {
 
 // due is what is to be done now.
 type due struct {
-	wallets []ID
+	wallets []wake
 	leases  []lapsed
 	seal    bool
 }
@@ -178,16 +190,8 @@ func (d due) isEmpty() bool { return len(d.wallets) == 0 && len(d.leases) == 0 &
 func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error) {
 	err = l.db.View(ctx, func(tx *db.Tx) (err error) {
 		now := tx.Now()
-		wallets, err := all(tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
-			`SELECT organization, workspace FROM wallets WHERE wake_at > 0 AND wake_at <= $1
-			ORDER BY wake_at, organization, workspace LIMIT $2`, now, dueBatch+len(failed))
-		if err != nil {
+		if d.wallets, err = l.dueWallets(tx, now, failed); err != nil {
 			return wrapped("look up wallets that are due", err)
-		}
-		for _, id := range wallets {
-			if failed[id] == nil {
-				d.wallets = append(d.wallets, id)
-			}
 		}
 		if now >= l.keeper.calm.Load() {
 			leases, err := dueLeases(tx, now, dueBatch+len(failed))
@@ -195,13 +199,13 @@ func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error
 				return wrapped("look up leases that lapsed", err)
 			}
 			for _, lease := range leases {
-				if failed[lease.ID] == nil {
+				if failed[lease.ID] == nil && lease.at+l.patience(lease.ID, -1) <= now {
 					d.leases = append(d.leases, lease)
 				}
 			}
 		}
 		seal := l.keeper.seal.due.Load()
-		d.seal = seal != 0 && seal <= now
+		d.seal = seal != 0 && seal+l.patience(ID{}, -1) <= now
 		return nil
 	})
 	return d, err
@@ -210,12 +214,10 @@ func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error
 // do does what is due. Wallets come first: what their own time ends, no lapsed
 // lease needs to.
 func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
-	for ids := d.wallets; len(ids) > 0; {
-		n := min(len(ids), keepBatch)
-		if err := l.pass(ctx, ids[:n], failed); err != nil {
+	for some := range slices.Chunk(d.wallets, keepBatch) {
+		if err := l.pass(ctx, some, failed); err != nil {
 			return err
 		}
-		ids = ids[n:]
 	}
 	for _, lease := range d.leases {
 		err := l.db.Update(ctx, func(tx *db.Tx) error { return l.lapse(tx, lease) })
@@ -224,7 +226,7 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 		}
 	}
 	if d.seal {
-		return l.Seal(ctx)
+		return l.seal(ctx)
 	}
 	return nil
 }
@@ -232,9 +234,9 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 // pass lets time pass in some wallets: in one unit of work, or in one each if
 // something goes wrong. Those that would make the unit long, so that others wait
 // for it, are left: they are found due again.
-func (l *Ledger) pass(ctx context.Context, ids []ID, failed map[ID]error) error {
+func (l *Ledger) pass(ctx context.Context, due []wake, failed map[ID]error) error {
 	err := l.db.Update(ctx, func(tx *db.Tx) error {
-		for charges, rest := 0, ids; len(rest) > 0 && charges < keepRows; rest = rest[1:] {
+		for charges, rest := 0, due; len(rest) > 0 && charges < keepRows; rest = rest[1:] {
 			n, err := l.keep(tx, rest[0])
 			if err != nil {
 				return err
@@ -246,12 +248,12 @@ func (l *Ledger) pass(ctx context.Context, ids []ID, failed map[ID]error) error 
 	if err == nil || ctx.Err() != nil || l.db.Err() != nil {
 		return err
 	}
-	for _, id := range ids {
+	for _, w := range due {
 		err := l.db.Update(ctx, func(tx *db.Tx) error {
-			_, err := l.keep(tx, id)
+			_, err := l.keep(tx, w)
 			return err
 		})
-		if err := l.excuse(ctx, id, err, failed); err != nil {
+		if err := l.excuse(ctx, w.ID, err, failed); err != nil {
 			return err
 		}
 	}
@@ -272,9 +274,9 @@ func (l *Ledger) excuse(ctx context.Context, id ID, err error, failed map[ID]err
 // keep lets time pass in a wallet, and charges some of its flows if the hourly
 // close is due; what is left of it is due again at once. It returns how many
 // charges that made.
-func (l *Ledger) keep(tx *db.Tx, id ID) (charges int, err error) {
+func (l *Ledger) keep(tx *db.Tx, w wake) (charges int, err error) {
 	s := l.set(tx)
-	b, err := s.open(tx, id)
+	b, err := s.openAt(tx, w.ID, w.version)
 	if err != nil {
 		return 0, err
 	}

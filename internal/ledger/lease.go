@@ -114,7 +114,10 @@ func (l *Ledger) Proof(tx *db.Tx, id ID, name string) (proof int64, err error) {
 
 // leaseOf reads a holder's lease as the unit of work has left it.
 func (l *Ledger) leaseOf(tx *db.Tx, id ID, name string) (lease, error) {
-	held, _, err := one(tx, func(r scanner) (held lease, err error) { return held, r.Scan(&held.until, &held.proof) },
+	held, _, err := one(tx, func(r db.Scanner) (held lease, err error) {
+		err = r.Scan(&held.until, &held.proof)
+		return held, err
+	},
 		`SELECT until_at, proof FROM leases`+inWallet+` AND holder = $3`, id.Organization, id.Workspace, name)
 	if tx.IsUpdate() { // what the batch has still to write
 		begun := l.set(tx).leases[holder{id, name}]
@@ -132,8 +135,9 @@ type lapsed struct {
 
 // dueLeases are the leases that have lapsed, in the order in which they did.
 func dueLeases(tx *db.Tx, now int64, limit int) ([]lapsed, error) {
-	return all(tx, func(r scanner) (d lapsed, err error) {
-		return d, r.Scan(&d.Organization, &d.Workspace, &d.holder, &d.at)
+	return db.All(tx, func(r db.Scanner) (d lapsed, err error) {
+		err = r.Scan(&d.Organization, &d.Workspace, &d.holder, &d.at)
+		return d, err
 	}, `SELECT organization, workspace, holder, lapse_at FROM leases WHERE lapse_at <= $1
 		ORDER BY lapse_at, organization, workspace, holder LIMIT $2`, now, limit)
 }
@@ -144,12 +148,12 @@ func (l *Ledger) lapse(tx *db.Tx, d lapsed) error {
 	if _, renewed := l.set(tx).leases[holder{d.ID, d.holder}]; renewed {
 		return nil
 	}
-	proof, found, err := one(tx, func(r scanner) (proof int64, err error) { return proof, r.Scan(&proof) },
+	proof, found, err := one(tx, value[int64],
 		`SELECT proof FROM leases`+inWallet+` AND holder = $3 AND lapse_at <= $4`, d.Organization, d.Workspace, d.holder, tx.Now())
 	if err != nil || !found {
 		return wrapped("read a lapsed lease", err)
 	}
-	flows, err := all(tx, func(r scanner) (id string, err error) { return id, r.Scan(&id) },
+	flows, err := db.All(tx, value[string],
 		`SELECT id FROM flows`+inWallet+` AND ended = 0 AND lease > 0
 			AND (holder = $3 OR holder = '' AND id = $3) ORDER BY id`, d.Organization, d.Workspace, d.holder)
 	if err != nil {

@@ -14,8 +14,11 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"github.com/purserhq/purser/internal/db"
@@ -29,6 +32,10 @@ type ID struct{ Organization, Workspace string }
 // String is for messages.
 func (id ID) String() string { return id.Organization + "/" + id.Workspace }
 
+func (id ID) compare(other ID) int {
+	return cmp.Or(strings.Compare(id.Organization, other.Organization), strings.Compare(id.Workspace, other.Workspace))
+}
+
 // Ledger is the books of one database.
 type Ledger struct {
 	db  *db.DB
@@ -38,7 +45,8 @@ type Ledger struct {
 	shown    *shown // what readers see: the state of the last commit
 	versions versions
 	keeper   *keeper
-	spare    *set // an empty one, for the next batch
+	seed     maphash.Seed // differs from server to server
+	spare    *set         // an empty one, for the next batch
 	// What the batch that failed last had worked on: run again, it takes these rows
 	// at once and in order, so that servers do not wait for each other in a circle.
 	contested []ID
@@ -51,7 +59,7 @@ func New(database *db.DB, log *slog.Logger) *Ledger {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), versions: versions{db: database}}
+	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), versions: versions{db: database}, seed: maphash.MakeSeed()}
 }
 
 // Result is what a unit's commands did.
@@ -96,12 +104,29 @@ func (l *Ledger) Apply(tx *db.Tx, id ID, commands ...wallet.Command) (Result, er
 	for _, command := range commands {
 		fx, err := s.apply(tx, b, result.At, command)
 		if err != nil {
-			return Result{}, err
+			return Result{}, s.confirmed(tx, b, err)
 		}
 		result.Effects = joined(result.Effects, fx)
 	}
 	result.Version = b.version()
 	return result, nil
+}
+
+// confirmed is a refusal, if the wallet in memory is still the one in its row: what
+// another server has done since may admit what was refused. What is accepted needs no
+// such question, for it is written only if the wallet is as it was thought to be.
+func (s *set) confirmed(tx *db.Tx, b *book, refusal error) error {
+	if fault.Of(refusal) == nil || !s.ledger.db.IsShared() || tx.IsAgain() {
+		return refusal
+	}
+	version, found, err := versionOf(tx, b.ID)
+	switch {
+	case err != nil:
+		return err
+	case found && version != b.stored:
+		return tx.Again()
+	}
+	return refusal
 }
 
 // settle lets happen what is due.
@@ -163,29 +188,33 @@ func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (walle
 }
 
 // complete adds to a command what stands in rows and not in the wallet.
-func (s *set) complete(tx *db.Tx, b *book, command wallet.Command) (wallet.Command, error) {
+func (s *set) complete(tx *db.Tx, b *book, command wallet.Command) (_ wallet.Command, err error) {
 	switch c := command.(type) {
-	case wallet.Stop:
-		if c.At == 0 || b.wallet.Flow(c.Flow) == nil {
-			return c, nil
-		}
-		charges, err := b.chargesAfter(tx, c.Flow, c.At)
-		c.Charges = charges
-		return c, err
-	case wallet.Early:
-		charges, err := b.chargesAfter(tx, c.Flow.ID, c.Until)
-		c.Charges = charges
-		return c, err
 	case wallet.Refund:
-		charge, err := s.ledger.Charge(tx, b.ID, c.Charge.No)
-		c.Charge = charge
+		c.Charge, err = s.ledger.Charge(tx, b.ID, c.Charge.No)
 		return c, err
 	case wallet.Capture:
 		if c.Ended != nil || b.wallet.Hold(c.Hold) != nil {
 			return c, nil
 		}
-		hold, err := s.endedHold(tx, b, c.Hold)
-		c.Ended = hold
+		hold, err := s.ledger.Hold(tx, b.ID, c.Hold)
+		c.Ended = &hold
+		return c, err
+	}
+	return b.withCharges(command, func(flow string, at int64) ([]wallet.Charge, error) { return b.chargesAfter(tx, flow, at) })
+}
+
+// withCharges adds to a command that corrects the end of a flow the flow's charges for
+// time after it. The journal does not keep them.
+func (b *book) withCharges(command wallet.Command, after func(flow string, at int64) ([]wallet.Charge, error)) (_ wallet.Command, err error) {
+	switch c := command.(type) {
+	case wallet.Stop:
+		if c.At != 0 && b.wallet.Flow(c.Flow) != nil {
+			c.Charges, err = after(c.Flow, c.At)
+		}
+		return c, err
+	case wallet.Early:
+		c.Charges, err = after(c.Flow.ID, c.Until)
 		return c, err
 	}
 	return command, nil

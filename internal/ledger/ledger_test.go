@@ -58,7 +58,7 @@ func (h *house) reopen() {
 	}
 	h.clock = db.NewTestClock(noon)
 	var err error
-	h.db, err = db.Open(context.Background(), db.Config{URL: h.url, Clock: h.clock, Several: true})
+	h.db, err = db.Open(context.Background(), db.Config{URL: h.url, Clock: h.clock})
 	h.must(err)
 	h.Ledger = New(h.db, nil)
 }

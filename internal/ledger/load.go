@@ -16,12 +16,12 @@ const (
 	rootColumns = `version, at, wake_at, policy, alert_of, fired, closed,
 		next_posting, next_charge, next_event, next_mark, next_journal, head, journal_head`
 	lotColumns = `id, kind, amount, remaining, free, priority, scope, created_at, effective_at, expires_at,
-		frozen, expired, source, reason, cost_basis, version`
+		frozen, expired, source, reason, cost_basis`
 	flowColumns = `id, project, user_id, job, key_id, label, status, reason, items, started_at, ended_at, since, changed_at, settled_at,
-		charged, hold, grace, lease, holder, until_at, signaled, storage, retained_at, owed, reminded, ended, version`
+		charged, hold, grace, lease, holder, until_at, signaled, storage, retained_at, owed, reminded`
 	holdColumns = `id, status, amount, original, captured, slices, skus, tier, region, project, user_id, key_id, flow,
-		created_at, expires_at, version`
-	budgetColumns = `id, key_kind, key_value, amount, span, hours, hard, window_from, spent, past, fired, version`
+		created_at, expires_at`
+	budgetColumns = `id, key_kind, key_value, amount, span, hours, hard, window_from, spent, past, fired`
 	markColumns   = `no, at, lot, usable, cut`
 
 	inWallet = ` WHERE organization = $1 AND workspace = $2`
@@ -34,9 +34,6 @@ type rootRow struct {
 	head, entryHead            digest
 }
 
-// scanner is a row of a result.
-type scanner interface{ Scan(dest ...any) error }
-
 // loadRoot reads the wallet's own row.
 func loadRoot(tx *db.Tx, id ID) (r rootRow, err error) {
 	var policy, fired, head, entryHead string
@@ -46,7 +43,7 @@ func loadRoot(tx *db.Tx, id ID) (r rootRow, err error) {
 	err = tx.QueryRow(`SELECT `+rootColumns+` FROM wallets`+inWallet+again(tx), id.Organization, id.Workspace).
 		Scan(&r.version, &r.At, &r.wakeAt, &policy, &r.AlertOf, &fired, &r.Closed,
 			&n.Posting, &n.Charge, &n.Event, &n.Mark, &r.nextEntry, &head, &entryHead)
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNoRow(err) {
 		return r, fault.New(fault.NotFound, "there is no wallet for workspace %s of organization %s", id.Workspace, id.Organization)
 	}
 	if err != nil {
@@ -75,7 +72,7 @@ func (s *set) hold(tx *db.Tx) error {
 	for _, id := range contested {
 		organizations, workspaces = append(organizations, id.Organization), append(workspaces, id.Workspace)
 	}
-	_, err := all(tx, func(r scanner) (n int, err error) { return n, r.Scan(&n) }, `SELECT 1 FROM wallets
+	_, err := db.All(tx, value[int], `SELECT 1 FROM wallets
 		WHERE (organization, workspace) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 		ORDER BY organization, workspace`+tx.ForUpdate(), organizations, workspaces)
 	return wrapped("hold contested wallets", err)
@@ -93,136 +90,104 @@ func again(tx *db.Tx) string {
 // the flows that have not ended and the holds that are held.
 func loadState(tx *db.Tx, id ID, root wallet.Root) (s wallet.State, err error) {
 	s.Root = root
-	s.Lots, err = all(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	s.Lots, err = db.All(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the lots of %s: %w", id, err)
 	}
-	s.Flows, err = all(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0 ORDER BY id`, id.Organization, id.Workspace)
+	s.Flows, err = db.All(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0 ORDER BY id`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the flows of %s: %w", id, err)
 	}
-	s.Holds, err = all(tx, scanHold, `SELECT `+holdColumns+` FROM holds`+inWallet+` AND status = 'held' ORDER BY id`, id.Organization, id.Workspace)
+	s.Holds, err = db.All(tx, scanHold, `SELECT `+holdColumns+` FROM holds`+inWallet+` AND status = 'held' ORDER BY id`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the holds of %s: %w", id, err)
 	}
-	s.Budgets, err = all(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	s.Budgets, err = db.All(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the budgets of %s: %w", id, err)
 	}
-	s.Marks, err = all(tx, scanMark, `SELECT `+markColumns+` FROM marks`+inWallet+` ORDER BY no`, id.Organization, id.Workspace)
+	s.Marks, err = db.All(tx, scanMark, `SELECT `+markColumns+` FROM marks`+inWallet+` ORDER BY no`, id.Organization, id.Workspace)
 	if err != nil {
 		return s, fmt.Errorf("read the timeline of %s: %w", id, err)
 	}
 	return s, nil
 }
 
-// all reads every row of a query.
-func all[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...any) (out []T, err error) {
-	rows, err := tx.Query(query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		row, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, row)
-	}
-	return out, rows.Err()
-}
-
 // one reads the first row of a query; found is false if there is none.
-func one[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...any) (row T, found bool, err error) {
+func one[T any](tx *db.Tx, scan func(db.Scanner) (T, error), query string, args ...any) (row T, found bool, err error) {
 	row, err = scan(tx.QueryRow(query, args...))
-	if errors.Is(err, sql.ErrNoRows) {
+	if isNoRow(err) {
 		return row, false, nil
 	}
 	return row, err == nil, err
 }
 
-func scanLot(r scanner) (*wallet.Lot, error) {
-	l, _, err := scanLotRow(r)
-	return l, err
+func isNoRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+// value reads a row of one column.
+func value[T any](r db.Scanner) (v T, err error) {
+	err = r.Scan(&v)
+	return v, err
 }
 
-func scanLotRow(r scanner) (*wallet.Lot, int64, error) {
+func scanID(r db.Scanner) (id ID, err error) {
+	err = r.Scan(&id.Organization, &id.Workspace)
+	return id, err
+}
+
+func scanLot(r db.Scanner) (*wallet.Lot, error) {
 	var (
-		l       wallet.Lot
-		scope   string
-		version int64
+		l     wallet.Lot
+		scope string
 	)
 	err := r.Scan(&l.ID, &l.Kind, &l.Amount, &l.Remaining, &l.Left, &l.Priority, &scope, &l.CreatedAt, &l.EffectiveAt,
-		&l.ExpiresAt, flagTo{&l.Frozen}, flagTo{&l.Expired}, &l.Source, &l.Reason, &l.CostBasis, &version)
+		&l.ExpiresAt, flagTo{&l.Frozen}, flagTo{&l.Expired}, &l.Source, &l.Reason, &l.CostBasis)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return &l, version, unpack(scope, &l.Scope)
+	return &l, unpack(scope, &l.Scope)
 }
 
-func scanFlow(r scanner) (*wallet.Flow, error) {
-	f, err := scanFlowRow(r)
-	return f.flow, err
-}
-
-// flowRow is a row of flows, with what the engine does not know.
-type flowRow struct {
-	flow    *wallet.Flow
-	ended   bool
-	version int64
-}
-
-func scanFlowRow(r scanner) (row flowRow, err error) {
-	f, items := &wallet.Flow{}, ""
-	err = r.Scan(&f.ID, &f.Project, &f.User, &f.Job, &f.Key, &f.Label, &f.Status, &f.Reason, &items, &f.StartedAt, &f.EndedAt,
+func scanFlow(r db.Scanner) (*wallet.Flow, error) {
+	var (
+		f     wallet.Flow
+		items string
+	)
+	err := r.Scan(&f.ID, &f.Project, &f.User, &f.Job, &f.Key, &f.Label, &f.Status, &f.Reason, &items, &f.StartedAt, &f.EndedAt,
 		&f.Since, &f.ChangedAt, &f.SettledAt, &f.Charged, &f.Hold, &f.Grace, &f.Lease, &f.Holder, &f.Until, &f.Signaled, flagTo{&f.Storage},
-		&f.RetainedAt, &f.Owed, &f.Reminded, flagTo{&row.ended}, &row.version)
+		&f.RetainedAt, &f.Owed, &f.Reminded)
 	if err != nil {
-		return row, err
+		return nil, err
 	}
-	row.flow = f
-	return row, unpack(items, &f.Items)
+	return &f, unpack(items, &f.Items)
 }
 
-func scanHold(r scanner) (*wallet.Hold, error) {
-	h, _, err := scanHoldRow(r)
-	return h, err
-}
-
-func scanHoldRow(r scanner) (*wallet.Hold, int64, error) {
+func scanHold(r db.Scanner) (*wallet.Hold, error) {
 	var (
 		h            wallet.Hold
 		slices, skus string
-		version      int64
 	)
 	err := r.Scan(&h.ID, &h.Status, &h.Amount, &h.Original, &h.Captured, &slices, &skus, &h.Tier, &h.Region, &h.Project,
-		&h.User, &h.Key, &h.Flow, &h.CreatedAt, &h.ExpiresAt, &version)
+		&h.User, &h.Key, &h.Flow, &h.CreatedAt, &h.ExpiresAt)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return &h, version, errors.Join(unpack(slices, &h.Slices), unpack(skus, &h.SKUs))
+	return &h, errors.Join(unpack(slices, &h.Slices), unpack(skus, &h.SKUs))
 }
 
-func scanBudget(r scanner) (*wallet.Budget, error) {
-	b, _, err := scanBudgetRow(r)
-	return b, err
-}
-
-func scanBudgetRow(r scanner) (*wallet.Budget, int64, error) {
+func scanBudget(r db.Scanner) (*wallet.Budget, error) {
 	var (
-		b       wallet.Budget
-		past    string
-		version int64
+		b    wallet.Budget
+		past string
 	)
-	err := r.Scan(&b.ID, &b.Key, &b.Value, &b.Amount, &b.Window, &b.Hours, flagTo{&b.Hard}, &b.From, &b.Spent, &past, &b.Fired, &version)
+	err := r.Scan(&b.ID, &b.Key, &b.Value, &b.Amount, &b.Window, &b.Hours, flagTo{&b.Hard}, &b.From, &b.Spent, &past, &b.Fired)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return &b, version, unpack(past, &b.Past)
+	return &b, unpack(past, &b.Past)
 }
 
-func scanMark(r scanner) (wallet.Mark, error) {
+func scanMark(r db.Scanner) (wallet.Mark, error) {
 	var (
 		m   wallet.Mark
 		cut string
@@ -235,7 +200,7 @@ func scanMark(r scanner) (wallet.Mark, error) {
 	return m, err
 }
 
-func scanCharge(r scanner) (*wallet.Charge, error) {
+func scanCharge(r db.Scanner) (*wallet.Charge, error) {
 	var (
 		c           wallet.Charge
 		rem, slices string

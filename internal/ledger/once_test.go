@@ -18,7 +18,7 @@ import (
 // granting is a request that grants a credit under a key.
 func (h *house) granting(key, body string) (answer Answer, err error) {
 	err = h.update(func(tx *db.Tx) (err error) {
-		r := Request{acme.Organization, acme.Workspace, "POST /grants", key, []byte(body)}
+		r := Request{Organization: acme.Organization, Workspace: acme.Workspace, Route: "POST /grants", Key: key, Body: []byte(body)}
 		answer, err = h.Once(tx, r, func() (int, any, error) {
 			g := h.grant(acme, tx.NewID("lot_"), "1")
 			_, err := h.Apply(tx, acme, g)
@@ -62,7 +62,7 @@ func TestOnceRefused(t *testing.T) {
 	h.create(acme)
 	reserve := func() (answer Answer, err error) {
 		err = h.update(func(tx *db.Tx) (err error) {
-			answer, err = h.Once(tx, Request{acme.Organization, acme.Workspace, "POST /holds", "k1", nil}, func() (int, any, error) {
+			answer, err = h.Once(tx, Request{Organization: acme.Organization, Workspace: acme.Workspace, Route: "POST /holds", Key: "k1"}, func() (int, any, error) {
 				_, err := h.Apply(tx, acme, wallet.Reserve{ID: "hold_1", Amount: credit.One, TTL: hour})
 				return 201, "held", err
 			})
@@ -126,7 +126,7 @@ func TestOnceWithoutWallet(t *testing.T) {
 	}
 	for _, organization := range []string{"", "org_a", "org_b"} {
 		for _, key := range []string{"k1", "k2"} {
-			r := Request{organization, "", "POST /things", key, []byte(`{}`)}
+			r := Request{Organization: organization, Route: "POST /things", Key: key, Body: []byte(`{}`)}
 			first := ask(r)
 			h.reopen()
 			if again := ask(r); first.Replayed || !again.Replayed || string(first.Body) != string(again.Body) {

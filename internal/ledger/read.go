@@ -1,9 +1,7 @@
 package ledger
 
 import (
-	"database/sql"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -36,14 +34,14 @@ func (p Posting) Hash() string { return p.hash.String() }
 // PrevHash is the link before the posting's.
 func (p Posting) PrevHash() string { return p.prev.String() }
 
-// MaxPage is the largest number of rows in a page.
-const MaxPage = 200
+// maxPage is the largest number of rows in a page.
+const maxPage = 200
 
 // Page says which part of a list is wanted. Lists are stable: what is added
 // while one turns the pages comes after the last (or, newest first, before the
 // first) and shifts nothing.
 type Page struct {
-	Limit  int    // 1 to MaxPage; 50 if 0
+	Limit  int    // 1 to maxPage; 50 if 0
 	Cursor string // from the page before; "" for the first
 	Newest bool   // newest first
 }
@@ -59,7 +57,7 @@ type listing[T any] struct {
 	columns, table string
 	by             string
 	isNumber       bool // by is a number
-	scan           func(scanner) (T, error)
+	scan           func(db.Scanner) (T, error)
 	at             func(T) string // the value of by
 }
 
@@ -91,7 +89,7 @@ func (q listing[T]) read(tx *db.Tx, id ID, page Page, where ...condition) (rows 
 	}
 	args = append(args, int64(limit+1))
 	text += " ORDER BY " + q.by + order + " LIMIT $" + strconv.Itoa(len(args))
-	rows, err = all(tx, q.scan, text, args...)
+	rows, err = db.All(tx, q.scan, text, args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list %s: %w", q.table, err)
 	}
@@ -128,43 +126,39 @@ func (p Page) limit() (int, error) {
 	switch {
 	case p.Limit == 0:
 		return 50, nil
-	case p.Limit < 0 || p.Limit > MaxPage:
-		return 0, fault.At("/limit", "must be from 1 to %d", MaxPage)
+	case p.Limit < 0 || p.Limit > maxPage:
+		return 0, fault.At("/limit", "must be from 1 to %d", maxPage)
 	}
 	return p.Limit, nil
 }
 
 // FlowFilter narrows a list of flows.
 type FlowFilter struct {
-	Status, Project, User, Job string
-	IsRunning                  bool // only those that have not ended
+	Status, Project, Job string
+	IsRunning            bool // only those that have not ended
 }
 
 // Flows lists flows by id, and thereby by their start.
 func (l *Ledger) Flows(tx *db.Tx, id ID, f FlowFilter, page Page) ([]*wallet.Flow, string, error) {
 	q := listing[*wallet.Flow]{flowColumns, "flows", "id", false, scanFlow, func(f *wallet.Flow) string { return f.ID }}
-	where := []condition{{"status =", f.Status}, {"project =", f.Project}, {"user_id =", f.User}, {"job =", f.Job}}
+	where := []condition{{"status =", f.Status}, {"project =", f.Project}, {"job =", f.Job}}
 	if f.IsRunning {
 		where = append(where, condition{"ended = 0 AND ended <", int64(1)}) // the index flows_running is of ended = 0
 	}
 	return q.read(tx, id, page, where...)
 }
 
-// HoldFilter narrows a list of holds.
-type HoldFilter struct{ Status, Project, User, Flow string }
-
-// Holds lists holds by id.
-func (l *Ledger) Holds(tx *db.Tx, id ID, f HoldFilter, page Page) ([]*wallet.Hold, string, error) {
+// Holds lists holds by id: those of a status, or all if it is "".
+func (l *Ledger) Holds(tx *db.Tx, id ID, status wallet.HoldStatus, page Page) ([]*wallet.Hold, string, error) {
 	q := listing[*wallet.Hold]{holdColumns, "holds", "id", false, scanHold, func(h *wallet.Hold) string { return h.ID }}
-	return q.read(tx, id, page, condition{"status =", f.Status}, condition{"project =", f.Project},
-		condition{"user_id =", f.User}, condition{"flow =", f.Flow})
+	return q.read(tx, id, page, condition{"status =", string(status)})
 }
 
 // ChargeFilter narrows a list of charges. From and To are instants of recording,
 // From inclusive.
 type ChargeFilter struct {
-	Flow, Hold, SKU, Project, User, Job string
-	From, To                            int64
+	Flow, SKU, Project, Job string
+	From, To                int64
 }
 
 const chargeColumns = `no, at, flow, item, hold, event, sku, tier, region, project, user_id, job, key_id, unit, quantity,
@@ -173,18 +167,18 @@ const chargeColumns = `no, at, flow, item, hold, event, sku, tier, region, proje
 // Charges lists charges by number.
 func (l *Ledger) Charges(tx *db.Tx, id ID, f ChargeFilter, page Page) ([]*wallet.Charge, string, error) {
 	q := listing[*wallet.Charge]{chargeColumns, "charges", "no", true, scanCharge, func(c *wallet.Charge) string { return number(c.No) }}
-	return q.read(tx, id, page, condition{"flow <> '' AND flow =", f.Flow}, condition{"hold =", f.Hold}, condition{"sku =", f.SKU},
-		condition{"project =", f.Project}, condition{"user_id =", f.User}, condition{"job <> '' AND job =", f.Job},
-		condition{"at >=", f.From}, condition{"at <", f.To})
+	where, err := between(tx, q.table, id, f.From, f.To)
+	if err != nil {
+		return nil, "", err
+	}
+	return q.read(tx, id, page, append(where, condition{"flow <> '' AND flow =", f.Flow}, condition{"sku =", f.SKU},
+		condition{"project =", f.Project}, condition{"job <> '' AND job =", f.Job})...)
 }
 
 // PostingFilter narrows a list of postings.
 type PostingFilter struct {
-	Kind     wallet.PostingKind
-	Charge   int64
-	Corrects int64
-	Transfer string
-	From, To int64
+	Kind   wallet.PostingKind
+	Charge int64
 }
 
 const postingColumns = `no, at, kind, debit, credit, amount, charge, corrects, transfer, hash, prev_hash`
@@ -192,8 +186,11 @@ const postingColumns = `no, at, kind, debit, credit, amount, charge, corrects, t
 // Postings lists postings by number.
 func (l *Ledger) Postings(tx *db.Tx, id ID, f PostingFilter, page Page) ([]Posting, string, error) {
 	q := listing[Posting]{postingColumns, "postings", "no", true, scanPosting, func(p Posting) string { return number(p.No) }}
-	return q.read(tx, id, page, condition{"kind =", string(f.Kind)}, condition{"charge =", f.Charge},
-		condition{"corrects =", f.Corrects}, condition{"transfer =", f.Transfer}, condition{"at >=", f.From}, condition{"at <", f.To})
+	where, err := withCharge(tx, id, f.Charge)
+	if err != nil {
+		return nil, "", err
+	}
+	return q.read(tx, id, page, append(where, condition{"kind =", string(f.Kind)})...)
 }
 
 // EventFilter narrows a list of events. A kind that ends in * stands for all that
@@ -201,7 +198,6 @@ func (l *Ledger) Postings(tx *db.Tx, id ID, f PostingFilter, page Page) ([]Posti
 type EventFilter struct {
 	Kind, Subject string
 	After         int64
-	From, To      int64
 }
 
 // Events lists events by number.
@@ -211,8 +207,7 @@ func (l *Ledger) Events(tx *db.Tx, id ID, f EventFilter, page Page) ([]wallet.Ev
 	if begin, open := strings.CutSuffix(f.Kind, "*"); open {
 		kind = []condition{{"kind >=", begin}, {"kind <", begin + "\U0010ffff"}}
 	}
-	return q.read(tx, id, page, append(kind, condition{"subject =", f.Subject}, condition{"no >", f.After},
-		condition{"at >=", f.From}, condition{"at <", f.To})...)
+	return q.read(tx, id, page, append(kind, condition{"subject =", f.Subject}, condition{"no >", f.After})...)
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
@@ -220,43 +215,10 @@ func number(n int64) string { return strconv.FormatInt(n, 10) }
 // Lots reads all lots of a wallet, by id; its View has them in burn-down order,
 // and with what is left of them at any instant.
 func (l *Ledger) Lots(tx *db.Tx, id ID) ([]*wallet.Lot, error) {
-	return all(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
+	return db.All(tx, scanLot, `SELECT `+lotColumns+` FROM lots`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
 }
 
-// Budgets reads the budgets of a wallet, by id, as of its last change.
-func (l *Ledger) Budgets(tx *db.Tx, id ID) ([]*wallet.Budget, error) {
-	return all(tx, scanBudget, `SELECT `+budgetColumns+` FROM budgets`+inWallet+` ORDER BY id`, id.Organization, id.Workspace)
-}
-
-// Accounts sums the postings of a wallet by account; of all wallets if id is
-// zero. The sum over all accounts is zero. It reads every posting concerned.
-func (l *Ledger) Accounts(tx *db.Tx, id ID) (map[string]credit.Amount, error) {
-	where, args := "", []any{}
-	if id != (ID{}) {
-		where, args = inWallet, []any{id.Organization, id.Workspace}
-	}
-	sums := map[string]credit.Amount{}
-	for _, side := range []struct {
-		column string
-		sign   credit.Amount
-	}{{"debit", -1}, {"credit", 1}} {
-		_, err := all(tx, func(r scanner) (_ struct{}, err error) {
-			var (
-				name   string
-				amount credit.Amount
-			)
-			err = r.Scan(&name, &amount)
-			sums[name] += side.sign * amount
-			return struct{}{}, err
-		}, `SELECT `+side.column+`, CAST(SUM(amount) AS BIGINT) FROM postings`+where+` GROUP BY `+side.column, args...)
-		if err != nil {
-			return nil, wrapped("sum the accounts", err)
-		}
-	}
-	return sums, nil
-}
-
-func scanPosting(r scanner) (p Posting, err error) {
+func scanPosting(r db.Scanner) (p Posting, err error) {
 	var hash, prev string
 	err = r.Scan(&p.No, &p.At, &p.Kind, &p.Debit, &p.Credit, &p.Amount, &p.Charge, &p.Corrects, &p.Transfer, &hash, &prev)
 	if err != nil {
@@ -271,12 +233,10 @@ func scanPosting(r scanner) (p Posting, err error) {
 	return p, nil
 }
 
-func scanEvent(r scanner) (e wallet.Event, err error) {
+func scanEvent(r db.Scanner) (e wallet.Event, err error) {
 	var data string
 	if err := r.Scan(&e.No, &e.At, &e.Kind, &e.Subject, &data); err != nil {
 		return e, err
 	}
 	return e, unpack(data, &e.Data)
 }
-
-func isNoRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }

@@ -48,7 +48,7 @@ func (h *house) goOn() {
 	h.t.Helper()
 	var ids []ID
 	h.must(h.db.View(context.Background(), func(tx *db.Tx) (err error) {
-		ids, err = all(tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+		ids, err = db.All(tx, scanID,
 			`SELECT organization, workspace FROM wallets ORDER BY organization, workspace`)
 		return err
 	}))

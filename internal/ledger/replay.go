@@ -53,7 +53,7 @@ func newReplay(v *verification, id ID) *replay {
 
 // mismatch notes a difference in a row of this wallet.
 func (r *replay) mismatch(table, key, column, stored, replayed string) error {
-	return r.differ(Difference{table, strings.TrimSpace(r.id.String() + " " + key), column, stored, replayed})
+	return r.differ(Difference{table, r.id.String(), key, column, stored, replayed})
 }
 
 // run replays the whole journal.
@@ -213,32 +213,17 @@ func (r *replay) command(e *Entry) (command any, fx wallet.Effects, err error) {
 	if at := b.wallet.Root().At; e.At < at {
 		return command, fx, fmt.Errorf("at %d, before the wallet's instant %d", e.At, at)
 	}
-	if command, err = r.complete(command.(wallet.Command)); err != nil {
+	if command, err = b.withCharges(command.(wallet.Command), r.chargesAfter); err != nil {
 		return command, fx, err
 	}
 	fx, err = b.wallet.Apply(e.At, command.(wallet.Command))
 	return command, fx, err
 }
 
-// complete adds to a command what the journal does not keep of it.
-func (r *replay) complete(command wallet.Command) (_ wallet.Command, err error) {
-	switch c := command.(type) {
-	case wallet.Stop:
-		if c.At != 0 {
-			c.Charges, err = r.chargesAfter(c.Flow, c.At)
-		}
-		return c, err
-	case wallet.Early:
-		c.Charges, err = r.chargesAfter(c.Flow.ID, c.Until)
-		return c, err
-	}
-	return command, nil
-}
-
 // chargesAfter gives a command the charges that it was given: the rows, which have
 // been compared up to here, and what the replay has refunded of them.
 func (r *replay) chargesAfter(flow string, at int64) ([]wallet.Charge, error) {
-	rows, err := all(r.tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 AND no < $5
+	rows, err := db.All(r.tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 AND no < $5
 		ORDER BY no DESC`, r.id.Organization, r.id.Workspace, flow, at, r.book.wallet.Root().NextNo.Charge)
 	var charges []wallet.Charge
 	for _, c := range rows {
@@ -327,7 +312,7 @@ var later = map[string]bool{"version": true, "refunded": true}
 func (r *replay) columns(t *db.Table, key string, stored, replayed []any) *Difference {
 	for i, column := range t.Columns {
 		if stored[i] != replayed[i] && !later[column] {
-			return &Difference{t.Name, r.id.String() + " " + key, column, showIn(column, stored[i]), showIn(column, replayed[i])}
+			return &Difference{t.Name, r.id.String(), key, column, showIn(column, stored[i]), showIn(column, replayed[i])}
 		}
 	}
 	return nil

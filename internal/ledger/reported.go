@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -103,15 +104,15 @@ func (r *replay) auditReported(wallet.State) error {
 func (r *replay) storedReports(picked []bool) (*reports, error) {
 	s := newReports(r.reports.seed, picked)
 	s.proven = r.reports.proven
-	_, err := all(r.tx, func(row scanner) (_ struct{}, err error) {
+	err := r.tx.Each(func(row db.Scanner) error {
 		var name reportName
 		var what report
-		err = row.Scan(&name.source, &name.id, &what.at, &what.digest, &what.charge)
+		err := row.Scan(&name.source, &name.id, &what.at, &what.digest, &what.charge)
 		s.add(name, what)
 		if picked == nil {
 			r.made["usage_events"]++
 		}
-		return struct{}{}, err
+		return err
 	}, `SELECT source, id, at, digest, charge FROM usage_events`+inWallet, r.id.Organization, r.id.Workspace)
 	return s, wrapped("read the usage events of "+r.id.String(), err)
 }

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -23,21 +22,30 @@ func (l *Ledger) Running(tx *db.Tx, card string, skus []string) ([]ID, error) {
 	for i, sku := range skus {
 		names[i] = `"SKU":"` + sku + `"`
 	}
-	_, err := all(tx, func(r scanner) (_ struct{}, err error) {
+	versions := map[ID]int64{}
+	err := tx.Each(func(r db.Scanner) error {
 		var (
-			id    ID
-			items string
+			id      ID
+			items   string
+			version int64
 		)
-		err = r.Scan(&id.Organization, &id.Workspace, &items)
-		if strings.Contains(items, `"Card":"`+card+`"`) {
-			found[id] = found[id] || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(items, n) })
+		err := r.Scan(&id.Organization, &id.Workspace, &items, &version)
+		if strings.Contains(items, `"Card":"`+card+`"`) && slices.ContainsFunc(names, func(n string) bool { return strings.Contains(items, n) }) {
+			found[id], versions[id] = true, version
 		}
-		return struct{}{}, err
-	}, `SELECT organization, workspace, items FROM flows WHERE ended = 0`)
+		return err
+	}, `SELECT f.organization, f.workspace, f.items, w.version FROM flows f
+		JOIN wallets w ON w.organization = f.organization AND w.workspace = f.workspace WHERE f.ended = 0`)
 	if err != nil {
 		return nil, wrapped("find what runs", err)
 	}
-	return sortedIDs(found), nil
+	ids := sortedIDs(found)
+	for _, id := range ids { // what another server has started is in memory from here on
+		if _, err := l.set(tx).openAt(tx, id, versions[id]); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 func sortedIDs(found map[ID]bool) []ID {
@@ -47,9 +55,7 @@ func sortedIDs(found map[ID]bool) []ID {
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(a, b ID) int {
-		return cmp.Or(strings.Compare(a.Organization, b.Organization), strings.Compare(a.Workspace, b.Workspace))
-	})
+	slices.SortFunc(ids, ID.compare)
 	return ids
 }
 
@@ -60,8 +66,17 @@ func buys(f *wallet.Flow, card string, skus []string) bool {
 // RunningFlows reads the flows of a wallet that have not ended, as they stand in
 // the unit's snapshot.
 func (l *Ledger) RunningFlows(tx *db.Tx, id ID) ([]*wallet.Flow, error) {
-	flows, err := all(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0`, id.Organization, id.Workspace)
+	flows, err := db.All(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0`, id.Organization, id.Workspace)
 	return flows, wrapped("read what runs", err)
+}
+
+// Matching is the view, or if a flow that the unit has read is of another time than it,
+// [Ledger.Committed].
+func (l *Ledger) Matching(tx *db.Tx, id ID, view *wallet.View, f *wallet.Flow) (*wallet.View, error) {
+	if f.Status.Ended() || view.Knows(f) {
+		return view, nil
+	}
+	return l.Committed(tx, id)
 }
 
 // Committed is the wallet as it stands in the unit's snapshot: slower than

@@ -34,7 +34,7 @@ func TestLongHistory(t *testing.T) {
 			return nil
 		}))
 	}
-	h.must(h.Seal(context.Background()))
+	h.must(h.seal(context.Background()))
 	debug.FreeOSMemory()
 	resident(t)
 	started := time.Hour

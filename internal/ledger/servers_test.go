@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -19,7 +20,7 @@ func (h *house) beside() *house {
 	h.t.Helper()
 	other := &house{t: h.t, url: h.url, clock: db.NewTestClock(noon)}
 	var err error
-	other.db, err = db.Open(context.Background(), db.Config{URL: h.url, Clock: other.clock, Several: true})
+	other.db, err = db.Open(context.Background(), db.Config{URL: h.url, Clock: other.clock})
 	h.must(err)
 	h.t.Cleanup(func() { other.db.Close() })
 	other.Ledger = New(other.db, nil)
@@ -78,5 +79,115 @@ func TestServersOnOneDatabase(t *testing.T) {
 			t.Errorf("one server sees %+v", b)
 		}
 		s.verified()
+	}
+}
+
+// # A server that does not know yet what another one has done refuses nothing for it.
+func TestARefusalIsOfTheWalletAsItIs(t *testing.T) {
+	if !dbtest.IsPostgres() {
+		t.Log("SQLite has one server; this runs with " + dbtest.Variable)
+		return
+	}
+	h := open(t)
+	other := h.beside()
+	h.create(acme)
+	h.apply(acme, h.grant(acme, "lot_1", "1"))
+	other.apply(acme, wallet.Reserve{ID: "hold_1", Amount: 1, TTL: hour}) // it knows the wallet now
+	h.apply(acme, h.grant(acme, "lot_2", "10"))
+	other.apply(acme, wallet.Reserve{ID: "hold_2", Amount: 9 * credit.One, TTL: hour})
+	h.apply(acme, wallet.Capture{Hold: "hold_2", Amount: credit.One})
+	h.apply(acme, wallet.Reserve{ID: "hold_3", Amount: credit.One, TTL: hour})
+	other.apply(acme, wallet.Capture{Hold: "hold_3", Amount: 1})
+	if _, err := h.try(acme, wallet.Reserve{ID: "hold_4", Amount: 1000 * credit.One, TTL: hour}); !fault.Is(err, fault.Insufficient) {
+		t.Errorf("more than there is: %v", err)
+	}
+	other.verified()
+}
+
+// # What is due in a wallet is done once and in time by the server that knows it, and
+// within seconds by another if that one is gone.
+func TestKeepersShareTheWork(t *testing.T) {
+	if !dbtest.IsPostgres() {
+		t.Log("SQLite has one server; this runs with " + dbtest.Variable)
+		return
+	}
+	url, ctx := dbtest.URL(t), t.Context()
+	server := func(name string) (*Ledger, *db.DB) {
+		d, err := db.Open(ctx, db.Config{URL: url, Server: db.Server{ID: name, Roles: RoleKeeper}})
+		if err == nil {
+			err = d.Enroll(ctx, "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		return New(d, nil), d
+	}
+	first, firstDB := server("a")
+	second, secondDB := server("b")
+	const wallets = 20
+	// Every wallet has a lot that expires in a moment; the first server knows them all.
+	expires := func(round string, at int64) {
+		t.Helper()
+		for n := range wallets {
+			id := ID{"org_acme", fmt.Sprint("ws_", n)}
+			err := firstDB.Update(ctx, func(tx *db.Tx) error {
+				if round == "1" {
+					if err := first.Create(tx, id, wallet.DefaultPolicy()); err != nil {
+						return err
+					}
+				}
+				_, err := first.Apply(tx, id, wallet.Grant{Lot: wallet.Lot{ID: "lot_" + round, Kind: wallet.Promotional, Amount: 1, ExpiresAt: at}})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	late := func(round string, at int64) (slowest time.Duration) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			n := 0
+			err := secondDB.View(ctx, func(tx *db.Tx) error {
+				return tx.QueryRow(`SELECT COUNT(*) FROM events WHERE kind = 'lot.expired' AND subject = $1`, "lot_"+round).Scan(&n)
+			})
+			if err != nil || n > wallets || time.Now().After(end) {
+				t.Fatalf("%d of %d have expired, %v", n, wallets, err)
+			}
+			if n == wallets {
+				return time.Since(time.Unix(0, at))
+			}
+		}
+	}
+	for waiting := time.Now().Add(10 * time.Second); !firstDB.HasOther(RoleKeeper) || !secondDB.HasOther(RoleKeeper); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(waiting) {
+			t.Fatal("the servers do not know of each other")
+		}
+	}
+	keep, stop := context.WithCancel(ctx)
+	var loops sync.WaitGroup
+	loops.Go(func() { second.Keep(keep) })
+	loops.Go(func() { first.Keep(keep) })
+	at := time.Now().Add(time.Second).UnixNano()
+	expires("1", at)
+	t.Logf("two keepers: all within %s", late("1", at).Round(time.Millisecond))
+	stop()
+	loops.Wait()
+
+	at = time.Now().Add(time.Second).UnixNano()
+	expires("2", at) // and the first server does not keep any more, though it is alive
+	keep, stop = context.WithCancel(ctx)
+	defer stop()
+	loops.Go(func() { second.Keep(keep) })
+	took := late("2", at)
+	t.Logf("one keeper of two servers: all within %s", took.Round(time.Millisecond))
+	if took > 10*time.Second {
+		t.Error("the work was not taken over within seconds")
+	}
+	stop()
+	loops.Wait()
+	if report, err := second.Verify(ctx, Options{}); err != nil || report.First != nil {
+		t.Errorf("%+v %v", report, err)
 	}
 }

@@ -52,20 +52,44 @@ func (l *Ledger) set(tx *db.Tx) *set {
 
 // open returns the wallet in memory, read from its rows if need be.
 func (s *set) open(tx *db.Tx, id ID) (*book, error) {
-	if b := s.ledger.shelf.get(id); b != nil && (b.isUsed || !tx.IsAgain()) {
+	seen, _, _ := s.ledger.shown.get(id)
+	return s.openAt(tx, id, seen.Version)
+}
+
+// openAt is open for a wallet that has come to a version at least.
+func (s *set) openAt(tx *db.Tx, id ID, version int64) (*book, error) {
+	if b := s.ledger.shelf.get(id); b != nil && (b.isUsed || !tx.IsAgain() && b.stored >= version) {
 		return b, nil
 	} else if b != nil {
-		s.ledger.shelf.drop(id) // another server may have changed it
+		s.ledger.shelf.drop(id) // another server has changed it, or may have
 	}
 	if err := s.hold(tx); err != nil {
 		return nil, err
 	}
 	b, err := load(tx, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	if s.ledger.db.IsShared() && !tx.IsAgain() { // nothing keeps another server from writing between two of its rows
+		version, _, asked := versionOf(tx, id)
+		if asked != nil {
+			return nil, asked
+		}
+		if b == nil || b.stored != version {
+			return nil, tx.Again()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	s.ledger.shelf.put(b)
 	return b, nil
+}
+
+// versionOf is the version of a wallet's row as it is committed now.
+func versionOf(tx *db.Tx, id ID) (version int64, found bool, err error) {
+	version, found, err = one(tx, value[int64], `SELECT version FROM wallets`+inWallet, id.Organization, id.Workspace)
+	return version, found, wrapped("ask for the version of a wallet", err)
 }
 
 // create opens the books of a new wallet.
@@ -240,11 +264,11 @@ func (b *book) addPosting(args []any, p *Posting) []any {
 		p.Charge, p.Corrects, p.Transfer, p.hash.String(), p.prev.String())
 }
 
-func (s *set) writeCharges(tx *db.Tx) error {
+func (s *set) writeCharges(tx *db.Tx) (err error) {
 	args := s.args[:0]
 	for _, b := range s.touched {
 		for i := range b.charges {
-			if err := add(&args, []*wallet.Charge{&b.charges[i]}, b.addCharge); err != nil {
+			if args, err = b.addCharge(args, &b.charges[i]); err != nil {
 				return err
 			}
 		}
@@ -272,8 +296,11 @@ func (s *set) writeRefunds(tx *db.Tx) error {
 		for _, r := range b.refunds {
 			n, err := tx.Exec(`UPDATE charges SET refunded = $4 WHERE organization = $1 AND workspace = $2 AND no = $3`,
 				b.Organization, b.Workspace, r.Charge, int64(r.Refunded))
-			if err != nil || n != 1 {
-				return fmt.Errorf("note the refund of charge %d in %s (%d rows): %w", r.Charge, b.ID, n, err)
+			if err == nil && n != 1 {
+				err = fmt.Errorf("%d rows", n)
+			}
+			if err != nil {
+				return fmt.Errorf("note the refund of charge %d in %s: %w", r.Charge, b.ID, err)
 			}
 		}
 	}
@@ -298,11 +325,11 @@ func (b *book) addTotal(args []any, t *wallet.Total) []any {
 		t.Quantity, int64(t.Amount))
 }
 
-func (s *set) writeEvents(tx *db.Tx) error {
+func (s *set) writeEvents(tx *db.Tx) (err error) {
 	args := s.args[:0]
 	for _, b := range s.touched {
 		for i := range b.events {
-			if err := add(&args, []*wallet.Event{&b.events[i]}, b.addEvent); err != nil {
+			if args, err = b.addEvent(args, &b.events[i]); err != nil {
 				return err
 			}
 		}

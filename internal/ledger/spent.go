@@ -60,12 +60,12 @@ func spentByHour(tx *db.Tx, id ID, column, value string, from int64) (map[int64]
 		query, args = query+` AND `+column+` = $4`, append(args, value)
 	}
 	byHour := map[int64]credit.Amount{}
-	_, err := all(tx, func(r scanner) (_ struct{}, err error) {
+	err := tx.Each(func(r db.Scanner) error {
 		var hour int64
 		var spent credit.Amount
-		err = r.Scan(&hour, &spent)
+		err := r.Scan(&hour, &spent)
 		byHour[hour] = spent
-		return struct{}{}, err
+		return err
 	}, query+` GROUP BY hour`, args...)
 	return byHour, wrapped("sum what was spent", err)
 }

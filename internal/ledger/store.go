@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,9 +62,7 @@ func (s *set) gatherStates(*db.Tx) error {
 // claims the wallets, as they were when it read them.
 func (s *set) writeRoots(tx *db.Tx) (err error) {
 	rows := &s.state
-	slices.SortFunc(s.touched, func(a, b *book) int {
-		return cmp.Or(strings.Compare(a.Organization, b.Organization), strings.Compare(a.Workspace, b.Workspace))
-	})
+	slices.SortFunc(s.touched, func(a, b *book) int { return a.compare(b.ID) })
 	for _, b := range s.touched {
 		switch {
 		case b.wallet == nil:

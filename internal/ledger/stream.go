@@ -21,15 +21,14 @@ type stream struct {
 const streamPage = 256
 
 func newStream(r *replay, t *db.Table) *stream {
-	return &stream{replay: r, table: t, last: int64(0),
-		query: `SELECT ` + strings.Join(t.Columns, ", ") + ` FROM ` + t.Name + inWallet + ` AND no > $3 ORDER BY no LIMIT $4`}
+	return &stream{replay: r, table: t, last: int64(0), query: rowsOf(t) + ` AND no > $3 ORDER BY no LIMIT $4`}
 }
 
 // next returns the next row, or nil.
 func (s *stream) next() ([]any, error) {
 	if len(s.page) == 0 && !s.isEnd {
 		id := s.replay.id
-		page, err := all(s.replay.tx, rawRow(s.table), s.query, id.Organization, id.Workspace, s.last, streamPage)
+		page, err := db.All(s.replay.tx, rawRow(s.table), s.query, id.Organization, id.Workspace, s.last, streamPage)
 		if err != nil {
 			return nil, wrapped("read "+s.table.Name, err)
 		}
@@ -64,12 +63,17 @@ func (s *stream) take(no int64) ([]any, error) {
 	}
 }
 
-// rawRow reads the columns of a table as they are.
-func rawRow(t *db.Table) func(scanner) ([]any, error) {
-	return func(r scanner) ([]any, error) { return scanRaw(r, len(t.Columns)) }
+// rowsOf reads the rows that a wallet has in a table, all columns in their order.
+func rowsOf(t *db.Table) string {
+	return `SELECT ` + strings.Join(t.Columns, ", ") + ` FROM ` + t.Name + inWallet
 }
 
-func scanRaw(r scanner, width int) ([]any, error) {
+// rawRow reads the columns of a table as they are.
+func rawRow(t *db.Table) func(db.Scanner) ([]any, error) {
+	return func(r db.Scanner) ([]any, error) { return scanRaw(r, len(t.Columns)) }
+}
+
+func scanRaw(r db.Scanner, width int) ([]any, error) {
 	row, to := make([]any, width), make([]any, width)
 	for i := range row {
 		to[i] = &row[i]

@@ -38,7 +38,7 @@ func (s *sweep) look(tx *db.Tx) error {
 	if s.looked.Load() {
 		return nil
 	}
-	_, found, err := one(tx, func(r scanner) (n int64, err error) { return n, r.Scan(&n) },
+	_, found, err := one(tx, value[int64],
 		`SELECT 1 FROM wallets WHERE sealed < next_journal - 1 UNION ALL SELECT 1 FROM heads WHERE sealed < next_journal - 1 LIMIT 1`)
 	if err != nil {
 		return wrapped("look for chains that are not sealed", err)
@@ -71,8 +71,8 @@ func parseHead(line string) (h head, err error) {
 	return h, err
 }
 
-// Seal anchors the heads of all chains that have moved since the last seal.
-func (l *Ledger) Seal(ctx context.Context) error {
+// seal anchors the heads of all chains that have moved since the last seal.
+func (l *Ledger) seal(ctx context.Context) error {
 	return l.db.Update(ctx, func(tx *db.Tx) error {
 		l.set(tx).seals = true // at the end of the batch, when all heads are written
 		tx.Touch()
@@ -85,8 +85,9 @@ func (s *set) writeSeal(tx *db.Tx) error {
 	if !s.seals {
 		return nil
 	}
-	heads, err := all(tx, func(r scanner) (h head, err error) {
-		return h, r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
+	heads, err := db.All(tx, func(r db.Scanner) (h head, err error) {
+		err = r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
+		return h, err
 	}, `SELECT organization, workspace, next_journal - 1, journal_head, next_posting - 1, head FROM wallets
 		WHERE sealed < next_journal - 1
 		UNION ALL SELECT organization, workspace, next_journal - 1, journal_head, 0, $1 FROM heads WHERE sealed < next_journal - 1

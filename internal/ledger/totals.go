@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -61,9 +62,10 @@ func times(weight uint64, n int64) uint64 {
 const totalColumns = `hour, project, user_id, job, sku, tier, provider, unit, quantity, amount`
 
 // scanTotal reads a row; where the engine has a region, it has the provider.
-func scanTotal(r scanner) (row wallet.Total, sum amounts, err error) {
-	return row, sum, r.Scan(&row.Hour, &row.Project, &row.User, &row.Job, &row.SKU, &row.Tier, &row.Region, &row.Unit,
+func scanTotal(r db.Scanner) (row wallet.Total, sum amounts, err error) {
+	err = r.Scan(&row.Hour, &row.Project, &row.User, &row.Job, &row.SKU, &row.Tier, &row.Region, &row.Unit,
 		&sum.quantity, &sum.amount)
+	return row, sum, err
 }
 
 // compareTotals holds the stored totals against the replayed ones.
@@ -86,13 +88,13 @@ func (r *replay) compareTotals() error {
 func (r *replay) storedTotals(seed maphash.Seed, picked []bool) (*totals, error) {
 	t := newTotals()
 	t.seed, t.picked, t.rows = seed, picked, map[wallet.Total]amounts{}
-	_, err := all(r.tx, func(s scanner) (_ struct{}, err error) {
+	err := r.tx.Each(func(s db.Scanner) error {
 		row, sum, err := scanTotal(s)
 		t.add(row, sum.quantity, sum.amount)
 		if picked == nil {
 			r.made["totals"]++
 		}
-		return struct{}{}, err
+		return err
 	}, `SELECT `+totalColumns+` FROM totals`+inWallet, r.id.Organization, r.id.Workspace)
 	return t, wrapped("read the totals of "+r.id.String(), err)
 }

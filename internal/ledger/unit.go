@@ -135,12 +135,6 @@ func (b *book) endedHold(id string) *wallet.Hold {
 	return nil
 }
 
-// endedHold finds a hold that is no longer held.
-func (s *set) endedHold(tx *db.Tx, b *book, id string) (*wallet.Hold, error) {
-	h, err := s.ledger.Hold(tx, b.ID, id)
-	return &h, err
-}
-
 // chargesAfter are the charges of a flow for time after an instant, newest first.
 func (b *book) chargesAfter(tx *db.Tx, flow string, at int64) ([]wallet.Charge, error) {
 	var charges []wallet.Charge
@@ -149,7 +143,7 @@ func (b *book) chargesAfter(tx *db.Tx, flow string, at int64) ([]wallet.Charge, 
 			charges = append(charges, c)
 		}
 	}
-	stored, err := all(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 ORDER BY no DESC`,
+	stored, err := db.All(tx, scanCharge, `SELECT `+chargeColumns+` FROM charges`+inWallet+` AND flow <> '' AND flow = $3 AND to_at > $4 ORDER BY no DESC`,
 		b.Organization, b.Workspace, flow, at)
 	for _, c := range stored {
 		b.noteRefunds(c)

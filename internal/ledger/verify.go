@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -50,7 +51,8 @@ func (r Report) IsClean() bool { return r.First == nil }
 // the journal gives.
 type Difference struct {
 	Table    string
-	Key      string // the row: organization/workspace, then its number or id
+	Book     string // organization/workspace; "" if it is about no single journal
+	Row      string // its number or id; "" if it has none
 	Column   string // "" if it is about the whole row
 	Stored   string
 	Replayed string
@@ -58,7 +60,7 @@ type Difference struct {
 
 // String is for the reader.
 func (d *Difference) String() string {
-	place := d.Table + " " + d.Key
+	place := d.Table + " " + strings.TrimSpace(d.Book+" "+d.Row)
 	if d.Column != "" {
 		place += ", " + d.Column
 	}
@@ -140,7 +142,7 @@ func (v *verification) nextBook(after ID, inclusive bool) (ID, bool, error) {
 	if inclusive {
 		compare = ">="
 	}
-	return one(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	return one(v.tx, scanID,
 		`SELECT organization, workspace FROM journal WHERE (organization, workspace) `+compare+` ($1, $2)
 		ORDER BY organization, workspace LIMIT 1`, after.Organization, after.Workspace)
 }
@@ -219,19 +221,19 @@ func (v *verification) strangersIn(table, organization, workspace string) error 
 	if n == v.rows[table] {
 		return nil
 	}
-	whose, _, err := one(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	whose, _, err := one(v.tx, scanID,
 		`SELECT t.organization, t.workspace FROM (SELECT `+organization+` AS organization, `+workspace+` AS workspace FROM `+table+`) t
 		WHERE NOT EXISTS (SELECT 1 FROM journal j WHERE j.organization = t.organization AND j.workspace = t.workspace) LIMIT 1`)
 	if err != nil {
 		return wrapped("look for strangers in "+table, err)
 	}
-	return v.differ(Difference{Table: table, Key: whose.String(), Stored: plural(n) + " in all", Replayed: plural(v.rows[table])})
+	return v.differ(Difference{Table: table, Book: whose.String(), Stored: plural(n) + " in all", Replayed: plural(v.rows[table])})
 }
 
 // unwritten looks for workspaces, declared by their organizations, whose wallets have
 // no journal: that begins with the workspace.
 func (v *verification) unwritten() error {
-	ids, err := all(v.tx, func(r scanner) (id ID, err error) { return id, r.Scan(&id.Organization, &id.Workspace) },
+	ids, err := db.All(v.tx, scanID,
 		`SELECT organization, id FROM workspaces s WHERE NOT EXISTS (SELECT 1 FROM journal j
 			WHERE j.organization = s.organization AND j.workspace = s.id) AND EXISTS (SELECT 1 FROM journal o
 			WHERE o.organization = s.organization AND o.workspace = '') ORDER BY organization, id`)
@@ -239,7 +241,7 @@ func (v *verification) unwritten() error {
 		return wrapped("look for workspaces without a journal", err)
 	}
 	for _, id := range ids {
-		if err := v.differ(Difference{Table: "journal", Key: id.String() + " 1", Stored: "no row", Replayed: "the entry with which a wallet begins"}); err != nil {
+		if err := v.differ(Difference{Table: "journal", Book: id.String(), Row: "1", Stored: "no row", Replayed: "the entry with which a wallet begins"}); err != nil {
 			return err
 		}
 	}
@@ -263,7 +265,7 @@ func (v *verification) zeroSum() error {
 	if sum == 0 {
 		return nil
 	}
-	return v.differ(Difference{Table: "postings", Key: "(all)", Column: "amount", Stored: "a sum of " + sum.String(), Replayed: "0"})
+	return v.differ(Difference{Table: "postings", Row: "(all)", Column: "amount", Stored: "a sum of " + sum.String(), Replayed: "0"})
 }
 
 // seals checks the chain of seals, and that every head which a seal names is
@@ -289,22 +291,23 @@ type sealRow struct {
 	heads, prev, hash string
 }
 
-func scanSeal(r scanner) (s sealRow, err error) {
-	return s, r.Scan(&s.no, &s.at, &s.wallets, &s.heads, &s.prev, &s.hash)
+func scanSeal(r db.Scanner) (s sealRow, err error) {
+	err = r.Scan(&s.no, &s.at, &s.wallets, &s.heads, &s.prev, &s.hash)
+	return s, err
 }
 
 func (v *verification) seal(s sealRow, prev digest, no int64) error {
 	key := number(s.no)
 	if s.no != no {
-		return v.differ(Difference{Table: "seals", Key: number(no), Stored: "no row", Replayed: "one"})
+		return v.differ(Difference{Table: "seals", Row: number(no), Stored: "no row", Replayed: "one"})
 	}
 	if s.prev != prev.String() {
-		if err := v.differ(Difference{"seals", key, "prev_hash", s.prev, prev.String()}); err != nil {
+		if err := v.differ(Difference{"seals", "", key, "prev_hash", s.prev, prev.String()}); err != nil {
 			return err
 		}
 	}
 	if hash := v.sealer.seal(prev, s.no, s.at, s.wallets, s.heads).String(); hash != s.hash {
-		if err := v.differ(Difference{"seals", key, "hash", s.hash, hash}); err != nil {
+		if err := v.differ(Difference{"seals", "", key, "hash", s.hash, hash}); err != nil {
 			return err
 		}
 	}
@@ -316,7 +319,7 @@ func (v *verification) sealedHeads(s sealRow, key string) error {
 	for _, line := range lines(s.heads) {
 		h, err := parseHead(line)
 		if err != nil {
-			if err := v.differ(Difference{"seals", key, "heads", strconv.Quote(line), "the head of a chain"}); err != nil {
+			if err := v.differ(Difference{"seals", "", key, "heads", strconv.Quote(line), "the head of a chain"}); err != nil {
 				return err
 			}
 			continue
@@ -336,13 +339,13 @@ func (v *verification) sealedHead(id ID, seal, table, query string, no int64, ha
 	if no == 0 {
 		return nil
 	}
-	stored, _, err := one(v.tx, func(r scanner) (hash string, err error) { return hash, r.Scan(&hash) }, query,
+	stored, _, err := one(v.tx, value[string], query,
 		id.Organization, id.Workspace, no)
 	if err != nil {
 		return wrapped("read a sealed link", err)
 	}
 	if stored != hash {
-		return v.differ(Difference{table, id.String() + " " + number(no), "hash", stored, hash + ", by seal " + seal})
+		return v.differ(Difference{table, id.String(), number(no), "hash", stored, hash + ", by seal " + seal})
 	}
 	return nil
 }
@@ -357,8 +360,9 @@ type sealMark struct {
 // sealMarks sees that the journals know how far they are sealed. One that says it is
 // sealed further than any seal tells of a seal that is missing behind the last.
 func (v *verification) sealMarks() error {
-	marks, err := all(v.tx, func(r scanner) (m sealMark, err error) {
-		return m, r.Scan(&m.table, &m.Organization, &m.Workspace, &m.sealed, &m.entries)
+	marks, err := db.All(v.tx, func(r db.Scanner) (m sealMark, err error) {
+		err = r.Scan(&m.table, &m.Organization, &m.Workspace, &m.sealed, &m.entries)
+		return m, err
 	}, `SELECT 'wallets', organization, workspace, sealed, next_journal - 1 FROM wallets
 		UNION ALL SELECT 'heads', organization, workspace, sealed, next_journal - 1 FROM heads ORDER BY organization, workspace`)
 	if err != nil {
@@ -369,9 +373,9 @@ func (v *verification) sealMarks() error {
 		if m.sealed == last {
 			continue
 		}
-		d := Difference{m.table, m.ID.String(), "sealed", number(m.sealed), number(last)}
+		d := Difference{m.table, m.ID.String(), "", "sealed", number(m.sealed), number(last)}
 		if m.sealed > last && m.sealed <= m.entries {
-			d = Difference{"seals", number(v.report.Seals + 1), "", "no row", "one: " + m.ID.String() + " is sealed up to entry " + number(m.sealed)}
+			d = Difference{"seals", "", number(v.report.Seals + 1), "", "no row", "one: " + m.ID.String() + " is sealed up to entry " + number(m.sealed)}
 		}
 		if err := v.differ(d); err != nil {
 			return err

@@ -97,5 +97,5 @@ func (r *replay) versioned(t *db.Table, id string, version any) *Difference {
 	if s.from != s.to {
 		want = fmt.Sprintf("%d to %d", s.from, s.to)
 	}
-	return &Difference{t.Name, r.id.String() + " " + id, "version", show(version), want}
+	return &Difference{t.Name, r.id.String(), id, "version", show(version), want}
 }

@@ -17,14 +17,12 @@ const (
 		FROM workspaces w JOIN organizations o ON o.id = w.organization`
 )
 
-// scanner is a row, of one or of many.
-type scanner interface{ Scan(dest ...any) error }
-
-func scanOrganization(r scanner) (o Organization, err error) {
-	return o, r.Scan(&o.ID, &o.Slug, &o.Name, &o.Type, &o.CreatedAt)
+func scanOrganization(r db.Scanner) (o Organization, err error) {
+	err = r.Scan(&o.ID, &o.Slug, &o.Name, &o.Type, &o.CreatedAt)
+	return o, err
 }
 
-func scanWorkspace(r scanner) (w Workspace, err error) {
+func scanWorkspace(r db.Scanner) (w Workspace, err error) {
 	var owner Organization
 	err = r.Scan(&w.Organization, &w.ID, &w.Slug, &w.Name, &w.CreatedAt, &owner.Slug)
 	w.Address = owner.address(w.Slug)
@@ -108,19 +106,10 @@ func (o *Orgs) DefaultWorkspace(tx *db.Tx, organization Organization) (Workspace
 	return o.Workspace(tx, organization.Slug)
 }
 
-func list[T any](tx *db.Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := tx.Query(query, args...)
+func list[T any](tx *db.Tx, scan func(db.Scanner) (T, error), query string, args ...any) ([]T, error) {
+	found, err := db.All(tx, scan, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list: %w", err)
 	}
-	defer rows.Close()
-	var found []T
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, fmt.Errorf("list: %w", err)
-		}
-		found = append(found, one)
-	}
-	return found, rows.Err()
+	return found, nil
 }

@@ -33,20 +33,13 @@ func Audit() func(tx *db.Tx, c *wallet.Charge) (price credit.Amount, sold bool, 
 // readable reads the versions of a card. One that cannot be understood names no
 // price.
 func readable(tx *db.Tx, name string) (map[int]*Card, error) {
-	rows, err := tx.Query(`SELECT version, skus FROM rate_cards WHERE name = $1`, name)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	cards := map[int]*Card{}
-	for rows.Next() {
+	return cards, tx.Each(func(r db.Scanner) error {
 		c, skus := &Card{Name: name}, ""
-		if err := rows.Scan(&c.Version, &skus); err != nil {
-			return nil, err
-		}
-		if json.Unmarshal([]byte(skus), &c.SKUs) == nil {
+		err := r.Scan(&c.Version, &skus)
+		if err == nil && json.Unmarshal([]byte(skus), &c.SKUs) == nil {
 			cards[c.Version] = c.buildIndex()
 		}
-	}
-	return cards, rows.Err()
+		return err
+	}, `SELECT version, skus FROM rate_cards WHERE name = $1`, name)
 }

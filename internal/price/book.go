@@ -14,8 +14,10 @@ import (
 )
 
 // Book is all rate cards. It remembers what is committed: a version never
-// changes, so what it remembers can only be too short, and every unit of work
-// asks the database how far the card has come.
+// changes, so what it remembers can only be too short, and every batch of units of
+// work asks the database how far the card has come. From then to its end no other
+// server can put a version, so that no flow starts at a price that has just been
+// replaced.
 type Book struct {
 	books *ledger.Ledger
 	mu    sync.RWMutex
@@ -50,29 +52,14 @@ func (b *Book) History(tx *db.Tx, name string) (*History, error) {
 	return h, nil
 }
 
-// List returns the names of all cards in alphabetical order.
-func (b *Book) List(tx *db.Tx) ([]string, error) {
-	rows, err := tx.Query(`SELECT name FROM rate_cards WHERE version = 1 ORDER BY name LIMIT $1`, MaxCards)
-	if err != nil {
-		return nil, fmt.Errorf("list rate cards: %w", err)
-	}
-	defer rows.Close()
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, fmt.Errorf("list rate cards: %w", err)
-		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
-}
-
 // Put makes the next version of a card, in force from effectiveAt on (0: now),
 // and tells every running flow that the card prices.
 func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card, error) {
 	if effectiveAt == 0 {
 		effectiveAt = tx.Now()
+	}
+	if err := tx.Exclude(cardLock); err != nil {
+		return nil, fmt.Errorf("wait for rate card %s: %w", name, err)
 	}
 	h, err := b.read(tx, name)
 	if err != nil {
@@ -94,7 +81,7 @@ func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card
 	if err := b.insert(tx, card); err != nil {
 		return nil, err
 	}
-	b.rememberAfter(tx, h.with(card))
+	b.inBatch(tx).cards[name] = h.with(card)
 	return card, b.tell(tx, name, h.reprice(card))
 }
 
@@ -106,7 +93,7 @@ func roomForCard(tx *db.Tx, h *History) error {
 	if err := tx.QueryRow(`SELECT COUNT(*) FROM rate_cards WHERE version = 1`).Scan(&cards); err != nil {
 		return fmt.Errorf("count rate cards: %w", err)
 	}
-	if cards >= MaxCards {
+	if cards >= maxCards {
 		return fault.New(fault.Limited, "there are %d rate cards, and no more fit", cards)
 	}
 	return nil
@@ -125,9 +112,32 @@ func (b *Book) insert(tx *db.Tx, c *Card) error {
 	return b.books.Declare(tx, ledger.RateCards, c.Name, c.Version, c.EffectiveAt, c.CreatedAt, string(skus))
 }
 
+// cardLock is what those who read a card to price by it share.
+const cardLock = "rate cards"
+
 // read returns a card's history, without versions if there is none. What is
 // remembered is extended by what has come since.
-func (b *Book) read(tx *db.Tx, name string) (*History, error) {
+func (b *Book) read(tx *db.Tx, name string) (h *History, err error) {
+	if !tx.IsUpdate() {
+		if h, err = b.lookUp(tx, name); err == nil {
+			b.remember(h)
+		}
+		return h, err
+	}
+	batch := b.inBatch(tx)
+	if h = batch.cards[name]; h != nil {
+		return h, nil
+	}
+	if err := tx.Share(cardLock); err != nil {
+		return nil, fmt.Errorf("wait for rate card %s: %w", name, err)
+	}
+	if h, err = b.lookUp(tx, name); err == nil {
+		batch.cards[name] = h
+	}
+	return h, err
+}
+
+func (b *Book) lookUp(tx *db.Tx, name string) (*History, error) {
 	b.mu.RLock()
 	h := b.cards[name]
 	b.mu.RUnlock()
@@ -136,48 +146,53 @@ func (b *Book) read(tx *db.Tx, name string) (*History, error) {
 	}
 	var latest int
 	err := tx.QueryRow(`SELECT COALESCE(MAX(version), 0) FROM rate_cards WHERE name = $1`, name).Scan(&latest)
+	if err == nil && latest != len(h.versions) {
+		h, err = extend(tx, h)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read rate card %s: %w", name, err)
 	}
-	if latest == len(h.versions) {
-		return h, nil
-	}
-	if h, err = extend(tx, h); err != nil {
-		return nil, fmt.Errorf("read rate card %s: %w", name, err)
-	}
-	b.rememberAfter(tx, h)
 	return h, nil
 }
 
-func extend(tx *db.Tx, h *History) (*History, error) {
-	rows, err := tx.Query(`SELECT version, effective_at, created_at, skus FROM rate_cards
-		WHERE name = $1 AND version > $2 ORDER BY version`, h.Name, len(h.versions))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		c, skus := &Card{Name: h.Name}, ""
-		if err := rows.Scan(&c.Version, &c.EffectiveAt, &c.CreatedAt, &skus); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal([]byte(skus), &c.SKUs); err != nil {
-			return nil, fmt.Errorf("version %d: %w", c.Version, err)
-		}
-		h = h.with(c.buildIndex())
-	}
-	return h, rows.Err()
+// inBatch is what the batch knows of the cards: remembered once it is durable, for what
+// an Update reads may still be undone, and another version may get the same number.
+func (b *Book) inBatch(tx *db.Tx) *inBatch {
+	return tx.Member(b, func() db.Member { return &inBatch{b, map[string]*History{}} }).(*inBatch)
 }
 
-// rememberAfter remembers a history once it is durable: what an Update reads may
-// still be undone, and another version may get the same number. A View reads only
-// what is committed.
-func (b *Book) rememberAfter(tx *db.Tx, h *History) {
-	if !tx.IsUpdate() {
-		b.remember(h)
+type inBatch struct {
+	book  *Book
+	cards map[string]*History
+}
+
+// Flush has nothing to write: versions are written as they are put.
+func (*inBatch) Flush(*db.Tx) error { return nil }
+
+// Done remembers what was committed.
+func (in *inBatch) Done(committed bool) {
+	if !committed {
 		return
 	}
-	tx.AfterCommit(func() { b.remember(h) })
+	for _, h := range in.cards {
+		in.book.remember(h)
+	}
+}
+
+func extend(tx *db.Tx, h *History) (*History, error) {
+	err := tx.Each(func(r db.Scanner) error {
+		c, skus := &Card{Name: h.Name}, ""
+		if err := r.Scan(&c.Version, &c.EffectiveAt, &c.CreatedAt, &skus); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(skus), &c.SKUs); err != nil {
+			return fmt.Errorf("version %d: %w", c.Version, err)
+		}
+		h = h.with(c.buildIndex())
+		return nil
+	}, `SELECT version, effective_at, created_at, skus FROM rate_cards WHERE name = $1 AND version > $2 ORDER BY version`,
+		h.Name, len(h.versions))
+	return h, err
 }
 
 func (b *Book) remember(h *History) {

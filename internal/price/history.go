@@ -38,9 +38,6 @@ func (h *History) with(c *Card) *History {
 	}
 }
 
-// Versions returns all versions, the oldest first.
-func (h *History) Versions() []*Card { return h.versions }
-
 // Latest returns the version that was made last; it may not be in force yet.
 func (h *History) Latest() *Card { return h.versions[len(h.versions)-1] }
 

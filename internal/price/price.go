@@ -45,8 +45,8 @@ var measures = map[Unit]measure{
 	Each:     {pieces: 1},
 }
 
-// Known reports whether there is such a unit.
-func (u Unit) Known() bool { return measures[u].pieces > 0 }
+// isKnown reports whether there is such a unit.
+func (u Unit) isKnown() bool { return measures[u].pieces > 0 }
 
 // Period is the time for which a price buys one unit, or 0 for what is sold by
 // the piece.

@@ -14,11 +14,10 @@ import (
 // The limits of rate cards.
 const (
 	MaxSKUs        = 10_000 // of a version
-	MaxScheduled   = 100    // versions that are not in force yet
-	MaxCards       = 1_000  // of an installation
+	maxScheduled   = 100    // versions that are not in force yet
+	maxCards       = 1_000  // of an installation
 	maxName        = 100    // bytes of the name of an SKU
 	maxDescription = 500
-	maxFields      = 20 // wrong fields that are told at once
 )
 
 var (
@@ -26,25 +25,11 @@ var (
 	cardName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 )
 
-// Problems gather what is wrong with the body of a PUT, field by field.
-type problems []fault.Field
+// problems gathers what is wrong with the body of a PUT, field by field.
+type problems struct{ fault.Fields }
 
 func (p *problems) add(pointer, format string, args ...any) {
-	if len(*p) < maxFields {
-		*p = append(*p, fault.Field{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
-	}
-}
-
-func (p problems) fault() error {
-	if len(p) == 0 {
-		return nil
-	}
-	f := fault.At(p[0].Pointer, "%s", p[0].Message)
-	f.Fields = p
-	if more := len(p) - 1; more > 0 {
-		f.Message += fmt.Sprintf(" (and %d more)", more)
-	}
-	return f
+	p.Add(pointer, fmt.Sprintf(format, args...))
 }
 
 // check refuses a next version that is not sound. The history is that of the
@@ -56,8 +41,8 @@ func (h *History) check(name string, skus []SKU, effectiveAt, now int64) error {
 	var p problems
 	if effectiveAt < now {
 		p.add("/effective_at", "is in the past (it is %s): history keeps its prices; leave it out for now", instant(now))
-	} else if len(h.turns) > 0 && effectiveAt > now && len(h.Scheduled(now)) >= MaxScheduled {
-		p.add("/effective_at", "%d versions are scheduled already, and no more fit", MaxScheduled)
+	} else if len(h.turns) > 0 && effectiveAt > now && len(h.Scheduled(now)) >= maxScheduled {
+		p.add("/effective_at", "%d versions are scheduled already, and no more fit", maxScheduled)
 	}
 	switch {
 	case len(skus) == 0:
@@ -67,7 +52,7 @@ func (h *History) check(name string, skus []SKU, effectiveAt, now int64) error {
 	default:
 		h.checkSKUs(&p, skus)
 	}
-	return p.fault()
+	return p.Err()
 }
 
 func (h *History) checkSKUs(p *problems, skus []SKU) {
@@ -93,7 +78,7 @@ func (h *History) checkSKUs(p *problems, skus []SKU) {
 // checkUnit keeps an SKU's unit for ever: totals, reports and running flows
 // count in it.
 func (h *History) checkUnit(p *problems, at string, s SKU) {
-	if !s.Unit.Known() {
+	if !s.Unit.isKnown() {
 		units := slices.Sorted(maps.Keys(measures))
 		p.add(at+"/unit", "%s is not a unit: one of %s", quoted(string(s.Unit)), joined(units))
 		return

@@ -18,16 +18,16 @@ type Ask struct {
 	Quantity credit.Quantity
 }
 
-// MaxItems bounds the items of a flow.
-const MaxItems = 100
+// maxItems bounds the items of a flow.
+const maxItems = 100
 
 // maxRegion bounds the name of a region.
 const maxRegion = 100
 
 // Quote prices one item of a flow that begins at the instant, with the prices
 // already scheduled for later. A flow is told of versions that are made while it
-// runs, so it is quoted in the unit of work that starts it. The pointers of its faults are those of the
-// ask's fields: /sku, /tier, /region, /quantity.
+// runs, so it is quoted in the unit of work that starts it. The pointers of its
+// faults are those of the ask's fields: /sku, /tier, /region, /quantity.
 func (h *History) Quote(ask Ask, at int64) (wallet.Item, error) {
 	card := h.At(at)
 	sku, tier, err := h.find(card, ask, at)
@@ -46,8 +46,8 @@ func (h *History) Start(asks []Ask, at int64) ([]wallet.Item, error) {
 // runs it may keep, more or less of it, at its last price, even if that is no
 // longer sold. Pointers begin with /items/N.
 func (h *History) Change(running []wallet.Item, asks []Ask, at int64) ([]wallet.Item, error) {
-	if len(asks) == 0 || len(asks) > MaxItems {
-		return nil, fault.At("/items", "has %d items; a flow has 1 to %d", len(asks), MaxItems)
+	if len(asks) == 0 || len(asks) > maxItems {
+		return nil, fault.At("/items", "has %d items; a flow has 1 to %d", len(asks), maxItems)
 	}
 	items := make([]wallet.Item, 0, len(asks))
 	for i, ask := range asks {
@@ -105,18 +105,26 @@ func (h *History) Resume(items []wallet.Item, since, at int64) ([]wallet.Item, e
 				it.Price, it.Version = price, card.Version
 			}
 		}
-		var err error
-		if it.Rate, err = rate(it.Price, it.Quantity); err != nil {
+		if err := h.setRates(it, at); err != nil {
 			return nil, err
-		}
-		it.Next = h.steps(it.SKU, it.Tier, it.Price, at)
-		for j := range it.Next {
-			if it.Next[j].Rate, err = rate(it.Next[j].Price, it.Quantity); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return items, nil
+}
+
+// setRates gives an item the rate of its price, and the prices that come after the
+// instant with theirs.
+func (h *History) setRates(it *wallet.Item, at int64) (err error) {
+	if it.Rate, err = rate(it.Price, it.Quantity); err != nil {
+		return err
+	}
+	it.Next = h.steps(it.SKU, it.Tier, it.Price, at)
+	for i := range it.Next {
+		if it.Next[i].Rate, err = rate(it.Next[i].Price, it.Quantity); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *History) item(card *Card, sku *SKU, tier string, ask Ask, at int64) (wallet.Item, error) {
@@ -128,15 +136,8 @@ func (h *History) item(card *Card, sku *SKU, tier string, ask Ask, at int64) (wa
 		SKU: sku.Name, Tier: tier, Region: ask.Region, Unit: string(sku.Unit), Quantity: ask.Quantity,
 		Price: sku.Prices[tier], Card: card.Name, Version: card.Version, Period: sku.Unit.Period(),
 	}
-	item.Next = h.steps(item.SKU, tier, item.Price, at)
-	var err error
-	if item.Rate, err = rate(item.Price, ask.Quantity); err != nil {
+	if err := h.setRates(&item, at); err != nil {
 		return wallet.Item{}, err
-	}
-	for i := range item.Next {
-		if item.Next[i].Rate, err = rate(item.Next[i].Price, ask.Quantity); err != nil {
-			return wallet.Item{}, err
-		}
 	}
 	return item, nil
 }

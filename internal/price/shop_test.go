@@ -21,6 +21,7 @@ var start = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC).UnixNano()
 // shop is a database with a book of rate cards on a clock that stands still.
 type shop struct {
 	*testing.T
+	url   string
 	db    *db.DB
 	clock *db.TestClock
 	books *ledger.Ledger
@@ -32,16 +33,16 @@ var acme = ledger.ID{Organization: "org_acme", Workspace: "ws_acme"}
 
 func open(t *testing.T) *shop {
 	t.Helper()
-	clock := db.NewTestClock(start)
+	clock, url := db.NewTestClock(start), dbtest.URL(t)
 	database, err := db.Open(t.Context(), db.Config{
-		URL: dbtest.URL(t), Clock: clock, Log: slog.New(slog.DiscardHandler),
+		URL: url, Clock: clock, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { database.Close() })
 	books := ledger.New(database, slog.New(slog.DiscardHandler))
-	s := &shop{t, database, clock, books, price.NewBook(books)}
+	s := &shop{t, url, database, clock, books, price.NewBook(books)}
 	s.update(s.book.Open)
 	s.update(func(tx *db.Tx) error {
 		if err := books.Create(tx, acme, wallet.Policy{}); err != nil {

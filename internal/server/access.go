@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -116,29 +117,49 @@ func (s *Server) readBody(c call) func(huma.Context, func(huma.Context)) {
 }
 
 func (c call) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limit := c.limit
-	if limit == 0 {
-		limit = maxBody
+	from, err := c.incoming(w, r)
+	if err != nil {
+		return nil, err
 	}
-	if r.ContentLength > limit {
-		return nil, tooLarge(limit)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := io.ReadAll(from)
 	if err != nil { // the deadline stays: else the connection would wait for the rest
-		if _, ok := err.(*http.MaxBytesError); ok {
-			return nil, tooLarge(limit)
-		}
-		return nil, malformed("the body did not arrive whole: %s", err)
+		return nil, c.cutShort(err)
 	}
 	noDeadline(w)
 	if len(body) == 0 {
 		if c.optional {
 			return []byte("{}"), nil
 		}
-		return nil, malformed("this call needs a body: a JSON object")
+		return nil, noBody()
 	}
 	return body, c.checkMedia(r.Header.Get("Content-Type"))
 }
+
+// incoming is the body of a request, within its limit.
+func (c call) incoming(w http.ResponseWriter, r *http.Request) (io.Reader, error) {
+	if limit := c.maxBody(); r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	return http.MaxBytesReader(w, r.Body, c.maxBody()), nil
+}
+
+func (c call) maxBody() int64 {
+	if c.limit == 0 {
+		return maxBody
+	}
+	return c.limit
+}
+
+// cutShort says why a body did not come to its end.
+func (c call) cutShort(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return tooLarge(c.maxBody())
+	}
+	return malformed("the body did not arrive whole: %s", err)
+}
+
+func noBody() error { return malformed("this call needs a body: a JSON object") }
 
 // noDeadline lifts the deadline for reading a request: it has been read, and its
 // answer may take longer.

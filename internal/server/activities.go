@@ -23,7 +23,7 @@ func listActivities(r *reading, p *struct {
 	q := usage.ActivityQuery{
 		Kind: usage.ActivityKind(p.Kind), From: f.instant("from", p.From), To: f.instant("to", p.To), Limit: p.Limit, Cursor: p.Cursor,
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return list, err
 	}
 	err = r.view(func(tx *db.Tx) error {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -22,7 +21,6 @@ const (
 	maxBody      = 1 << 20 // bytes
 	maxBatchBody = 8 << 20 // bytes, for a batch of usage events
 	maxDepth     = 16      // of nested objects and arrays
-	maxProblems  = 20      // wrong fields told at once
 )
 
 // The codes of bodies that cannot be read at all: they are a status of their
@@ -49,8 +47,8 @@ func decode(registry huma.Registry, schema *huma.Schema, body []byte, value any)
 	c := check{registry: registry}
 	tree = c.plain(tree)
 	c.value(schema, tree, "")
-	if len(c.fields) > 0 {
-		return wrongFields(c.fields)
+	if err := c.Err(); err != nil {
+		return err
 	}
 	if c.isRewritten { // 5.0 is an integer to JSON, but not to Go
 		if body, err = json.Marshal(tree); err != nil {
@@ -61,21 +59,6 @@ func decode(registry huma.Registry, schema *huma.Schema, body []byte, value any)
 		return unmarshalFault(err)
 	}
 	return nil
-}
-
-// wrongFields is the fault that names every wrong field.
-func wrongFields(fields []fault.Field) *fault.Fault {
-	first := fields[0]
-	message := first.Message
-	if first.Pointer != "" {
-		message = first.Pointer + ": " + message
-	}
-	if more := len(fields) - 1; more > 0 {
-		message += fmt.Sprintf(" (and %d more)", more)
-	}
-	f := fault.New(fault.Invalid, "%s", message)
-	f.Fields = fields
-	return f
 }
 
 // unmarshalFault names the field that the schema let through but its type did
@@ -126,12 +109,15 @@ func (c *check) plain(tree any) any {
 }
 
 // checkText refuses what is no text: JSON would quietly replace it.
-func checkText(body []byte) error {
-	if !utf8.Valid(body) {
-		return malformed("the body is not valid UTF-8 (at byte %d)", invalidAt(body))
+func checkText(body []byte) error { return checkPart(body, 0) }
+
+// checkPart is checkText for a part of a body, which begins at an offset.
+func checkPart(part []byte, offset int64) error {
+	if !utf8.Valid(part) {
+		return malformed("the body is not valid UTF-8 (at byte %d)", offset+int64(invalidAt(part)))
 	}
-	if at := loneSurrogate(body); at >= 0 {
-		return malformed("the body has half a character (at byte %d): an escape \\ud800 to \\udfff stands only in a pair", at)
+	if at := loneSurrogate(part); at >= 0 {
+		return malformed("the body has half a character (at byte %d): an escape \\ud800 to \\udfff stands only in a pair", offset+int64(at))
 	}
 	return nil
 }
@@ -139,7 +125,7 @@ func checkText(body []byte) error {
 // loneSurrogate is where an escape stands for half of a pair (UTF-16) without the
 // other half; -1 if there is none.
 func loneSurrogate(body []byte) int {
-	for i := 0; i < len(body); i++ {
+	for i := bytes.IndexByte(body, '\\'); i >= 0 && i < len(body); i++ {
 		if body[i] != '\\' {
 			continue
 		}

@@ -41,7 +41,7 @@ func setBudgets(u *unit, _ *WorkspacePath, b *api.Budgets) (api.Budgets, error) 
 	for i := range b.Items {
 		budgets[i] = f.budget(at("/items", i), &b.Items[i], known, budgets[:i])
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Budgets{}, err
 	}
 	for i := range budgets {
@@ -68,18 +68,18 @@ func (f *fields) budget(at string, b *api.Budget, known, before []wallet.Budget)
 	same := func(g wallet.Budget) bool { return g.ID == b.ID }
 	switch {
 	case b.ID != "" && !slices.ContainsFunc(known, same):
-		f.add(at+"/id", "names no budget of this workspace: leave it out for a new one")
+		f.Add(at+"/id", "names no budget of this workspace: leave it out for a new one")
 	case b.ID != "" && slices.ContainsFunc(before, same):
-		f.add(at+"/id", "stands there twice")
+		f.Add(at+"/id", "stands there twice")
 	}
 	if (out.Key == wallet.ByWorkspace) != (out.Value == "") {
-		f.add(at+"/value", "must name which "+b.Key+", and be empty for the workspace")
+		f.Add(at+"/value", "must name which "+b.Key+", and be empty for the workspace")
 	}
 	switch {
 	case out.Window == wallet.Rolling && (out.Hours < 1 || out.Hours > maxWindowHours):
-		f.add(at+"/window_hours", "must be between 1 and 744 for a rolling window")
+		f.Add(at+"/window_hours", "must be between 1 and 744 for a rolling window")
 	case out.Window != wallet.Rolling && out.Hours != 0:
-		f.add(at+"/window_hours", "is for rolling windows only")
+		f.Add(at+"/window_hours", "is for rolling windows only")
 	}
 	return out
 }

@@ -59,7 +59,7 @@ func listCharges(r *reading, p *struct {
 	filter := ledger.ChargeFilter{
 		Flow: p.Flow, Job: p.Job, Project: p.Project, SKU: p.SKU, From: f.instant("from", p.From), To: f.instant("to", p.To),
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return list, err
 	}
 	err = r.view(func(tx *db.Tx) error {
@@ -87,7 +87,7 @@ func refundCharge(u *unit, p *ChargePath, b *api.NewRefund) (api.Refund, error) 
 	if b.Amount != "" {
 		refund.Amount = f.positive("/amount", b.Amount)
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Refund{}, err
 	}
 	if b.NewLot {

@@ -56,24 +56,24 @@ func target(b *api.Advance, now int64) (int64, error) {
 	var f fields
 	to := f.instant("/to", b.To)
 	if (b.BySeconds == "") == (b.To == "") {
-		f.add("/by_seconds", "say either by_seconds or to")
+		f.Add("/by_seconds", "say either by_seconds or to")
 	}
 	if b.BySeconds != "" {
 		by := f.atLeast("/by_seconds", api.Amount(b.BySeconds), 0) // nine places of a second are nanoseconds
 		if int64(by) > maxAdvance {
-			f.add("/by_seconds", "is more than ten years")
+			f.Add("/by_seconds", "is more than ten years")
 		} else {
 			to = now + int64(by)
 		}
 	}
 	switch {
-	case len(f.wrong) > 0:
+	case len(f.Fields) > 0:
 	case to < now:
-		f.add("/to", "lies in the past: the clock stands at "+string(api.At(now)))
+		f.Add("/to", "lies in the past: the clock stands at "+string(api.At(now)))
 	case to-now > maxAdvance:
-		f.add("/to", "is more than ten years ahead")
+		f.Add("/to", "is more than ten years ahead")
 	}
-	return to, f.fault()
+	return to, f.Err()
 }
 
 // arrive moves the clock to where it was aimed.

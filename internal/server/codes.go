@@ -39,6 +39,7 @@ var problemCodes = []problemCode{
 	{"no_max_cost", "The job was started without max_cost: nothing is held for it, so that only max_runtime_seconds can bound it while it runs."},
 	{"not_resumable", "Only a job that left its checkpoint file can be resumed, for 24 hours: one that was stopped and then exited 0 or was killed, or that was lost."},
 	{"log_gone", "The files of a job are kept for 30 days after its end."},
+	{"log_unreachable", "The log is on the machine of another server, which does not answer at present. Try again."},
 	{"max_cost_used", "The job has used its max_cost. Resume it with a higher one."},
 	{"max_runtime_used", "The job has used its max_runtime_seconds. Resume it with more."},
 	{"over_capacity", "The executor does not offer as much of this at all, so that waiting would not help."},

@@ -55,7 +55,7 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 	if b.MaxCost != "" {
 		start.MaxCost = f.positive("/max_cost", b.MaxCost)
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Flow{}, err
 	}
 	prices, err := u.prices.History(u.tx, price.Default)
@@ -87,7 +87,7 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 func changeFlow(u *unit, p *FlowPath, b *api.FlowChange) (api.Flow, error) {
 	var f fields
 	asks := f.asks(b.Items)
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Flow{}, err
 	}
 	running, err := u.running(p.Flow)
@@ -140,7 +140,7 @@ func heartbeatFlow(u *unit, p *FlowPath, b *api.Heartbeat) (api.Flow, error) {
 func stopFlow(u *unit, p *FlowPath, b *api.FlowStop) (api.Flow, error) {
 	var f fields
 	at := f.past("/at", b.At, u.tx.Now())
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Flow{}, err
 	}
 	flow, err := u.settled(p.Flow)
@@ -238,6 +238,9 @@ func getFlow(r *reading, p *FlowPath) (out api.Flow, err error) {
 
 func (r *reading) flow(tx *db.Tx, f *wallet.Flow, view *wallet.View) (api.Flow, error) {
 	until, err := r.leaseUntil(tx, r.id, f)
+	if err == nil {
+		view, err = r.ledger.Matching(tx, r.id, view, f)
+	}
 	if err != nil {
 		return api.Flow{}, err
 	}

@@ -5,7 +5,6 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
-	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
@@ -62,7 +61,7 @@ func createHold(u *unit, _ *WorkspacePath, b *api.NewHold) (api.Hold, error) {
 		Project: b.Project, User: b.User, Key: u.actor.ID,
 	}
 	f.patterns("/skus", b.SKUs)
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Hold{}, err
 	}
 	if reserve.Tier == "" && len(reserve.SKUs) > 0 {
@@ -111,7 +110,7 @@ func (u *unit) captured(h *wallet.Hold, b *api.Capture) (credit.Amount, []wallet
 	var f fields
 	if b.Amount != "" {
 		a := f.positive("/amount", b.Amount)
-		return a, nil, f.fault()
+		return a, nil, f.Err()
 	}
 	prices, err := u.prices.History(u.tx, price.Default)
 	if err != nil {
@@ -120,7 +119,7 @@ func (u *unit) captured(h *wallet.Hold, b *api.Capture) (credit.Amount, []wallet
 	var lines []wallet.Line
 	for i, used := range b.Usage {
 		ask := price.Ask{SKU: used.SKU, Tier: h.Tier, Region: h.Region, Quantity: f.quantity(at("/usage", i)+"/quantity", used.Quantity)}
-		if err := f.fault(); err != nil {
+		if err := f.Err(); err != nil {
 			return 0, nil, err
 		}
 		line, err := prices.Rate(ask, u.tx.Now())
@@ -158,7 +157,7 @@ func listHolds(r *reading, p *struct {
 		return list, err
 	}
 	err = r.view(func(tx *db.Tx) error {
-		holds, next, err := r.ledger.Holds(tx, r.id, ledger.HoldFilter{Status: p.Status}, newest(p.Page))
+		holds, next, err := r.ledger.Holds(tx, r.id, wallet.HoldStatus(p.Status), newest(p.Page))
 		if err != nil {
 			return err
 		}
@@ -179,6 +178,9 @@ func (r *reading) shrink(tx *db.Tx, h *wallet.Hold, view *wallet.View) error {
 	}
 	f, err := r.ledger.Flow(tx, r.id, h.Flow)
 	if err != nil {
+		return err
+	}
+	if view, err = r.ledger.Matching(tx, r.id, view, &f); err != nil {
 		return err
 	}
 	used := min(view.Accrued(&f, r.instant(view)), h.Amount)

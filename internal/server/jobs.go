@@ -48,7 +48,7 @@ func (s *Server) jobCalls() {
 	}, func(u *unit, p *JobPath, b *api.JobResume) (api.Job, error) {
 		var f fields
 		maxCost := f.limit("/max_cost", b.MaxCost)
-		if err := f.fault(); err != nil {
+		if err := f.Err(); err != nil {
 			return api.Job{}, err
 		}
 		shown, err := u.jobs.Resume(u.tx, u.id, p.Job, maxCost, b.MaxRuntimeSeconds*second)
@@ -71,7 +71,7 @@ func createJob(u *unit, _ *WorkspacePath, b *api.NewJob) (api.Job, error) {
 			MemoryGiB: f.amountOf("/resources/memory_gib", b.Resources.MemoryGiB),
 		},
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Job{}, err
 	}
 	shown, err := u.jobs.Create(u.tx, u.id, request)
@@ -85,7 +85,7 @@ func changeJob(u *unit, p *JobPath, b *api.JobChange) (api.Job, error) {
 		most := f.positive("/max_cost", *b.MaxCost)
 		change.MaxCost = &most
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Job{}, err
 	}
 	shown, err := u.jobs.Change(u.tx, u.id, p.Job, change)
@@ -130,7 +130,7 @@ func (f *fields) amountOf(pointer string, text api.Quantity) credit.Quantity {
 	}
 	q := f.quantity(pointer, text)
 	if q <= 0 {
-		f.add(pointer, "must be more than 0")
+		f.Add(pointer, "must be more than 0")
 	}
 	return q
 }

@@ -2,13 +2,18 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/org"
 )
@@ -34,9 +39,16 @@ func (s *Server) logCalls() {
 		Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
 	}}
 	huma.Register(s.api, op, func(ctx context.Context, p *LogParameters) (*huma.StreamResponse, error) {
-		log, err := s.openLog(ctx, p)
+		log, home, err := s.openLog(ctx, p)
 		if err != nil {
 			return nil, s.failed(ctx, err)
+		}
+		if log == nil {
+			return &huma.StreamResponse{Body: func(hctx huma.Context) {
+				defer s.releaseStream()
+				r, w := humago.Unwrap(hctx)
+				s.forward(w, r, home)
+			}}, nil
 		}
 		return &huma.StreamResponse{Body: func(hctx huma.Context) {
 			defer s.releaseStream()
@@ -51,16 +63,55 @@ func (s *Server) logCalls() {
 	})
 }
 
-func (s *Server) openLog(ctx context.Context, p *LogParameters) (*job.Log, error) {
+// openLog finds the log of a job, or the server that has it.
+func (s *Server) openLog(ctx context.Context, p *LogParameters) (*job.Log, db.Server, error) {
 	r, err := s.enter(ctx, logCall, p)
 	if err != nil {
-		return nil, err
+		return nil, db.Server{}, err
+	}
+	home, err := s.jobs.Elsewhere(ctx, r.id, p.Job)
+	switch {
+	case err != nil:
+		return nil, home, err
+	case home.ID != "" && !home.IsAlive:
+		return nil, home, fault.New(fault.Unavailable, "the server that ran job %s, and has its log, does not answer; try again", p.Job).
+			WithCode("log_unreachable")
+	case home.ID != "":
+		return nil, home, s.takeStream()
 	}
 	log, err := s.jobs.OpenLog(ctx, r.id, p.Job, p.Offset, p.Tail)
 	if err != nil {
-		return nil, err
+		return nil, home, err
 	}
-	return log, s.takeStream()
+	return log, home, s.takeStream()
+}
+
+// forwarded marks a request that another server has passed on: it is not passed on
+// again.
+const forwarded = "Purser-Forwarded"
+
+// forward has another server answer a request, with the rights of whoever asks.
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, home db.Server) {
+	unreachable := fault.New(fault.Unavailable, "the server that has this log cannot be reached; try again").WithCode("log_unreachable")
+	target, err := url.Parse(home.URL)
+	if err != nil || target.Host == "" || r.Header.Get(forwarded) != "" {
+		s.writeFault(w, r, unreachable)
+		return
+	}
+	noDeadline(w)
+	proxy := httputil.ReverseProxy{
+		FlushInterval: -1,
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(target)
+			p.Out.Header.Set(forwarded, s.db.Self())
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			s.log.WarnContext(r.Context(), "another server's log cannot be read", "url", home.URL, "error", err)
+			s.writeFault(w, r, unreachable)
+		},
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	proxy.ServeHTTP(w, r)
 }
 
 // copyLog sends the log until it, the reader or the server ends. A server that

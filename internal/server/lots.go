@@ -77,15 +77,15 @@ func newLot(b *api.NewGrant, now int64) (wallet.Lot, error) {
 		lot.Priority = *b.Priority
 	}
 	if lot.Amount > maxGrant {
-		f.add("/amount", "is more than a grant may have: "+maxGrant.String())
+		f.Add("/amount", "is more than a grant may have: "+maxGrant.String())
 	}
 	if lot.ExpiresAt == 0 && b.ExpiresAt == "" && kind == wallet.Purchased {
 		lot.ExpiresAt = kind.DefaultExpiry(max(now, lot.EffectiveAt))
 	}
 	if lot.ExpiresAt != 0 && lot.ExpiresAt <= max(now, lot.EffectiveAt) {
-		f.add("/expires_at", "must lie in the future, and after effective_at")
+		f.Add("/expires_at", "must lie in the future, and after effective_at")
 	}
-	return lot, f.fault()
+	return lot, f.Err()
 }
 
 func (f *fields) scope(s *api.Scope) wallet.Scope {
@@ -101,7 +101,7 @@ func (f *fields) scope(s *api.Scope) wallet.Scope {
 func (f *fields) patterns(pointer string, patterns []string) []string {
 	for i, p := range patterns {
 		if p == "" || len(p) > maxPattern {
-			f.add(at(pointer, i), "must have 1 to 100 characters")
+			f.Add(at(pointer, i), "must have 1 to 100 characters")
 		}
 	}
 	return patterns

@@ -198,27 +198,18 @@ func register[P, B any](s *Server, c call, do func(context.Context, *P, *B, []by
 	}
 }
 
-// commandRaw registers a command that reads its body itself.
-func commandRaw[P any](s *Server, c call, body, answer *huma.Schema, do func(context.Context, *P, []byte) (ledger.Answer, error)) {
-	registerRaw(s, c, answer, func(ctx context.Context, p *P, raw []byte) (*written, error) {
-		if err := checkText(raw); err != nil {
-			return nil, err
-		}
-		a, err := do(ctx, p, raw)
-		if err != nil {
-			return nil, err
-		}
-		return writtenOf(a), nil
-	})
-	s.describeBody(c, body)
+func registerRaw[P any](s *Server, c call, answer *huma.Schema, do func(context.Context, *P, []byte) (*written, error)) {
+	registerBehind(s, c, s.readBody(c), answer, func(ctx context.Context, p *P) (*written, error) { return do(ctx, p, bodyOf(ctx)) })
 }
 
-func registerRaw[P any](s *Server, c call, answer *huma.Schema, do func(context.Context, *P, []byte) (*written, error)) {
+// registerBehind registers a call behind the middleware that takes its body in.
+func registerBehind[P any](s *Server, c call, body func(huma.Context, func(huma.Context)), answer *huma.Schema,
+	do func(context.Context, *P) (*written, error)) {
 	op := c.operation()
-	op.Middlewares = append(c.middlewares, s.admit(c), s.readBody(c))
+	op.Middlewares = append(c.middlewares, s.admit(c), body)
 	op.Responses = map[string]*huma.Response{fmt.Sprint(c.success()): jsonResponse(http.StatusText(c.success()), answer)}
 	huma.Register(s.api, op, func(ctx context.Context, p *P) (*written, error) {
-		out, err := do(ctx, p, bodyOf(ctx))
+		out, err := do(ctx, p)
 		if err != nil {
 			return nil, s.failed(ctx, err)
 		}

@@ -142,7 +142,7 @@ func changePolicy(u *unit, _ *WorkspacePath, b *api.PolicyChange) (api.Policy, e
 		}
 		patch.AlertAmounts = &amounts
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Policy{}, err
 	}
 	policy, err := u.orgs.SetPolicy(u.tx, u.id, patch)

@@ -13,21 +13,7 @@ const second = int64(1_000_000_000)
 // fields reads the texts of a request into numbers and gathers what is wrong
 // with them, so that a caller learns of everything at once. The pointer is that
 // of the field, or the name of a parameter.
-type fields struct{ wrong []fault.Field }
-
-func (f *fields) add(pointer, message string) {
-	if len(f.wrong) < maxProblems {
-		f.wrong = append(f.wrong, fault.Field{Pointer: pointer, Message: message})
-	}
-}
-
-// fault is what is wrong, or nil.
-func (f *fields) fault() error {
-	if len(f.wrong) == 0 {
-		return nil
-	}
-	return wrongFields(f.wrong)
-}
+type fields struct{ fault.Fields }
 
 // amount reads an amount; the empty text is 0.
 func (f *fields) amount(pointer string, text api.Amount) credit.Amount {
@@ -36,7 +22,7 @@ func (f *fields) amount(pointer string, text api.Amount) credit.Amount {
 	}
 	a, err := credit.Parse(string(text))
 	if err != nil {
-		f.add(pointer, numberMessage(err, credit.Places))
+		f.Add(pointer, numberMessage(err, credit.Places))
 	}
 	return a
 }
@@ -58,11 +44,11 @@ func (f *fields) atLeast(pointer string, text api.Amount, least credit.Amount) c
 	a, err := credit.Parse(string(text))
 	switch {
 	case err != nil:
-		f.add(pointer, numberMessage(err, credit.Places))
+		f.Add(pointer, numberMessage(err, credit.Places))
 	case a < least && least > 0:
-		f.add(pointer, "must be more than 0")
+		f.Add(pointer, "must be more than 0")
 	case a < least:
-		f.add(pointer, "must not be negative")
+		f.Add(pointer, "must not be negative")
 	}
 	return a
 }
@@ -71,7 +57,7 @@ func (f *fields) atLeast(pointer string, text api.Amount, least credit.Amount) c
 func (f *fields) quantity(pointer string, text api.Quantity) credit.Quantity {
 	q, err := credit.ParseQuantity(string(text))
 	if err != nil {
-		f.add(pointer, numberMessage(err, credit.QuantityPlaces))
+		f.Add(pointer, numberMessage(err, credit.QuantityPlaces))
 	}
 	return q
 }
@@ -80,7 +66,7 @@ func (f *fields) quantity(pointer string, text api.Quantity) credit.Quantity {
 func (f *fields) instant(pointer string, text api.Instant) int64 {
 	at, err := text.UnixNano()
 	if err != nil {
-		f.add(pointer, err.Error())
+		f.Add(pointer, err.Error())
 	}
 	return at
 }
@@ -89,7 +75,7 @@ func (f *fields) instant(pointer string, text api.Instant) int64 {
 func (f *fields) past(pointer string, text api.Instant, now int64) int64 {
 	at := f.instant(pointer, text)
 	if at > now {
-		f.add(pointer, "lies in the future: it is "+string(api.At(now))+" here")
+		f.Add(pointer, "lies in the future: it is "+string(api.At(now))+" here")
 	}
 	return at
 }
@@ -125,7 +111,7 @@ func (f *fields) optional(pointer string, text *api.Amount) *credit.Amount {
 	}
 	a, err := credit.Parse(string(*text))
 	if err != nil {
-		f.add(pointer, numberMessage(err, credit.Places))
+		f.Add(pointer, numberMessage(err, credit.Places))
 	}
 	return &a
 }

@@ -65,9 +65,9 @@ func (r *reading) card(name, pointer string, when api.Instant, version int) (car
 	var f fields
 	at = f.instant(pointer, when)
 	if when != "" && version != 0 {
-		f.add(pointer, "asks for another version than version does: send one of them")
+		f.Add(pointer, "asks for another version than version does: send one of them")
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return nil, 0, err
 	}
 	err = r.view(func(tx *db.Tx) error {
@@ -128,7 +128,7 @@ func putCard(u *unit, p *CardPath, b *api.NewRateCard) (api.RateCard, error) {
 			skus[i].Prices[tier] = f.amount(at("/skus", i)+"/prices/"+fault.Escape(tier), text)
 		}
 	}
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.RateCard{}, err
 	}
 	card, err := u.prices.Put(u.tx, p.Name, skus, effective)

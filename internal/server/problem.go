@@ -178,7 +178,7 @@ func parameterProblem(status int, message string, errs []error) *api.Problem {
 	if status >= 500 {
 		return problemOf(internalFault())
 	}
-	var fields []fault.Field
+	var fields fault.Fields
 	for _, err := range errs {
 		field := fault.Field{Message: err.Error()}
 		var detail huma.ErrorDetailer
@@ -193,7 +193,7 @@ func parameterProblem(status int, message string, errs []error) *api.Problem {
 	if len(fields) == 0 {
 		return problemOf(fault.New(fault.Invalid, "%s", message))
 	}
-	return problemOf(wrongFields(fields))
+	return problemOf(fault.Of(fields.Err()))
 }
 
 // parameterName strips where a parameter stands: query.limit is limit.

@@ -21,15 +21,9 @@ import (
 // description uses: type, required, properties, additionalProperties, items,
 // enum, oneOf and the limits.
 type check struct {
+	fault.Fields
 	registry    huma.Registry
-	fields      []fault.Field
 	isRewritten bool // some number of the value was, in a form that is easier to read
-}
-
-func (c *check) wrong(pointer, message string) {
-	if len(c.fields) < maxProblems {
-		c.fields = append(c.fields, fault.Field{Pointer: pointer, Message: message})
-	}
 }
 
 func (c *check) value(s *huma.Schema, v any, pointer string) {
@@ -54,7 +48,7 @@ func (c *check) value(s *huma.Schema, v any, pointer string) {
 		c.number(s, v, pointer)
 	case huma.TypeBoolean:
 		if _, ok := v.(bool); !ok {
-			c.wrong(pointer, "must be true or false")
+			c.Add(pointer, "must be true or false")
 		}
 	}
 }
@@ -63,7 +57,7 @@ func (c *check) oneOf(s *huma.Schema, v any, pointer string) {
 	message := "must be a "
 	for i, option := range s.OneOf {
 		try := check{registry: c.registry}
-		if try.value(option, v, pointer); len(try.fields) == 0 {
+		if try.value(option, v, pointer); len(try.Fields) == 0 {
 			return
 		}
 		if i > 0 {
@@ -71,18 +65,18 @@ func (c *check) oneOf(s *huma.Schema, v any, pointer string) {
 		}
 		message += option.Type
 	}
-	c.wrong(pointer, message)
+	c.Add(pointer, message)
 }
 
 func (c *check) object(s *huma.Schema, v any, pointer string) {
 	object, ok := v.(map[string]any)
 	if !ok {
-		c.wrong(pointer, "must be an object")
+		c.Add(pointer, "must be an object")
 		return
 	}
 	for _, name := range s.Required {
 		if _, there := object[name]; !there {
-			c.wrong(pointer+"/"+fault.Escape(name), "is required")
+			c.Add(pointer+"/"+fault.Escape(name), "is required")
 		}
 	}
 	extra, open := s.AdditionalProperties.(*huma.Schema)
@@ -96,29 +90,29 @@ func (c *check) object(s *huma.Schema, v any, pointer string) {
 			}
 			c.value(property, object[name], at)
 		case open && hasControls(name, ""):
-			c.wrong(at, "has control characters")
+			c.Add(at, "has control characters")
 		case open:
 			c.value(extra, object[name], at)
 		case s.AdditionalProperties != true:
-			c.wrong(at, "is not a field here")
+			c.Add(at, "is not a field here")
 		}
 	}
 	if s.MaxProperties != nil && len(object) > *s.MaxProperties {
-		c.wrong(pointer, "has more than "+strconv.Itoa(*s.MaxProperties)+" fields")
+		c.Add(pointer, "has more than "+strconv.Itoa(*s.MaxProperties)+" fields")
 	}
 }
 
 func (c *check) array(s *huma.Schema, v any, pointer string) {
 	array, ok := v.([]any)
 	if !ok {
-		c.wrong(pointer, "must be an array")
+		c.Add(pointer, "must be an array")
 		return
 	}
 	if s.MinItems != nil && len(array) < *s.MinItems {
-		c.wrong(pointer, "must have at least "+strconv.Itoa(*s.MinItems)+" items")
+		c.Add(pointer, "must have at least "+strconv.Itoa(*s.MinItems)+" items")
 	}
 	if s.MaxItems != nil && len(array) > *s.MaxItems {
-		c.wrong(pointer, "must have at most "+strconv.Itoa(*s.MaxItems)+" items")
+		c.Add(pointer, "must have at most "+strconv.Itoa(*s.MaxItems)+" items")
 		return
 	}
 	for i, item := range array {
@@ -129,21 +123,21 @@ func (c *check) array(s *huma.Schema, v any, pointer string) {
 func (c *check) text(s *huma.Schema, v any, pointer string) {
 	text, ok := v.(string)
 	if !ok {
-		c.wrong(pointer, "must be a string")
+		c.Add(pointer, "must be a string")
 		return
 	}
 	length := utf8.RuneCountInString(text)
 	switch {
 	case s.MinLength != nil && length < *s.MinLength:
-		c.wrong(pointer, "must have at least "+strconv.Itoa(*s.MinLength)+" characters")
+		c.Add(pointer, "must have at least "+strconv.Itoa(*s.MinLength)+" characters")
 	case hasControls(text, multiline(pointer)):
-		c.wrong(pointer, "has control characters")
+		c.Add(pointer, "has control characters")
 	case s.MaxLength != nil && length > *s.MaxLength:
-		c.wrong(pointer, "must have at most "+strconv.Itoa(*s.MaxLength)+" characters")
+		c.Add(pointer, "must have at most "+strconv.Itoa(*s.MaxLength)+" characters")
 	case s.Pattern != "" && !pattern(s.Pattern).MatchString(text):
-		c.wrong(pointer, patternMessage(s))
+		c.Add(pointer, patternMessage(s))
 	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(text)):
-		c.wrong(pointer, "must be one of "+joinEnum(s.Enum))
+		c.Add(pointer, "must be one of "+joinEnum(s.Enum))
 	}
 }
 
@@ -166,28 +160,28 @@ func multiline(pointer string) string {
 func (c *check) number(s *huma.Schema, v any, pointer string) {
 	text, ok := v.(json.Number)
 	if !ok {
-		c.wrong(pointer, "must be a number")
+		c.Add(pointer, "must be a number")
 		return
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if s.Type == huma.TypeInteger && err != nil {
-		c.wrong(pointer, "must be a whole number that fits 64 bits")
+		c.Add(pointer, "must be a whole number that fits 64 bits")
 		return
 	}
 	f := float64(n) // the limits below are small whole numbers
 	if err != nil {
 		if f, err = text.Float64(); err != nil {
-			c.wrong(pointer, "must be a finite number")
+			c.Add(pointer, "must be a finite number")
 			return
 		}
 	}
 	switch {
 	case s.Minimum != nil && f < *s.Minimum:
-		c.wrong(pointer, "must be at least "+formatLimit(*s.Minimum))
+		c.Add(pointer, "must be at least "+formatLimit(*s.Minimum))
 	case s.ExclusiveMinimum != nil && f <= *s.ExclusiveMinimum:
-		c.wrong(pointer, "must be more than "+formatLimit(*s.ExclusiveMinimum))
+		c.Add(pointer, "must be more than "+formatLimit(*s.ExclusiveMinimum))
 	case s.Maximum != nil && f > *s.Maximum:
-		c.wrong(pointer, "must be at most "+formatLimit(*s.Maximum))
+		c.Add(pointer, "must be at most "+formatLimit(*s.Maximum))
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) { io.WriteStrin
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if s.draining.Load() {
 		http.Error(w, "draining", http.StatusServiceUnavailable)
-	} else if err := s.db.Err(); err != nil {
+	} else if err := s.db.Ready(); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	} else {
 		io.WriteString(w, "ready\n")

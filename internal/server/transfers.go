@@ -21,7 +21,7 @@ func (s *Server) transferCalls() {
 func createTransfer(u *unit, _ *WorkspacePath, b *api.NewTransfer) (api.Transfer, error) {
 	var f fields
 	sum := f.positive("/amount", b.Amount)
-	if err := f.fault(); err != nil {
+	if err := f.Err(); err != nil {
 		return api.Transfer{}, err
 	}
 	to, err := u.orgs.Workspace(u.tx, b.ToWorkspace)

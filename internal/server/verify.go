@@ -37,39 +37,21 @@ func verify(r *reading, _ *none, b *api.VerifyRequest) (api.VerifyReport, error)
 		r.metrics.differences.Inc()
 		r.log.Error("the books differ from their replay", "difference", report.First.String(), "in_all", report.Differences)
 	}
-	return reportOnWire(report), nil
+	return VerifyReport(report), nil
 }
 
-func reportOnWire(r ledger.Report) api.VerifyReport {
+// VerifyReport is a report as it crosses HTTP.
+func VerifyReport(r ledger.Report) api.VerifyReport {
 	out := api.VerifyReport{
 		OK: r.IsClean(), At: api.At(r.At), Wallets: r.Wallets, Commands: r.Entries, Postings: r.Postings, Charges: r.Charges,
 		Lots: r.Lots, Flows: r.Flows, Holds: r.Holds, Totals: r.Totals, Events: r.Events, Hashes: r.Postings + r.Entries,
 		Seals: r.Seals, Milliseconds: r.Took.Milliseconds(), Differences: []api.Difference{}, Differing: r.Differences,
 	}
 	if d := r.First; d != nil {
+		_, workspace, _ := strings.Cut(d.Book, "/")
 		out.Differences = append(out.Differences, api.Difference{
-			Workspace: workspaceOfKey(d.Key), Table: d.Table, ID: rowOfKey(d.Key), Field: d.Column, Expected: d.Replayed, Found: d.Stored,
+			Workspace: workspace, Table: d.Table, ID: d.Row, Field: d.Column, Expected: d.Replayed, Found: d.Stored,
 		})
 	}
 	return out
-}
-
-// workspaceOfKey is the workspace in the key of a row: organization/workspace,
-// then its number or id.
-func workspaceOfKey(key string) string {
-	_, rest, ok := strings.Cut(key, "/")
-	if !ok {
-		return ""
-	}
-	name, _, _ := strings.Cut(rest, " ")
-	return name
-}
-
-// rowOfKey is the key without its workspace.
-func rowOfKey(key string) string {
-	place, row, _ := strings.Cut(key, " ")
-	if !strings.Contains(place, "/") {
-		return key
-	}
-	return row
 }

@@ -116,7 +116,7 @@ func parsePlace(cursor string) (p place, err error) {
 // newWalk begins a walk down the statement at the top, or where the page before
 // ended.
 func (s *Service) newWalk(tx *db.Tx, id ledger.ID, q ActivityQuery) (*walk, error) {
-	w := &walk{tx: tx, id: id, query: q, lots: map[string]*wallet.Lot{}, sums: sums{tx: tx, id: id}}
+	w := &walk{tx: tx, id: id, query: q, lots: map[string]*wallet.Lot{}, sums: sums{books: s.books, tx: tx, id: id}}
 	balance, err := w.readLots(s.books)
 	if err != nil {
 		return nil, err

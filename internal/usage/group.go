@@ -83,10 +83,11 @@ func (s sum) taken() credit.Amount { return s.amount - s.overrun - s.owed }
 
 // sums adds charges up by group, and remembers the sums for a page.
 type sums struct {
-	tx   *db.Tx
-	id   ledger.ID
-	jobs map[string]sum
-	days map[int64]map[string]sum // by project
+	books *ledger.Ledger
+	tx    *db.Tx
+	id    ledger.ID
+	jobs  map[string]sum
+	days  map[int64]map[string]sum // by project
 }
 
 func (s *sums) of(g group) (sum, error) {
@@ -131,11 +132,11 @@ func (s *sums) ofDay(begin int64) (map[string]sum, error) {
 	if known, ok := s.days[begin]; ok {
 		return known, nil
 	}
-	first, err := s.firstCharge(begin)
+	first, err := s.books.FirstCharge(s.tx, s.id, begin)
 	if err != nil {
 		return nil, err
 	}
-	next, err := s.firstCharge(begin + day)
+	next, err := s.books.FirstCharge(s.tx, s.id, begin+day)
 	if err != nil {
 		return nil, err
 	}
@@ -150,59 +151,34 @@ func (s *sums) ofDay(begin int64) (map[string]sum, error) {
 	return byProject, nil
 }
 
-// firstCharge is the number of the first charge recorded at an instant or later.
-// Charges are numbered without a gap in the order of recording, so that it can be
-// searched for by halves.
-func (s *sums) firstCharge(at int64) (int64, error) {
-	low, high := int64(1), int64(0)
-	err := s.tx.QueryRow(`SELECT COALESCE(MAX(no), 0) + 1 FROM charges WHERE organization = $1 AND workspace = $2`,
-		s.id.Organization, s.id.Workspace).Scan(&high)
-	for err == nil && low < high {
-		middle, recorded := low+(high-low)/2, int64(0)
-		err = s.tx.QueryRow(`SELECT at FROM charges WHERE organization = $1 AND workspace = $2 AND no = $3`,
-			s.id.Organization, s.id.Workspace, middle).Scan(&recorded)
-		if recorded < at {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	if err != nil {
-		return 0, fmt.Errorf("find the first charge of a day: %w", err)
-	}
-	return low, nil
-}
-
 // add sums up the charges that took something, by project.
 func (s *sums) add(which string, args ...any) (map[string]sum, error) {
 	args = append([]any{s.id.Organization, s.id.Workspace}, args...)
 	where := ` FROM charges WHERE organization = $1 AND workspace = $2 AND amount > 0 AND ` + which
 	found := map[string]sum{}
-	err := s.each(`SELECT project, sku, MAX(no), CAST(SUM(amount) AS BIGINT)`+where+` GROUP BY project, sku ORDER BY sku`, args,
-		func(scan func(...any) error) error {
-			var part sum
-			var project, sku string
-			err := scan(&project, &sku, &part.last, &part.amount)
-			part.skus = []string{sku}
-			all := found[project]
-			all.join(part)
-			found[project] = all
-			return err
-		})
+	err := s.tx.Each(func(r db.Scanner) error {
+		var part sum
+		var project, sku string
+		err := r.Scan(&project, &sku, &part.last, &part.amount)
+		part.skus = []string{sku}
+		all := found[project]
+		all.join(part)
+		found[project] = all
+		return err
+	}, `SELECT project, sku, MAX(no), CAST(SUM(amount) AS BIGINT)`+where+` GROUP BY project, sku ORDER BY sku`, args...)
 	if err != nil {
 		return nil, err
 	}
-	return found, s.each(`SELECT project, slices`+where+` AND (slices LIKE '%"`+wallet.OverrunLot+`"%' OR slices LIKE '%"`+wallet.OwedLot+`"%')`, args,
-		func(scan func(...any) error) error {
-			var project, text string
-			if err := scan(&project, &text); err != nil {
-				return err
-			}
-			all := found[project]
-			err := all.uncover(text)
-			found[project] = all
+	return found, s.tx.Each(func(r db.Scanner) error {
+		var project, text string
+		if err := r.Scan(&project, &text); err != nil {
 			return err
-		})
+		}
+		all := found[project]
+		err := all.uncover(text)
+		found[project] = all
+		return err
+	}, `SELECT project, slices`+where+` AND (slices LIKE '%"`+wallet.OverrunLot+`"%' OR slices LIKE '%"`+wallet.OwedLot+`"%')`, args...)
 }
 
 // uncover notes which slices of a charge did not come from the balance.
@@ -220,18 +196,4 @@ func (s *sum) uncover(text string) error {
 		}
 	}
 	return nil
-}
-
-func (s *sums) each(query string, args []any, row func(scan func(...any) error) error) error {
-	rows, err := s.tx.Query(query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

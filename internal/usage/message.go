@@ -9,16 +9,21 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 )
 
-// Message is what somebody sent: one event in the structured mode
+// Message is what somebody sends: one event in the structured mode
 // (application/cloudevents+json), a batch (application/cloudevents-batch+json),
 // or one in the binary mode (application/json with ce- headers). Plain
 // application/json without such headers is taken for what it looks like.
 type Message struct {
 	ContentType string
 	Header      func(name string) string // nil if there are none
-	Body        []byte
+	Body        io.Reader                // read event by event
+	// Check is asked about the text of each event, or of the data in the binary mode, and
+	// told where in the body it begins, before it is read. It does not keep the text.
+	Check  func(raw []byte, at int64) error
+	Digest *ledger.Digest // of the body, if it is wanted
 }
 
 // Reading is an event of a message, or why it cannot be taken.
@@ -27,8 +32,8 @@ type Reading struct {
 	Fault *fault.Fault
 }
 
-// Read reads a message. A broken event is a reading with a fault; the error is
-// for a message of which not even the events can be told apart.
+// Read reads a message, to its end. A broken event is a reading with a fault; the error
+// is for a message of which not even the events can be told apart.
 func Read(m Message) ([]Reading, error) {
 	kind, parameters, err := mime.ParseMediaType(m.ContentType)
 	if m.ContentType == "" {
@@ -37,21 +42,35 @@ func Read(m Message) ([]Reading, error) {
 	if charset := parameters["charset"]; err != nil || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, mediaType(m.ContentType)
 	}
+	r := &reader{stream: newStream(m.Body), check: m.Check, digest: m.Digest}
 	binary := m.Header != nil && (m.Header("ce-specversion") != "" || m.Header("ce-id") != "")
-	body := bytes.TrimLeft(m.Body, " \t\r\n")
 	switch {
 	case kind == "application/cloudevents-batch+json":
-		return readBatch(body)
+		err = r.batch()
 	case kind == "application/cloudevents+json":
-		return readOne(body)
+		err = r.one()
 	case kind != "application/json":
 		return nil, mediaType(m.ContentType)
 	case binary:
-		return readBinary(m.Header, body)
-	case len(body) > 0 && body[0] == '[':
-		return readBatch(body)
+		err = r.binary(m.Header)
+	case r.stream.peek() == '[':
+		err = r.batch()
+	default:
+		err = r.one()
 	}
-	return readOne(body)
+	if broken := r.stream.broken(); broken != nil {
+		return nil, broken
+	}
+	return r.readings, err
+}
+
+// reader reads a message.
+type reader struct {
+	stream   *stream
+	check    func(raw []byte, at int64) error
+	digest   *ledger.Digest
+	plain    plain
+	readings []Reading
 }
 
 func mediaType(got string) error {
@@ -68,47 +87,108 @@ func isJSON(contentType string) bool {
 	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
-func readOne(body []byte) ([]Reading, error) {
-	if len(body) == 0 || body[0] != '{' {
-		return nil, malformed("the body is not one event: a list of events is application/cloudevents-batch+json")
+func (r *reader) one() error {
+	if r.stream.peek() != '{' {
+		return malformed("the body is not one event: a list of events is application/cloudevents-batch+json")
 	}
-	if !json.Valid(body) {
-		return nil, malformed("the body is not JSON: %s", syntaxError(body))
+	if err := r.event(); err != nil {
+		return err
 	}
-	e, problem := Decode(body)
-	return []Reading{{Event: e, Fault: problem}}, nil
+	return r.end()
 }
 
-// readBatch takes the list apart, without looking into its elements.
-func readBatch(body []byte) ([]Reading, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if token, err := d.Token(); err != nil || token != json.Delim('[') {
-		return nil, malformed("the body is not a list of events")
+// batch takes a list apart.
+func (r *reader) batch() error {
+	s := r.stream
+	if s.peek() != '[' {
+		return malformed("the body is not a list of events")
 	}
-	var readings []Reading
-	for d.More() {
-		if len(readings) == MaxEvents {
-			return nil, fault.New(fault.Invalid, "a batch has at most %d events: send several", MaxEvents).WithCode("batch_too_large")
+	s.next++
+	if r.digest != nil {
+		r.digest.List()
+	}
+	if s.peek() == ']' {
+		s.next++
+		return r.end()
+	}
+	for {
+		if len(r.readings) == MaxEvents {
+			return fault.New(fault.Invalid, "a batch has at most %d events: send several", MaxEvents).WithCode("batch_too_large")
 		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, malformed("the body is not JSON: %s", syntaxError(body))
+		if err := r.event(); err != nil {
+			return err
 		}
-		e, problem := Decode(raw)
-		readings = append(readings, Reading{Event: e, Fault: problem})
+		c := s.peek()
+		s.next++
+		switch c {
+		case ',':
+		case ']':
+			return r.end()
+		case atEnd:
+			return incomplete()
+		default:
+			return malformed("the body is not JSON: %q behind an event (at byte %d)", rune(c), s.at()-1)
+		}
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, malformed("the body is not complete JSON")
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, malformed("the body goes on after its end")
-	}
-	return readings, nil
 }
 
-func syntaxError(body []byte) string {
+func (r *reader) end() error {
+	if r.stream.peek() != atEnd {
+		return malformed("the body goes on after its end (at byte %d)", r.stream.at())
+	}
+	return nil
+}
+
+func incomplete() error { return malformed("the body is not complete JSON") }
+
+// value takes the next value, which may be no JSON inside.
+func (r *reader) value() ([]byte, error) {
+	raw := r.stream.value()
+	if r.check != nil {
+		if err := r.check(raw, r.stream.at()-int64(len(raw))); err != nil {
+			return nil, err
+		}
+	}
+	if r.digest != nil {
+		r.digest.Add(raw)
+	}
+	return raw, nil
+}
+
+// event reads the next event.
+func (r *reader) event() error {
+	raw, err := r.value()
+	if err != nil {
+		return err
+	}
+	e, ok := r.plain.event(raw)
+	if ok {
+		r.readings = append(r.readings, Reading{Event: e})
+		return nil
+	}
+	if err := r.sound(raw); err != nil {
+		return err
+	}
+	e, problem := Decode(raw)
+	r.readings = append(r.readings, Reading{Event: e, Fault: problem})
+	return nil
+}
+
+// sound refuses what is no JSON: where it is wrong, nobody knows where the next event
+// begins.
+func (r *reader) sound(raw []byte) error {
+	switch {
+	case json.Valid(raw):
+		return nil
+	case r.stream.err != nil && r.stream.next == len(r.stream.buffer):
+		return incomplete()
+	}
+	return malformed("the body is not JSON (at byte %d): %s", r.stream.at()-int64(len(raw)), syntaxError(raw))
+}
+
+func syntaxError(raw []byte) string {
 	var any json.RawMessage
-	if err := json.Unmarshal(body, &any); err != nil {
+	if err := json.Unmarshal(raw, &any); err != nil {
 		return err.Error()
 	}
 	return "something is wrong with it"
@@ -117,13 +197,20 @@ func syntaxError(body []byte) string {
 // attributes are the headers of the binary mode that are looked at.
 var attributes = []string{"specversion", "id", "source", "type", "time", "subject", "dataschema"}
 
-// readBinary puts the event together from its headers, whose texts are percent
-// encoded, and the body, which is its data.
-func readBinary(header func(string) string, body []byte) ([]Reading, error) {
-	if !json.Valid(body) {
-		return nil, malformed("the body is not JSON: %s", syntaxError(body))
+// binary puts the event together from its headers, whose texts are percent encoded,
+// and the body, which is its data.
+func (r *reader) binary(header func(string) string) error {
+	body, err := r.value()
+	if err == nil {
+		err = r.sound(body)
 	}
-	whole := map[string]json.RawMessage{"data": body}
+	if err != nil {
+		return err
+	}
+	whole := map[string]json.RawMessage{"data": bytes.Clone(body)}
+	if err := r.end(); err != nil {
+		return err
+	}
 	for _, name := range attributes {
 		text := header("ce-" + name)
 		if text == "" {
@@ -134,14 +221,15 @@ func readBinary(header func(string) string, body []byte) ([]Reading, error) {
 		}
 		quoted, err := json.Marshal(text)
 		if err != nil {
-			return nil, malformed("the header ce-%s cannot be read", name)
+			return malformed("the header ce-%s cannot be read", name)
 		}
 		whole[name] = quoted
 	}
 	raw, err := json.Marshal(whole)
 	if err != nil {
-		return nil, malformed("the event cannot be read: %s", err)
+		return malformed("the event cannot be read: %s", err)
 	}
 	e, problem := Decode(raw)
-	return []Reading{{Event: e, Fault: problem}}, nil
+	r.readings = append(r.readings, Reading{Event: e, Fault: problem})
+	return nil
 }

@@ -7,11 +7,15 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 )
 
-// chunk is how many events one statement looks up.
+// chunk is how many events one statement looks up on SQLite.
 const chunk = 100
 
-// The two statements there are: for one event, and for a chunk.
+// The two statements there are on SQLite: for one event, and for a chunk.
 var lookUpOne, lookUpMany = lookUpText(1), lookUpText(chunk)
+
+// On PostgreSQL there is one, with an array of sources and one of ids.
+const lookUpAll = `SELECT e.source, e.id, e.digest, e.at, e.charge FROM unnest($3::text[], $4::text[]) AS asked (source, id)
+	JOIN usage_events e ON e.organization = $1 AND e.workspace = $2 AND e.source = asked.source AND e.id = asked.id`
 
 var eventRows = db.NewTable("usage_events", `organization workspace source id at digest charge`)
 
@@ -32,40 +36,52 @@ func recorded(tx *db.Tx, id ledger.ID, readings []Reading) (map[name]*known, err
 		}
 	}
 	found := make(map[name]*known, len(asked))
-	for len(asked) > 0 {
-		n := min(len(asked), chunk)
-		if err := lookUp(tx, id, asked[:n], found); err != nil {
+	for n := 0; len(asked) > 0; asked = asked[n:] {
+		var text string
+		var args []any
+		if tx.HasArrays() {
+			n, text, args = len(asked), lookUpAll, arrays(id, asked)
+		} else {
+			n = min(len(asked), chunk)
+			text, args = chunked(id, asked[:n])
+		}
+		if err := lookUp(tx, found, text, args); err != nil {
 			return nil, fmt.Errorf("look up usage events: %w", err)
 		}
-		asked = asked[n:]
 	}
 	return found, nil
 }
 
-func lookUp(tx *db.Tx, id ledger.ID, asked []name, found map[name]*known) error {
+func arrays(id ledger.ID, asked []name) []any {
+	sources, ids := make([]string, len(asked)), make([]string, len(asked))
+	for i, n := range asked {
+		sources[i], ids[i] = n.source, n.id
+	}
+	return []any{id.Organization, id.Workspace, sources, ids}
+}
+
+// chunked is the statement for some events; the last one fills a chunk up.
+func chunked(id ledger.ID, asked []name) (text string, args []any) {
 	text, width := lookUpOne, 1
 	if len(asked) > 1 {
 		text, width = lookUpMany, chunk
 	}
-	args := append(make([]any, 0, 2+2*width), id.Organization, id.Workspace)
+	args = append(make([]any, 0, 2+2*width), id.Organization, id.Workspace)
 	for i := range width {
-		n := asked[min(i, len(asked)-1)] // the last one fills the chunk up
+		n := asked[min(i, len(asked)-1)]
 		args = append(args, n.source, n.id)
 	}
-	rows, err := tx.Query(text, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return text, args
+}
+
+func lookUp(tx *db.Tx, found map[name]*known, text string, args []any) error {
+	return tx.Each(func(r db.Scanner) error {
 		var n name
 		var k known
-		if err := rows.Scan(&n.source, &n.id, &k.digest, &k.at, &k.charge); err != nil {
-			return err
-		}
+		err := r.Scan(&n.source, &n.id, &k.digest, &k.at, &k.charge)
 		found[n] = &k
-	}
-	return rows.Err()
+		return err
+	}, text, args...)
 }
 
 // insert records the accepted events. It comes after the charges and in the same

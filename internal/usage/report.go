@@ -101,26 +101,22 @@ func (s *Service) Report(tx *db.Tx, id ledger.ID, q Query) (Report, error) {
 
 func (q *Query) addTotals(tx *db.Tx, id ledger.ID, sums map[Key]*Row) error {
 	text, args := q.selection(id)
-	rows, err := tx.Query(text, args...)
-	if err != nil {
-		return fmt.Errorf("read totals: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := tx.Each(func(r db.Scanner) error {
 		var row Row
 		into := []any{&row.Bucket, &row.Unit, &row.Count, &row.Amount}
 		for _, d := range q.dimensions() {
 			into = append(into, row.field(d))
 		}
-		if err := rows.Scan(into...); err != nil {
-			return fmt.Errorf("read totals: %w", err)
-		}
-		row.Bucket = q.Bucket.begin(row.Bucket)
-		if err := addRow(sums, row); err != nil {
+		if err := r.Scan(into...); err != nil {
 			return err
 		}
+		row.Bucket = q.Bucket.begin(row.Bucket)
+		return addRow(sums, row)
+	}, text, args...)
+	if err != nil {
+		return fmt.Errorf("read totals: %w", err)
 	}
-	return rows.Err()
+	return nil
 }
 
 // addRow adds a row to the one of its key.

@@ -142,7 +142,7 @@ func (m *meter) send(events ...string) (shown []string) {
 
 func (m *meter) deliver(batch string) (verdicts []usage.Verdict) {
 	m.Helper()
-	readings, err := usage.Read(usage.Message{ContentType: "application/cloudevents-batch+json", Body: []byte(batch)})
+	readings, err := usage.Read(usage.Message{ContentType: "application/cloudevents-batch+json", Body: strings.NewReader(batch)})
 	if err != nil {
 		m.Fatal(err)
 	}

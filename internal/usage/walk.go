@@ -232,26 +232,19 @@ func (w *walk) peek() (*posting, error) {
 }
 
 func (w *walk) fetch() error {
-	rows, err := w.tx.Query(`SELECT p.no, p.at, p.kind, p.debit, p.credit, p.amount, p.transfer, COALESCE(c.no, 0),
+	err := w.tx.Each(func(r db.Scanner) error {
+		var p posting
+		err := r.Scan(&p.no, &p.at, &p.kind, &p.debit, &p.credit, &p.amount, &p.transfer, &p.charge, &p.job, &p.project, &p.flow, &p.sku)
+		w.ahead = append(w.ahead, p)
+		return err
+	}, `SELECT p.no, p.at, p.kind, p.debit, p.credit, p.amount, p.transfer, COALESCE(c.no, 0),
 		COALESCE(c.job, ''), COALESCE(c.project, ''), COALESCE(c.flow, ''), COALESCE(c.sku, '')
 		FROM (SELECT * FROM postings WHERE organization = $1 AND workspace = $2 AND no <= $3 ORDER BY no DESC LIMIT $4) p
 		LEFT JOIN charges c ON c.organization = $1 AND c.workspace = $2 AND c.no = p.charge + p.corrects ORDER BY p.no DESC`,
 		w.id.Organization, w.id.Workspace, w.No, postingsAtOnce)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var p posting
-		err := rows.Scan(&p.no, &p.at, &p.kind, &p.debit, &p.credit, &p.amount, &p.transfer, &p.charge, &p.job, &p.project, &p.flow, &p.sku)
-		if err != nil {
-			return err
-		}
-		w.ahead = append(w.ahead, p)
-	}
 	w.read += len(w.ahead)
 	w.ended = len(w.ahead) < postingsAtOnce
-	return rows.Err()
+	return err
 }
 
 func isRefund(k wallet.PostingKind) bool {

@@ -265,6 +265,17 @@ func (w *Wallet) releaseAt(f *Flow) int64 {
 	return f.RetainedAt + int64(w.root.Policy.RetentionDays)*day
 }
 
+// firstRelease is when the first flow of a class that is owing is released.
+func (w *Wallet) firstRelease(cl *class) int64 {
+	first := addInstant(w.root.At, int64(w.root.Policy.RetentionDays)*day)
+	for _, f := range w.retained {
+		if w.classKey(f) == cl.key {
+			first = min(first, w.releaseAt(f))
+		}
+	}
+	return first
+}
+
 // retentionInstants are when retained flows are next reminded of or released.
 func (w *Wallet) retentionInstants() (at []int64) {
 	for _, f := range w.retained {

@@ -284,8 +284,8 @@ func (c *course) assignBudgets() {
 	}
 }
 
-// neverReached reports whether the budget will stop nothing: at the present rates
-// no window of it from here on can be used up. It may say no too often.
+// neverReached reports whether the budget will stop nothing: at the highest of the
+// present and the scheduled rates no window of it from here on can be used up. It may say no too often.
 func (c *course) neverReached(index int) bool {
 	b := &c.budgets[index]
 	stoppable := slices.ContainsFunc(c.classes, func(cr classRun) bool {
@@ -294,16 +294,11 @@ func (c *course) neverReached(index int) bool {
 	if !stoppable {
 		return true
 	}
-	for _, a := range c.agenda {
-		if a.kind == priceChanges {
-			return false
-		}
-	}
 	if b.ahead() > 0 {
 		return false
 	}
 	m := meter{draws: c.drawsOf(index)}
-	n, rate := m.burn()
+	n, rate := m.mostBurn()
 	most := b.Amount - max(0, b.Spent) - credit.Amount(n)
 	return most > 0 && (rate.IsZero() || timeFor(most, rate) >= b.longest())
 }

@@ -65,6 +65,7 @@ type classRun struct {
 	held     []holdPart // the slices of the hold when the course was built
 	ended    int64      // when it ended along the course; never
 	owing    bool       // storage that nothing covers
+	release  int64      // when the first of it is released then
 	contends bool       // in the nanosecond at hand, it matters when it comes
 	recent   []recent   // per item: how far it had come when it was asked last
 }
@@ -299,6 +300,21 @@ func (m *meter) burn() (n int64, rate credit.Wide) {
 		if d.class.ended == never {
 			n += int64(len(d.item().phases))
 			rate = rate.Add(d.item().perMonth())
+		}
+	}
+	return n, rate
+}
+
+// mostBurn is burn at the highest of the present and the scheduled rates of each item.
+func (m *meter) mostBurn() (n int64, rate credit.Wide) {
+	for _, d := range m.draws {
+		if d.class.ended == never {
+			dearest := *d.item()
+			for _, step := range dearest.Next {
+				dearest.Rate = max(dearest.Rate, step.Rate)
+			}
+			n += int64(len(dearest.phases))
+			rate = rate.Add(dearest.perMonth())
 		}
 	}
 	return n, rate

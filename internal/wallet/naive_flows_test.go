@@ -52,12 +52,17 @@ func (n *naive) late(c wallet.Late) refused {
 		it.Next = slices.Clone(c.Flow.Items[i].Next)
 	}
 	var paid credit.Amount
+	takeSteps := func(at int64) {
+		for _, it := range f.items {
+			for len(it.Next) > 0 && it.Next[0].At <= at {
+				it.epoch, it.Next, f.Since = it.epoch.next(at, it.Next[0].Rate), it.Next[1:], at
+			}
+		}
+	}
 	for from := f.EndedAt; from < c.Until; {
 		to := min(c.Until, from-from%hour+hour)
+		takeSteps(from)
 		for _, it := range f.items {
-			for len(it.Next) > 0 && it.Next[0].At <= from {
-				it.epoch, it.Next, f.Since = it.epoch.next(from, it.Next[0].Rate), it.Next[1:], from
-			}
 			if len(it.Next) > 0 {
 				to = min(to, it.Next[0].At)
 			}
@@ -72,6 +77,7 @@ func (n *naive) late(c wallet.Late) refused {
 		}
 		from = to
 	}
+	takeSteps(c.Until) // what runs on after this does so at the price of then
 	f.lateFrom, f.EndedAt, f.Reason = f.EndedAt, c.Until, wallet.ReasonLate
 	return accepted
 }

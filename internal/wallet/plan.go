@@ -34,7 +34,9 @@ type LotUse struct {
 }
 
 // maxProjected bounds the breakpoints a projection looks at, besides the lots
-// and classes of the wallet; the wallet wakes at the end to look further.
+// and classes of the wallet. Nor does it look beyond the release of retained storage,
+// whose debt is written off then, but for what has to be told before. The wallet wakes
+// at the end to look further.
 const maxProjected = 2000
 
 // future is a plan that is made when it is first needed, by whichever reader
@@ -69,6 +71,12 @@ func (c *course) project() *plan {
 			p.horizon = t
 			break
 		}
+		if release := run.nextRelease(); release < t {
+			p.horizon = min(p.horizon, release)
+			if addInstant(release, run.longestGrace()) < t {
+				break
+			}
+		}
 		out := run.spend(t)
 		run.pass(&out)
 		p.note(out, t)
@@ -85,6 +93,14 @@ func (c *course) anyRuns() bool {
 		}
 	}
 	return false
+}
+
+// longestGrace is the longest that a class is told before it ends.
+func (c *course) longestGrace() (longest int64) {
+	for i := range c.classes {
+		longest = max(longest, c.classes[i].grace)
+	}
+	return longest
 }
 
 // note records who ends at t.
@@ -190,7 +206,10 @@ func (w *Wallet) buildCourse() *course {
 	c.alertAt, c.hasAlert = w.nextAlert(c.balance())
 	c.assign()
 	for i := range c.classes {
-		c.classes[i].owing = c.uncovered(&c.classes[i]) == ReasonRetention
+		cr := &c.classes[i]
+		if cr.owing = c.uncovered(cr) == ReasonRetention; cr.owing {
+			cr.release = w.firstRelease(cr.class)
+		}
 	}
 	c.calmUntil = c.calm()
 	if w.foreseen != nil && w.foreseen.plan.holdsAt(c.at) {

@@ -184,9 +184,21 @@ func (c *course) noticeOwing(out *outcome) {
 		owing := c.uncovered(cr) == ReasonRetention
 		if owing && !cr.owing {
 			out.owing = append(out.owing, cr.key)
+			cr.release = addInstant(c.at, int64(c.policy.RetentionDays)*day)
 		}
 		cr.owing = owing
 	}
+}
+
+// nextRelease is when storage that nothing covers is released next; never if none is.
+func (c *course) nextRelease() int64 {
+	next := int64(never)
+	for i := range c.classes {
+		if cr := &c.classes[i]; cr.ended == never && cr.owing {
+			next = min(next, cr.release)
+		}
+	}
+	return next
 }
 
 // returnExpired gives the holds that expire now back to their lots.

@@ -133,16 +133,28 @@ func (v *View) HeldByLot(t int64) map[string]credit.Amount {
 	return held
 }
 
-// StopAt says when a running flow will be stopped and why; 0 if it will not.
+// StopAt says when a running flow will be stopped and why; 0 if it will not. The view
+// must know the flow as it is.
 func (v *View) StopAt(f *Flow) (int64, string) {
+	s := v.c.planned().stops[v.classKey(f)]
+	return s.at, s.reason
+}
+
+// Knows reports whether flows like this one run in the view: whether the flow and the
+// view may be of the same time.
+func (v *View) Knows(f *Flow) bool {
+	key := v.classKey(f)
+	return slices.ContainsFunc(v.c.classes, func(cr classRun) bool { return cr.key == key })
+}
+
+func (v *View) classKey(f *Flow) string {
 	var matching []int
 	for i := range v.c.budgets {
 		if v.c.budgets[i].counts(f.Project, f.User, f.Job, f.Key) {
 			matching = append(matching, i)
 		}
 	}
-	s := v.c.planned().stops[f.classKey(v.root.Policy, matching)]
-	return s.at, s.reason
+	return f.classKey(v.root.Policy, matching)
 }
 
 // Accrued is what a running flow has used up to t and not been charged for.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +25,8 @@ type server struct {
 	dir     string
 	address string
 	args    []string
-	token   string // no other server answers to it
+	through []string // what starts the server, before its own command line; nothing by default
+	token   string   // no other server answers to it
 	process *exec.Cmd
 	ended   chan struct{} // closed when the process is gone
 	client  *api.Client
@@ -51,7 +53,13 @@ func freeAddress(t *testing.T) string {
 // start starts a server in a new directory, on a port of its own.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, ctx: t.Context(), dir: t.TempDir(), args: args, token: "pt_e2e_" + rand.Text()}
+	return startFor(t, "pt_e2e_"+rand.Text(), args...)
+}
+
+// startFor is start with a token that others know too.
+func startFor(t *testing.T, token string, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, ctx: t.Context(), dir: t.TempDir(), args: args, token: token}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", s.log(0))
@@ -101,7 +109,8 @@ func (s *server) launch() (why string) {
 	defer log.Close()
 	before, err := log.Stat()
 	s.check(err)
-	process, ended := exec.Command(purser, append([]string{"serve", "--data", s.dir, "--listen", s.address}, s.args...)...), make(chan struct{})
+	line := slices.Concat(s.through, []string{purser, "serve", "--data", s.dir, "--listen", s.address}, s.args)
+	process, ended := exec.Command(line[0], line[1:]...), make(chan struct{})
 	process.Stdout, process.Stderr = log, log
 	process.Env = append(os.Environ(), "PURSER_OPERATOR_TOKEN="+s.token)
 	s.check(process.Start())

@@ -21,6 +21,10 @@ import (
 var purser, self string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == withoutSync {
+		fmt.Println(failSync(os.Args[2:]))
+		os.Exit(1)
+	}
 	if name := os.Getenv("E2E_PROGRAM"); name != "" {
 		os.Exit(program(name))
 	}

@@ -18,7 +18,7 @@ var arrows = []arrow{
 	{"internal/app", "api", "its own client asks the server whether it is there"},
 
 	{"internal/cli", "api", "the commands are clients like any other"},
-	{"internal/cli", "internal/app", "serve and supervise start the program itself"},
+	{"internal/cli", "internal/app", "serve and supervise start the program itself; backup and db work without a server"},
 	{"internal/cli", "internal/demo", "demo, and the training program that it runs"},
 
 	{"internal/sim", "internal/app", "it leads the whole program"},
@@ -75,6 +75,9 @@ var arrows = []arrow{
 
 	{"internal/wallet", "internal/credit", "exact arithmetic"},
 	{"internal/wallet", "internal/fault", "refusals carry their numbers"},
+
+	{"internal/backup", "internal/db", "a database is copied and checked there"},
+	{"internal/backup", "internal/fault", "a file that is not as it was written is told to the operator"},
 
 	{"internal/db", "internal/fault", "a full disk is told to the operator"},
 	{"test/postgres", "internal/db/dbtest", "the server that tests run on"},

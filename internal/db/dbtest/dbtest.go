@@ -27,13 +27,53 @@ func URL(t testing.TB) string {
 		return "sqlite:" + filepath.Join(t.TempDir(), "purser.db")
 	}
 	name := "t" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	do(t, server, "CREATE DATABASE "+name+" TEMPLATE template0 STRATEGY file_copy")
-	t.Cleanup(func() { do(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	Do(t, server, "CREATE DATABASE "+name+" TEMPLATE template0 STRATEGY file_copy")
+	t.Cleanup(func() { Do(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
 	head, query, _ := strings.Cut(server, "?")
 	return fmt.Sprintf("%s/%s?%s", head[:strings.LastIndexByte(head, '/')], name, query)
 }
 
-func do(t testing.TB, url, statement string) {
+// Schema is a new, empty schema of a database that is there, dropped with the test.
+func Schema(t testing.TB, url string) string {
+	t.Helper()
+	name := "t" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	Do(t, url, "CREATE SCHEMA "+name)
+	t.Cleanup(func() { Do(t, url, "DROP SCHEMA "+name+" CASCADE") })
+	mark := "?"
+	if strings.Contains(url, "?") {
+		mark = "&"
+	}
+	return url + mark + "search_path=" + name + ",public"
+}
+
+// Do runs statements in a PostgreSQL.
+func Do(t testing.TB, url string, statements ...string) {
+	t.Helper()
+	connected(t, url, func(ctx context.Context, c *pgx.Conn) error {
+		for _, statement := range statements {
+			if _, err := c.Exec(ctx, statement); err != nil {
+				return fmt.Errorf("%s: %w", statement, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Texts is what a query in a PostgreSQL gives, a text in each row.
+func Texts(t testing.TB, url, query string) (all []string) {
+	t.Helper()
+	connected(t, url, func(ctx context.Context, c *pgx.Conn) error {
+		rows, err := c.Query(ctx, query)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return all
+}
+
+func connected(t testing.TB, url string, fn func(context.Context, *pgx.Conn) error) {
 	t.Helper()
 	ctx := context.Background()
 	c, err := pgx.Connect(ctx, url)
@@ -41,7 +81,7 @@ func do(t testing.TB, url, statement string) {
 		t.Fatal(err)
 	}
 	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, statement); err != nil {
+	if err := fn(ctx, c); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Server is a PostgreSQL of the tests.
@@ -178,6 +180,74 @@ func (s *Server) Start() error {
 		}
 	}
 	return nil
+}
+
+// Archiving are settings of a server whose log is archived, as operating.md has them.
+// Commands of a server run in its data directory.
+var Archiving = []string{"archive_mode = on",
+	"archive_command = 'mkdir -p ../archive && test ! -f ../archive/%f && cp %p ../archive/%f'"}
+
+// Backup takes a base backup of a server that runs. It is a server too, that
+// [Server.Recover] starts; it is stopped for itself, and removed with the first one.
+func (s *Server) Backup() (*Server, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	base := &Server{Port: port, Data: filepath.Join(s.dir, "base"), dir: s.dir, bin: s.bin, as: s.as}
+	err = s.run("pg_basebackup", "--host", "127.0.0.1", "--port", strconv.Itoa(s.Port), "--username", "purser",
+		"--pgdata", base.Data, "--checkpoint=fast")
+	if err != nil {
+		return nil, err
+	}
+	return base, s.run("pg_verifybackup", base.Data)
+}
+
+// Recover starts a base backup, has it repeat the archived log up to an instant, and
+// returns when it can be written.
+func (s *Server) Recover(until string) error {
+	signal := filepath.Join(s.Data, "recovery.signal")
+	err := errors.Join(s.Configure("archive_mode = off", "restore_command = 'cp ../archive/%f %p'",
+		"recovery_target_time = '"+until+"'", "recovery_target_action = 'promote'"), os.WriteFile(signal, nil, 0o600))
+	if err == nil && s.as != nil {
+		err = os.Chown(signal, int(s.as.Uid), int(s.as.Gid))
+	}
+	if err == nil {
+		err = s.Start()
+	}
+	for err == nil {
+		var waits string
+		if waits, err = s.Ask("SELECT pg_is_in_recovery()::text"); waits == "false" {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err != nil {
+		return fmt.Errorf("recover: %w\n%s", err, s.Log())
+	}
+	return nil
+}
+
+// Ask runs a statement and returns the one text that it gives, if any.
+func (s *Server) Ask(query string) (text string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer c.Close(ctx)
+	rows, err := c.Query(ctx, query, pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&text); err != nil {
+			return "", err
+		}
+	}
+	return text, rows.Err()
 }
 
 // Log is what the server has said.

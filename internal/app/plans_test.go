@@ -1,0 +1,421 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
+)
+
+// growing are the tables that grow with use: no statement may read one of them from
+// its beginning to its end.
+var growing = []string{"journal", "postings", "charges", "events", "usage_events", "totals", "flows", "holds", "jobs", "lots", "marks",
+	"budgets", "leases", "wallets", "seals", "workspaces", "organizations", "heads"}
+
+// excused are statements, by a part of their text, that may read a table as a whole, and
+// why.
+var excused = map[string]string{
+	"sealed < next_journal - 1":                               "every full hour the seal looks at every wallet, once",
+	"SELECT COALESCE(MAX(at), 0) FROM journal":                "the first start of a test clock looks for books kept in real time, which it refuses",
+	"SELECT COUNT(*) FROM (SELECT 1 FROM organizations LIMIT": "whether there is one at all, at the start",
+	"SELECT COUNT(*) FROM wallets":                            "a figure of /metrics",
+	"FROM organizations ORDER BY id":                          "the first start of a release declares what earlier ones wrote",
+	"FROM workspaces ORDER BY organization, id":               "the same",
+	"ORDER BY lapse_at LIMIT 1":                               "the first of an index",
+	"FROM seals ORDER BY no DESC LIMIT 1":                     "the last of an index",
+}
+
+// narrow are indexes of what runs, and of nothing that has ended: to read the whole of
+// one of them is to read what is wanted.
+var narrow = []string{"flows_running", "jobs_active"}
+
+// session is a program and what its API answered.
+type session struct {
+	*testing.T
+	*App
+	known map[string]string // ids by the names of path parameters
+	calls int
+}
+
+func newSession(t *testing.T) *session {
+	dir := t.TempDir()
+	a, err := Start(t.Context(), Config{
+		Data: dir, Database: dbtest.URL(t), Listen: "unix:" + filepath.Join(dir, "http.sock"), TestClock: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	return &session{T: t, App: a, known: map[string]string{"workspace": "default", "organization": "default", "name": "default"}}
+}
+
+// call sends "METHOD PATH BODY", in which {name} stands for what is known under it.
+func (s *session) call(text string) map[string]any {
+	s.Helper()
+	for name, value := range s.known {
+		text = strings.ReplaceAll(text, "{"+name+"}", value)
+	}
+	method, rest, _ := strings.Cut(text, " ")
+	path, body, _ := strings.Cut(rest, " ")
+	c := s.Client()
+	r, err := http.NewRequestWithContext(s.Context(), method, c.URL+path, strings.NewReader(body))
+	if err != nil {
+		s.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+s.Token())
+	if method != "GET" {
+		s.calls++
+		r.Header.Set("Idempotency-Key", fmt.Sprint(s.calls))
+	}
+	answer, err := c.HTTP.Do(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer answer.Body.Close()
+	got, _ := io.ReadAll(answer.Body)
+	if answer.StatusCode >= 300 {
+		s.Fatalf("%s: %d %s", text, answer.StatusCode, got)
+	}
+	var value map[string]any
+	_ = json.Unmarshal(got, &value) // a log is none
+	return value
+}
+
+// commands is every command at least once, each with the name under which its id is
+// remembered.
+const commands = `
+PUT /v1/rate-cards/other {"skus":[{"sku":"gpu.x","unit":"hour","prices":{"on-demand":"1"}}]}
+second = POST /v1/organizations/{organization}/workspaces {"slug":"second","name":"second"}
+POST /v1/organizations {"slug":"acme","name":"Acme","type":"company"}
+PATCH /v1/workspaces/{workspace}/policy {"grace_seconds":60}
+lot = POST /v1/workspaces/{workspace}/grants {"amount":"5","kind":"promotional","expires_at":"2027-01-01T02:00:00Z"}
+POST /v1/workspaces/{workspace}/grants {"amount":"1000","kind":"plan"}
+POST /v1/workspaces/{workspace}/lots/{lot}/freeze
+POST /v1/workspaces/{workspace}/lots/{lot}/unfreeze
+PUT /v1/workspaces/{workspace}/budgets {"items":[{"key":"project","value":"p","amount":"100","window":"day"}]}
+flow = POST /v1/workspaces/{workspace}/flows {"items":[{"sku":"gpu.h100","quantity":1}],"project":"p","lease_seconds":600,"max_cost":"50"}
+flow2 = POST /v1/workspaces/{workspace}/flows {"items":[{"sku":"gpu.h100","quantity":1}],"lease_seconds":86400}
+POST /v1/test-clock/advance {"by_seconds":"300"}
+POST /v1/workspaces/{workspace}/flows/{flow}/heartbeat {}
+PATCH /v1/workspaces/{workspace}/flows/{flow2} {"items":[{"sku":"gpu.h100","quantity":2}]}
+hold = POST /v1/workspaces/{workspace}/holds {"amount":"1","ttl_seconds":60}
+hold2 = POST /v1/workspaces/{workspace}/holds {"amount":"1","ttl_seconds":60}
+POST /v1/workspaces/{workspace}/holds/{hold}/capture {"amount":"0.5"}
+POST /v1/workspaces/{workspace}/holds/{hold2}/release
+POST /v1/workspaces/{workspace}/usage-events [{"specversion":"1.0","id":"1","source":"/m","type":"t","data":{"sku":"network.egress","quantity":1}},{"specversion":"1.0","id":"2","source":"/m","type":"t","data":{"sku":"network.egress","quantity":1}}]
+POST /v1/workspaces/{workspace}/usage-events {"specversion":"1.0","id":"1","source":"/m","type":"t","data":{"sku":"network.egress","quantity":1}}
+POST /v1/workspaces/{workspace}/transfers {"to_workspace":"default.second","amount":"1"}
+job = POST /v1/workspaces/{workspace}/jobs {"command":["train"],"env":{"PURSER_SIM_CHECKPOINT":"1"},"resources":{"gpu":"h100"},"project":"p"}
+job2 = POST /v1/workspaces/{workspace}/jobs {"command":["sleep","60"],"max_cost":"1"}
+POST /v1/test-clock/advance {"by_seconds":"7000"}
+PATCH /v1/workspaces/{workspace}/jobs/{job} {"name":"n"}
+POST /v1/workspaces/{workspace}/jobs/{job}/stop
+POST /v1/test-clock/advance {"by_seconds":"300"}
+POST /v1/workspaces/{workspace}/jobs/{job}/resume
+POST /v1/workspaces/{workspace}/flows/{flow2}/stop {"at":"2027-01-01T02:01:00Z"}
+PUT /v1/rate-cards/default {"skus":[{"sku":"gpu.h100","unit":"hour","prices":{"on-demand":"2"}},{"sku":"cpu.vcpu","unit":"hour","prices":{"on-demand":"1"}}]}
+`
+
+func (s *session) command() {
+	for line := range strings.Lines(strings.TrimSpace(commands)) {
+		name, call, isNamed := strings.Cut(strings.TrimSpace(line), " = ")
+		if !isNamed {
+			name, call = "", name
+		}
+		answer := s.call(call)
+		if id, ok := answer["id"].(string); ok && isNamed {
+			s.known[name] = id
+		}
+	}
+	charges := s.call("GET /v1/workspaces/{workspace}/charges")["items"].([]any)
+	s.known["charge"] = charges[len(charges)-1].(map[string]any)["id"].(string)
+	s.call(`POST /v1/workspaces/{workspace}/charges/{charge}/refund {"amount":"0.000000001"}`)
+	s.known["flow"] = s.known["flow2"]
+	s.call("POST /v1/workspaces/{workspace}/usage-events [" + strings.Repeat(`1,`, 600) + "1]")
+}
+
+// samples are values of the parameters of reads.
+var samples = map[string]string{
+	"at": "2027-01-01T00:00:00Z", "from": "2027-01-01T00:00:00Z", "to": "2027-01-01T00:30:00Z", "group_by": "sku,project", "bucket": "day",
+	"project": "p", "user": "ann", "sku": "gpu.h100", "card": "default", "version": "1", "after": "1", "last": "2", "subject": "x", "tail": "1", "offset": "0",
+	"limit": "1", "workspace": "default",
+}
+
+// read is every read, with every parameter, one at a time, and page by page.
+func (s *session) read() {
+	paths := s.call("GET /openapi.json")["paths"].(map[string]any)
+	for path, methods := range paths {
+		get, ok := methods.(map[string]any)["get"].(map[string]any)
+		if !ok || strings.HasSuffix(path, "/stream") {
+			continue
+		}
+		s.call("GET " + path)
+		parameters, _ := get["parameters"].([]any)
+		for _, p := range parameters {
+			name := p.(map[string]any)["name"].(string)
+			value := samples[name]
+			if known := s.known[name]; value == "" && known != "" {
+				value = known
+			}
+			if kinds, ok := map[string]string{"flows": "stopped", "holds": "held", "jobs": "queued"}[filepath.Base(path)]; name == "status" && ok {
+				value = kinds
+			}
+			if kinds, ok := map[string]string{"activities": "addition", "events": "flow.*", "postings": "grant"}[filepath.Base(path)]; name == "kind" && ok {
+				value = kinds
+			}
+			if p.(map[string]any)["in"] != "query" || value == "" {
+				continue
+			}
+			answer := s.call("GET " + path + "?" + name + "=" + value)
+			if next, ok := answer["next_cursor"].(string); ok && name == "limit" {
+				s.call("GET " + path + "?limit=1&cursor=" + next)
+			}
+		}
+	}
+	s.call("GET /metrics")
+}
+
+// statements are the texts that ran in what is under way: the writer and all readers.
+func (s *session) statements(postgres string) []string {
+	texts := map[string]bool{}
+	note := func(tx *db.Tx) error {
+		for _, text := range tx.Statements() {
+			texts[text] = true
+		}
+		if postgres == "" {
+			return nil
+		}
+		rows, err := tx.Query(`SELECT statement FROM pg_prepared_statements`)
+		for err == nil && rows.Next() {
+			var text string
+			err = rows.Scan(&text)
+			texts[text] = true
+		}
+		return err
+	}
+	if err := s.db.Update(s.Context(), note); err != nil {
+		s.Fatal(err)
+	}
+	var views func(n int) error
+	views = func(n int) error { // as many at once as there are readers
+		return s.db.View(s.Context(), func(tx *db.Tx) error {
+			if n > 1 {
+				if err := views(n - 1); err != nil {
+					return err
+				}
+			}
+			return note(tx)
+		})
+	}
+	if err := views(db.DefaultReaders); err != nil {
+		s.Fatal(err)
+	}
+	var list []string
+	for text := range texts {
+		verb := strings.ToUpper(strings.Fields(text)[0])
+		if slices.Contains([]string{"SELECT", "UPDATE", "DELETE", "WITH", "INSERT"}, verb) && !strings.Contains(text, "pg_") && !strings.Contains(text, "information_schema") {
+			list = append(list, text)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Whatever the API is asked, and whatever is due, no statement reads a growing table as
+// a whole: what really runs is explained, so that a new statement is looked at too.
+func TestNoStatementReadsATableAsAWhole(t *testing.T) {
+	s := newSession(t)
+	s.command()
+	s.read()
+	url := ""
+	if dbtest.IsPostgres() {
+		url = s.config.Database
+	}
+	texts := s.statements(url)
+	if len(texts) < 60 {
+		t.Fatalf("only %d statements ran", len(texts))
+	}
+	explain := s.explainSQLite
+	if url != "" {
+		explain = explainer(t, url)
+	}
+	used := map[string]bool{}
+	for _, text := range texts {
+		for _, why := range explain(text) {
+			if part := excuse(text); part != "" {
+				used[part] = true
+				continue
+			}
+			t.Errorf("%s\n%s", why, text)
+		}
+	}
+	t.Logf("%d statements were explained", len(texts))
+	for part, why := range excused {
+		if !used[part] && url == "" && part != "SELECT COALESCE(MAX(at), 0) FROM journal" {
+			t.Errorf("no statement needs to be excused because of %s: %s", part, why)
+		}
+	}
+}
+
+func excuse(text string) string {
+	for part := range excused {
+		if strings.Contains(text, part) {
+			return part
+		}
+	}
+	return ""
+}
+
+// scans finds SCAN table in a plan of SQLite.
+var scans = regexp.MustCompile(`^SCAN (\w+)`)
+
+func (s *session) explainSQLite(text string) (found []string) {
+	err := s.db.View(s.Context(), func(tx *db.Tx) error {
+		rows, err := tx.Query("EXPLAIN QUERY PLAN "+text, make([]any, placeholders(text))...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				return err
+			}
+			if m := scans.FindStringSubmatch(detail); m != nil && slices.Contains(growing, tableOf(text, m[1])) && !slices.ContainsFunc(narrow, func(n string) bool { return strings.HasSuffix(detail, "INDEX "+n) }) {
+				found = append(found, detail)
+			}
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		s.Errorf("explain %s: %s", text, err)
+	}
+	return found
+}
+
+// tableOf is the table that an alias stands for.
+func tableOf(text, alias string) string {
+	m := regexp.MustCompile(`(?i)(?:FROM|JOIN)\s+(\w+)\s+(?:AS\s+)?` + alias + `\b`).FindStringSubmatch(text)
+	if m == nil {
+		return alias
+	}
+	return m[1]
+}
+
+var placeholder = regexp.MustCompile(`\$(\d+)`)
+
+func placeholders(text string) (most int) {
+	for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
+		var n int
+		fmt.Sscan(m[1], &n)
+		most = max(most, n)
+	}
+	return most
+}
+
+// explainer explains for PostgreSQL, on tables that have grown.
+func explainer(t *testing.T, url string) func(text string) []string {
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(ctx) })
+	for _, table := range growing {
+		if _, err := c.Exec(ctx, grown(t, c, table)); err != nil {
+			t.Fatalf("fill %s: %s", table, err)
+		}
+	}
+	if _, err := c.Exec(ctx, "ANALYZE; SET plan_cache_mode = force_generic_plan"); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	return func(text string) []string {
+		n++
+		name := fmt.Sprintf("p%d", n)
+		prepared, err := c.Prepare(ctx, name, text)
+		if err != nil {
+			t.Errorf("prepare %s: %s", text, err)
+			return nil
+		}
+		values := ""
+		if n := len(prepared.ParamOIDs); n > 0 {
+			values = "(" + strings.Repeat("NULL, ", n-1) + "NULL)"
+		}
+		var plan []byte
+		if err := c.QueryRow(ctx, "EXPLAIN (FORMAT JSON) EXECUTE "+name+values, pgx.QueryExecModeSimpleProtocol).Scan(&plan); err != nil {
+			t.Errorf("explain %s: %s", text, err)
+			return nil
+		}
+		var tree any
+		if err := json.Unmarshal(plan, &tree); err != nil {
+			t.Error(err)
+		}
+		return sequential(tree)
+	}
+}
+
+// sequential finds the scans of growing tables from the first row to the last.
+func sequential(tree any) (found []string) {
+	switch v := tree.(type) {
+	case []any:
+		for _, e := range v {
+			found = append(found, sequential(e)...)
+		}
+	case map[string]any:
+		table, _ := v["Relation Name"].(string)
+		_, isNarrowed := v["Index Cond"]
+		kind, _ := v["Node Type"].(string)
+		if slices.Contains(growing, table) && (kind == "Seq Scan" || strings.HasPrefix(kind, "Index") && !isNarrowed && v["Index Name"] == table+"_pkey") {
+			found = append(found, fmt.Sprintf("%s of %s", kind, table))
+		}
+		for _, e := range v {
+			found = append(found, sequential(e)...)
+		}
+	}
+	return found
+}
+
+// grown fills a table with rows of many wallets that nothing is due in.
+func grown(t *testing.T, c *pgx.Conn, table string) string {
+	rows, err := c.Query(t.Context(), `SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1`, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var names, values []string
+	for rows.Next() {
+		var name, kind string
+		if err := rows.Scan(&name, &kind); err != nil {
+			t.Fatal(err)
+		}
+		value := "1000000 + i"
+		switch {
+		case name == "wake_at" || name == "refunded":
+			value = "0"
+		case name == "ended":
+			value = "1"
+		case name == "organization":
+			value = "'org_' || i % 100"
+		case name == "workspace" && table != "wallets" && table != "heads":
+			value = "'ws_' || i % 100"
+		case kind == "text":
+			value = "'x' || i"
+		}
+		names, values = append(names, name), append(values, value)
+	}
+	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM generate_series(1, 20000) i"
+}

@@ -1,0 +1,73 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+
+	"github.com/purserhq/purser/internal/db"
+)
+
+// Charges, postings and events are numbered without a gap in the order of recording,
+// by each wallet for itself. So a span of time is a span of numbers, and a list of old
+// rows begins where they lie instead of passing all that are newer.
+
+// between are the conditions that rows of a table were recorded from an instant to
+// before another; 0 is no bound.
+func between(tx *db.Tx, table string, id ID, from, to int64) ([]condition, error) {
+	var where []condition
+	for _, end := range []struct {
+		compare string
+		at      int64
+	}{{"no >=", from}, {"no <", to}} {
+		if end.at == 0 {
+			continue
+		}
+		no, err := firstNo(tx, table, id, end.at)
+		if err != nil {
+			return nil, wrapped("find where a span of "+table+" begins", err)
+		}
+		where = append(where, condition{end.compare, no})
+	}
+	return where, nil
+}
+
+// FirstCharge is the number of the first charge recorded at an instant or later.
+func (l *Ledger) FirstCharge(tx *db.Tx, id ID, at int64) (int64, error) {
+	no, err := firstNo(tx, "charges", id, at)
+	return no, wrapped("find the first charge of a span", err)
+}
+
+// firstNo is the number of the first row recorded at an instant or later: it is
+// searched for by halves.
+func firstNo(tx *db.Tx, table string, id ID, at int64) (int64, error) {
+	low, high := int64(1), int64(0)
+	err := tx.QueryRow(`SELECT COALESCE(MAX(no), 0) + 1 FROM `+table+inWallet, id.Organization, id.Workspace).Scan(&high)
+	for err == nil && low < high {
+		middle, recorded := low+(high-low)/2, int64(0)
+		err = tx.QueryRow(`SELECT at FROM `+table+inWallet+` AND no = $3`, id.Organization, id.Workspace, middle).Scan(&recorded)
+		if recorded < at {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, err
+}
+
+// withCharge are the conditions that postings were made with a charge: they were
+// recorded at its instant.
+func withCharge(tx *db.Tx, id ID, no int64) ([]condition, error) {
+	if no == 0 {
+		return nil, nil
+	}
+	var at int64
+	err := tx.QueryRow(`SELECT at FROM charges`+inWallet+` AND no = $3`, id.Organization, id.Workspace, no).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return []condition{{"no <", int64(1)}}, nil // nor are there postings
+	}
+	if err != nil {
+		return nil, wrapped("find a charge", err)
+	}
+	where, err := between(tx, "postings", id, at, at+1)
+	return append(where, condition{"charge =", no}), err
+}
