@@ -7,7 +7,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,11 +158,11 @@ func (a *App) start(ctx context.Context) (err error) {
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API,
 	})
+	if err := a.db.Enroll(ctx, a.advertised()); err != nil { // before it looks at its jobs: nothing that is asked of them meanwhile is missed
+		return err
+	}
 	if err := a.jobs.Open(ctx); err != nil { // before the keeper looks at leases
 		return fmt.Errorf("find out what became of the jobs: %w", err)
-	}
-	if err := a.db.Enroll(ctx, cmp.Or(c.Advertise, a.URL())); err != nil {
-		return err
 	}
 	if !a.isLed {
 		a.run()
@@ -197,7 +196,7 @@ func (a *App) self() db.Server {
 	if a.config.TestClock != 0 {
 		return db.Server{}
 	}
-	return db.Server{ID: a.data.id, Roles: a.config.Roles.String()}
+	return db.Server{ID: a.data.id, Roles: a.config.Roles.String(), Offers: a.config.Capacity.String()}
 }
 
 // openBooks prepares a database for its parts, at its first start and after an upgrade.
@@ -207,6 +206,18 @@ func openBooks(ctx context.Context, d *db.DB, l *ledger.Ledger, prices *price.Bo
 		return fmt.Errorf("prepare the database: %w", err)
 	}
 	return nil
+}
+
+// advertised is where other servers reach this one; "" if that is not known, because it
+// listens on every address of its machine, or on none that has a port.
+func (a *App) advertised() string {
+	if a.config.Advertise != "" || a.listener == nil {
+		return a.config.Advertise
+	}
+	if tcp, ok := a.listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsUnspecified() {
+		return a.URL()
+	}
+	return ""
 }
 
 // clock is the real one, or a test clock.

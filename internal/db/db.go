@@ -227,7 +227,7 @@ func (d *DB) openReaders(ctx context.Context, path string, steps []migration, c 
 func (d *DB) Close() error {
 	var errs []error
 	d.closing.Do(func() {
-		d.leave()
+		d.resign()
 		close(d.closed)
 		if d.writer != nil {
 			d.writer.stop()

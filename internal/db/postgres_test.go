@@ -56,7 +56,7 @@ func TestServersShareUnlessOneIsAlone(t *testing.T) {
 		return
 	}
 	url := dbtest.URL(t)
-	first := open(t, Config{URL: url, Server: Server{ID: "server_a", Roles: "keeper,jobs"}})
+	first := open(t, Config{URL: url, Server: Server{ID: "server_a", Roles: "keeper,jobs", Offers: "gpu.h100=8"}})
 	second := open(t, Config{URL: url, Server: Server{ID: "server_b", Roles: "api"}})
 	for d, url := range map[*DB]string{first: "http://a", second: "http://b"} {
 		if err := d.Enroll(t.Context(), url); err != nil {
@@ -71,7 +71,7 @@ func TestServersShareUnlessOneIsAlone(t *testing.T) {
 	within(t, "both see both", func() bool {
 		return len(first.Servers()) == 2 && len(second.Servers()) == 2 && first.HasOther("api") && second.HasOther("keeper")
 	})
-	if s := second.Servers()[0]; s != (Server{"server_a", "http://a", "keeper,jobs", true, s.news}) || second.Self() != "server_b" || first.HasOther("keeper") {
+	if s := second.Servers()[0]; s != (Server{"server_a", "http://a", "keeper,jobs", "gpu.h100=8", true, s.news}) || second.Self() != "server_b" || first.HasOther("keeper") {
 		t.Errorf("the first is %+v to the second, which is %s", s, second.Self())
 	}
 	update(t, second, func(tx *Tx) error { return tx.Tell("server_a") })

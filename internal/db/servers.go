@@ -3,11 +3,14 @@ package db
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // Servers that use one PostgreSQL know of each other by a table in which each of
@@ -25,6 +28,7 @@ type Server struct {
 	ID      string // stays over restarts
 	URL     string // where the others reach it
 	Roles   string // what it does, as it names it: api,keeper,jobs
+	Offers  string // what it has room for, as it names it
 	IsAlive bool
 	news    int64
 }
@@ -32,6 +36,7 @@ type Server struct {
 // roll is what the last beat saw.
 type roll struct {
 	self Server
+	conn *conn         // of the beats alone: nothing that takes long keeps them waiting
 	news chan struct{} // one token: somebody has left news for this server
 
 	mu   sync.Mutex
@@ -80,19 +85,57 @@ func (tx *Tx) Tell(server string) error {
 	return err
 }
 
-// Enroll beats once, so that who is there is known from the start on, and then until
-// the database is closed. The URL is where the others reach this server.
+// Enroll beats, so that who is there is known from the start on, and then until the
+// database is closed. The URL is where the others reach this server.
 func (d *DB) Enroll(ctx context.Context, url string) error {
 	if !d.isMember() {
 		return nil
 	}
 	d.roll.self.URL = url
-	if err := d.beat(ctx); err != nil {
-		return fmt.Errorf("enroll among the servers of the database: %w", err)
+	for range 2 { // the second sees the first
+		if err := d.beat(ctx); err != nil {
+			return err
+		}
 	}
 	ctx, d.roll.ends = context.WithCancel(background)
 	d.roll.done = make(chan struct{})
 	go d.beats(ctx)
+	return nil
+}
+
+// identify makes the connection of the beats, which holds the lock of this server's id:
+// two servers with one id would look after the same jobs.
+func (d *DB) identify(ctx context.Context) error {
+	if d.roll.conn != nil && d.roll.conn.isAlive() {
+		return nil
+	}
+	c, err := d.server.connect(ctx)
+	if err != nil {
+		return err
+	}
+	for end := startWatch(); ; {
+		var taken bool
+		err := c.sql.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, "server "+d.roll.self.ID).Scan(&taken)
+		if err == nil && !taken && end.elapsed() > takeLimit {
+			err = fault.New(fault.Conflict, "another server runs with the id %s: if its data directory was copied, remove the file server-id from one of the two", d.roll.self.ID).
+				WithCode("database_in_use")
+		}
+		if err != nil {
+			return errors.Join(err, c.close())
+		}
+		if taken {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), c.close())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if d.roll.conn != nil {
+		_ = d.roll.conn.close() // it is lost anyway
+	}
+	d.roll.conn = c
 	return nil
 }
 
@@ -112,8 +155,9 @@ func (d *DB) beats(ctx context.Context) {
 	}
 }
 
-// leave takes the server off the roll: the others need not wait for it to be late.
-func (d *DB) leave() {
+// resign says that the server is not there: the others need not wait for it to be late.
+// It may come back, so its row stays, and its jobs are its own for a while.
+func (d *DB) resign() {
 	if d.roll.ends == nil {
 		return
 	}
@@ -121,35 +165,53 @@ func (d *DB) leave() {
 	<-d.roll.done
 	ctx, cancel := context.WithTimeout(background, time.Second)
 	defer cancel()
-	err := d.Glance(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(`UPDATE servers SET beat_at = 0 WHERE id = $1`, d.roll.self.ID)
+	err := d.aside(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(`UPDATE servers SET beat_at = least(beat_at, `+databaseNow+` - $2) WHERE id = $1`, d.roll.self.ID, int64(beatLife))
 		return err
 	})
 	if err != nil {
 		d.log.Warn("this server could not tell the others that it leaves", "error", err)
 	}
+	if d.roll.conn != nil {
+		_ = d.roll.conn.close() // what it had to say is said
+	}
+}
+
+// aside runs one statement on the connection of the beats.
+func (d *DB) aside(ctx context.Context, fn func(*Tx) error) error {
+	if err := d.identify(ctx); err != nil {
+		return err
+	}
+	d.roll.conn.trim()
+	tx := &Tx{db: d, conn: d.roll.conn, ctx: ctx, now: d.now()}
+	defer tx.finish()
+	return fn(tx)
 }
 
 // beat says that this server lives, and sees who else does.
 func (d *DB) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, takeLimit+pulseLimit)
+	defer cancel()
 	var all []Server
-	err := d.Glance(ctx, func(tx *Tx) error {
+	self := d.roll.self
+	err := d.aside(ctx, func(tx *Tx) error {
 		return tx.Each(func(r Scanner) error {
 			var s Server
-			if err := r.Scan(&s.ID, &s.URL, &s.Roles, &s.news, &s.IsAlive); err != nil {
+			if err := r.Scan(&s.ID, &s.URL, &s.Roles, &s.Offers, &s.news, &s.IsAlive); err != nil {
 				return err
 			}
 			all = append(all, s)
 			return nil
 		}, `WITH beat AS (
-				INSERT INTO servers (id, url, roles, started_at, beat_at, news) VALUES ($1, $2, $3, `+databaseNow+`, `+databaseNow+`, 0)
-				ON CONFLICT (id) DO UPDATE SET url = excluded.url, roles = excluded.roles, beat_at = excluded.beat_at),
-			gone AS (DELETE FROM servers WHERE beat_at < `+databaseNow+` - $4 AND id <> $1)
-			SELECT id, url, roles, news, `+databaseNow+` - beat_at < $5 FROM servers ORDER BY id`,
-			d.roll.self.ID, d.roll.self.URL, d.roll.self.Roles, int64(beatKept), int64(beatLife))
+				INSERT INTO servers (id, url, roles, offers, started_at, beat_at, news)
+				VALUES ($1, $2, $3, $4, `+databaseNow+`, `+databaseNow+`, 0)
+				ON CONFLICT (id) DO UPDATE SET url = excluded.url, roles = excluded.roles, offers = excluded.offers, beat_at = excluded.beat_at),
+			gone AS (DELETE FROM servers WHERE beat_at < `+databaseNow+` - $5 AND id <> $1)
+			SELECT id, url, roles, offers, news, `+databaseNow+` - beat_at < $6 FROM servers ORDER BY id`,
+			self.ID, self.URL, self.Roles, self.Offers, int64(beatKept), int64(beatLife))
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("beat among the servers of the database: %w", err)
 	}
 	d.roll.see(all)
 	return nil
@@ -178,10 +240,11 @@ func (r *roll) find(all []Server) Server {
 	return all[i]
 }
 
-// Living are the ids of the servers that have beaten within so many nanoseconds.
-func (tx *Tx) Living(within int64) (ids []string, err error) {
-	return All(tx, func(r Scanner) (id string, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, `SELECT id FROM servers WHERE beat_at > `+databaseNow+` - $1`, within)
+// Living are the servers that have beaten within so many nanoseconds.
+func (tx *Tx) Living(within int64) ([]Server, error) {
+	return All(tx, func(r Scanner) (Server, error) {
+		s := Server{IsAlive: true}
+		err := r.Scan(&s.ID, &s.Roles)
+		return s, err
+	}, `SELECT id, roles FROM servers WHERE beat_at > `+databaseNow+` - $1`, within)
 }

@@ -26,10 +26,11 @@ func (s *Service) Create(tx *db.Tx, w ledger.ID, q Request) (Shown, error) {
 	if err := q.check(); err != nil {
 		return Shown{}, err
 	}
-	if err := s.Capacity.admits(q.needs()); err != nil {
+	home, err := s.choose(q.needs())
+	if err != nil {
 		return Shown{}, err
 	}
-	j := &Job{Wallet: w, ID: tx.NewID("job_"), Server: s.choose(), Request: q, CreatedAt: tx.Now()}
+	j := &Job{Wallet: w, ID: tx.NewID("job_"), Server: home, Request: q, CreatedAt: tx.Now()}
 	return s.enqueue(tx, j)
 }
 
@@ -222,7 +223,7 @@ func (j *Job) runtimeLeft() (int64, error) {
 // are gone by now the job ends, and says so.
 func (s *Service) renewHold(ctx context.Context, old *Job) error {
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		j, err := one(tx, old.Wallet, old.ID)
+		j, err := s.findHere(tx, old.ID)
 		if err != nil || j.Status != StatusQueued || j.Hold != old.Hold {
 			return err
 		}

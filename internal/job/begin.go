@@ -5,6 +5,7 @@ import (
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -45,9 +46,10 @@ func (s *Service) begin(ctx context.Context, r Report) (Orders, error) {
 
 // start starts the flow. A refusal ends the job.
 func (s *Service) start(tx *db.Tx, j *Job) error {
+	var started ledger.Result
 	command, err := s.startOf(tx, j)
 	if err == nil {
-		_, err = s.Books.Apply(tx, j.Wallet, command)
+		started, err = s.Books.Apply(tx, j.Wallet, command)
 	}
 	if fault.Of(err) != nil {
 		return s.giveUp(tx, j, err)
@@ -55,15 +57,15 @@ func (s *Service) start(tx *db.Tx, j *Job) error {
 	if err != nil {
 		return err
 	}
-	j.Runs = append(j.Runs, Run{Flow: command.ID, StartedAt: tx.Now(), Grace: command.Grace})
+	j.Runs = append(j.Runs, Run{Flow: command.ID, StartedAt: started.At, Grace: command.Grace})
 	j.Status, j.Hold, j.HeldUntil = StatusRunning, "", 0
 	if j.StartedAt == 0 {
-		j.StartedAt = tx.Now()
+		j.StartedAt = started.At
 	}
 	if err := s.keep(tx, j); err != nil {
 		return err
 	}
-	id, until := j.ID, tx.Now()+command.Lease
+	id, until := j.ID, started.At+command.Lease
 	tx.AfterCommit(func() { s.granted(id, until) })
 	return nil
 }
@@ -82,7 +84,12 @@ func (s *Service) restart(tx *db.Tx, j *Job) error {
 	run := j.run()
 	_, err := s.Books.Apply(tx, j.Wallet, wallet.Stop{Flow: run.Flow, At: run.StartedAt, Reason: "unheard"})
 	if err != nil && fault.Of(err) == nil {
-		return err // a refusal means that it was closed already: its lease lapsed, at its start
+		return err
+	}
+	if flow, other := s.Books.Flow(tx, j.Wallet, run.Flow); other != nil {
+		return other
+	} else if !flow.Status.Ended() { // else its lease has lapsed, at its start
+		return err
 	}
 	if j.StartedAt == run.StartedAt {
 		j.StartedAt = 0

@@ -99,7 +99,7 @@ func (s *Service) launch(ctx context.Context, id string) error {
 	}
 	var j *Job
 	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		if j, err = find(tx, id); err != nil || j.Status != StatusQueued {
+		if j, err = s.findHere(tx, id); err != nil || j.Status != StatusQueued {
 			j = nil
 			return err
 		}
@@ -130,7 +130,7 @@ func (s *Service) launch(ctx context.Context, id string) error {
 // requeue puts a job that was to start back to its place.
 func (s *Service) requeue(ctx context.Context, id string) error {
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		j, err := find(tx, id)
+		j, err := s.findHere(tx, id)
 		if err != nil || j.Status != StatusStarting {
 			return err
 		}

@@ -43,7 +43,7 @@ func (s *Service) OpenLog(ctx context.Context, w ledger.ID, id string, offset, t
 	if err := s.checkLog(j); err != nil {
 		return nil, err
 	}
-	l := &Log{Offset: max(offset, 0), ended: func() bool { return s.entry(id) == nil }}
+	l := &Log{Offset: max(offset, 0), ended: func() bool { return s.entry(id) == nil && s.hasEnded(ctx, w, id) }}
 	l.path = func() (string, error) {
 		state, err := s.Executor.Inspect(id)
 		return state.Log, err
@@ -57,6 +57,17 @@ func (s *Service) OpenLog(ctx context.Context, w ledger.ID, id string, offset, t
 		return l, err
 	}
 	return l, nil
+}
+
+// hasEnded asks the row of a job that is not known to run here: another server may have
+// just admitted it.
+func (s *Service) hasEnded(ctx context.Context, w ledger.ID, id string) (ended bool) {
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		j, err := one(tx, w, id)
+		ended = err == nil && j.Status.Ended()
+		return err
+	})
+	return ended || err != nil
 }
 
 // checkLog refuses the log of a job whose files are there no more.

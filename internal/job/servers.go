@@ -8,7 +8,6 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
-	"github.com/purserhq/purser/internal/wallet"
 )
 
 // Of several servers on one database, each runs jobs on its own machine. A job belongs
@@ -24,25 +23,46 @@ func (s *Service) isHere(j *Job) bool {
 	return self == "" || j.Server == self
 }
 
-// choose is the server for a new job: this one, or another if this one runs none.
-func (s *Service) choose() string {
-	self := s.DB.Self()
-	if self == "" {
-		return ""
+// findHere is find for what this server does with a job of its own: of one that another
+// has taken over it is reminded, and finds nothing to do.
+func (s *Service) findHere(tx *db.Tx, id string) (*Job, error) {
+	j, err := find(tx, id)
+	if err == nil && !s.isHere(j) {
+		tx.AfterCommit(func() { s.remember(j) })
+		return &Job{}, nil
 	}
+	return j, err
+}
+
+// choose is the server for a new job: this one, or if this one runs none, another that
+// has room for it.
+func (s *Service) choose(n needs) (server string, err error) {
 	var others []string
+	self := s.DB.Self()
 	for _, other := range s.DB.Servers() {
-		if other.ID == self && other.Does(Role) {
-			return self
+		if !other.Does(Role) {
+			continue
 		}
-		if other.Does(Role) {
+		if other.ID == self {
+			return self, s.Capacity.admits(n)
+		}
+		capacity, wrong := ParseCapacity(other.Offers)
+		if wrong == nil {
+			wrong = capacity.admits(n)
+		}
+		if wrong == nil {
 			others = append(others, other.ID)
+		} else {
+			err = wrong
 		}
 	}
-	if len(others) == 0 {
-		return self
+	switch {
+	case len(others) > 0:
+		return others[rand.IntN(len(others))], nil
+	case err != nil:
+		return "", err
 	}
-	return others[rand.IntN(len(others))]
+	return self, s.Capacity.admits(n)
 }
 
 // Elsewhere is the server at which a job runs; no server if it is this one.
@@ -84,7 +104,7 @@ func (s *Service) inherit(ctx context.Context) {
 	}
 }
 
-// orphans are the jobs of servers that have been dead for a while.
+// orphans are the jobs that have no server any more.
 func (s *Service) orphans(ctx context.Context) (jobs []*Job, err error) {
 	err = s.DB.View(ctx, func(tx *db.Tx) error {
 		living, err := tx.Living(deserted)
@@ -94,36 +114,53 @@ func (s *Service) orphans(ctx context.Context) (jobs []*Job, err error) {
 		if jobs, err = unended(tx); err != nil {
 			return err
 		}
-		jobs = slices.DeleteFunc(jobs, func(j *Job) bool { return slices.Contains(living, j.Server) })
+		jobs = slices.DeleteFunc(jobs, func(j *Job) bool { return hasHome(j, living) })
 		return nil
 	})
 	return jobs, err
 }
 
-// adopt takes a job over that has not started, or closes one whose flow was lost.
+// hasHome reports whether the server of a job lives; for one that has still to start,
+// it must start jobs.
+func hasHome(j *Job, living []db.Server) bool {
+	return slices.ContainsFunc(living, func(s db.Server) bool { return s.ID == j.Server && (j.run() != nil || s.Does(Role)) })
+}
+
+// adopt takes a job over that has not started, or closes one whose flow has ended.
 func (s *Service) adopt(tx *db.Tx, orphan *Job) error {
 	living, err := tx.Living(deserted)
 	if err != nil {
 		return err
 	}
 	j, err := find(tx, orphan.ID)
-	if err != nil || j.Status.Ended() || slices.Contains(living, j.Server) {
+	if err != nil || j.Status.Ended() || hasHome(j, living) {
 		return err
 	}
-	run := j.run()
-	if run == nil {
-		j.Status, j.Server, j.Resumed = StatusQueued, s.DB.Self(), false
-		if orphan.Resumed {
-			return s.giveUp(tx, j, fault.New(fault.Unavailable, "the server that has its checkpoint is gone").WithCode(ReasonLost))
-		}
-		return s.keep(tx, j)
+	if run := j.run(); run != nil {
+		return s.adoptEnd(tx, j, run)
 	}
+	if s.Capacity.admits(j.Request.needs()) != nil {
+		return nil // it waits for a server that can
+	}
+	if err := tx.Tell(j.Server); err != nil {
+		return err
+	}
+	isResumed := j.Resumed
+	j.Status, j.Server, j.Resumed = StatusQueued, s.DB.Self(), false
+	if isResumed {
+		return s.giveUp(tx, j, fault.New(fault.Unavailable, "the server that has its checkpoint is gone").WithCode(ReasonLost))
+	}
+	return s.keep(tx, j)
+}
+
+// adoptEnd closes a job of which nobody can say how it ended. Its files stay where they
+// are, and so does it.
+func (s *Service) adoptEnd(tx *db.Tx, j *Job, run *Run) error {
 	flow, err := s.Books.Flow(tx, j.Wallet, run.Flow)
 	if err != nil || !flow.Status.Ended() {
 		return err // its supervisor may live: the lease decides
 	}
-	j.Server = s.DB.Self()
-	closed, err := s.close(tx, j, Report{Job: j.ID, Phase: Ended, StartedAt: run.StartedAt, EndedAt: flow.EndedAt}, flow.Status == wallet.Lost)
+	closed, err := s.close(tx, j, Report{Job: j.ID, Phase: Ended, StartedAt: run.StartedAt, EndedAt: flow.EndedAt}, true)
 	if err != nil {
 		return err
 	}

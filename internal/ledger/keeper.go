@@ -125,7 +125,7 @@ func (k *keeper) sleep(ctx context.Context, d time.Duration) {
 func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 	err = l.db.View(ctx, func(tx *db.Tx) error {
 		next = 0
-		if err := l.keeper.seal.look(tx); err != nil {
+		if err := l.keeper.seal.look(tx, l.db.IsShared()); err != nil {
 			return err
 		}
 		wake, err := l.nextWake(tx)

@@ -149,7 +149,7 @@ func (l *Ledger) lapse(tx *db.Tx, d lapsed) error {
 		return nil
 	}
 	proof, found, err := one(tx, value[int64],
-		`SELECT proof FROM leases`+inWallet+` AND holder = $3 AND lapse_at <= $4`, d.Organization, d.Workspace, d.holder, tx.Now())
+		`SELECT proof FROM leases`+inWallet+` AND holder = $3 AND lapse_at <= $4`+tx.ForUpdate(), d.Organization, d.Workspace, d.holder, tx.Now())
 	if err != nil || !found {
 		return wrapped("read a lapsed lease", err)
 	}

@@ -108,23 +108,36 @@ func (l *Ledger) Apply(tx *db.Tx, id ID, commands ...wallet.Command) (Result, er
 		}
 		result.Effects = joined(result.Effects, fx)
 	}
+	if len(commands) == 0 && !b.isTouched {
+		if err := s.isCurrent(tx, b); err != nil {
+			return Result{}, err
+		}
+	}
 	result.Version = b.version()
 	return result, nil
+}
+
+// isCurrent has the batch run again if the wallet in memory is not the one in its row,
+// for a unit that answers from it and writes nothing that would find out.
+func (s *set) isCurrent(tx *db.Tx, b *book) error {
+	if !s.ledger.db.IsShared() || tx.IsAgain() {
+		return nil
+	}
+	version, found, err := versionOf(tx, b.ID)
+	if err == nil && found && version != b.stored {
+		return tx.Again()
+	}
+	return err
 }
 
 // confirmed is a refusal, if the wallet in memory is still the one in its row: what
 // another server has done since may admit what was refused. What is accepted needs no
 // such question, for it is written only if the wallet is as it was thought to be.
 func (s *set) confirmed(tx *db.Tx, b *book, refusal error) error {
-	if fault.Of(refusal) == nil || !s.ledger.db.IsShared() || tx.IsAgain() {
-		return refusal
-	}
-	version, found, err := versionOf(tx, b.ID)
-	switch {
-	case err != nil:
-		return err
-	case found && version != b.stored:
-		return tx.Again()
+	if fault.Of(refusal) != nil {
+		if err := s.isCurrent(tx, b); err != nil {
+			return err
+		}
 	}
 	return refusal
 }

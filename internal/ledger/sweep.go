@@ -25,7 +25,7 @@ const sealEvery = int64(credit.Hour)
 // sweep knows when to seal.
 type sweep struct {
 	due    atomic.Int64 // 0: no chain has moved
-	looked atomic.Bool  // the database was asked for what an earlier run left
+	looked atomic.Int64 // since when the database need not be asked for what others left; 0: it has not been
 }
 
 // moved says that a chain has moved at an instant.
@@ -33,9 +33,11 @@ func (s *sweep) moved(at int64) {
 	s.due.CompareAndSwap(0, at-at%sealEvery+sealEvery)
 }
 
-// look asks once whether a chain has moved since the last seal.
-func (s *sweep) look(tx *db.Tx) error {
-	if s.looked.Load() {
+// look asks whether a chain has moved since the last seal: once, for what an earlier run
+// has left, and where there are other servers at every hour, for what they have.
+func (s *sweep) look(tx *db.Tx, hasOthers bool) error {
+	hour := tx.Now() - tx.Now()%sealEvery
+	if looked := s.looked.Load(); looked != 0 && (!hasOthers || looked >= hour) {
 		return nil
 	}
 	_, found, err := one(tx, value[int64],
@@ -46,7 +48,7 @@ func (s *sweep) look(tx *db.Tx) error {
 	if found {
 		s.moved(tx.Now())
 	}
-	s.looked.Store(true)
+	s.looked.Store(max(hour, 1))
 	return nil
 }
 
@@ -85,6 +87,9 @@ func (s *set) writeSeal(tx *db.Tx) error {
 	if !s.seals {
 		return nil
 	}
+	if err := tx.Exclude("seals"); err != nil { // of several servers, one after the other
+		return err
+	}
 	heads, err := db.All(tx, func(r db.Scanner) (h head, err error) {
 		err = r.Scan(&h.Organization, &h.Workspace, &h.entry, &h.journal, &h.posting, &h.postings)
 		return h, err
@@ -121,7 +126,27 @@ func (s *set) seal(tx *db.Tx, heads []head) error {
 	if err != nil {
 		return err
 	}
-	_, wallets := tx.Exec(`UPDATE wallets SET sealed = next_journal - 1 WHERE sealed < next_journal - 1`)
-	_, bare := tx.Exec(`UPDATE heads SET sealed = next_journal - 1 WHERE sealed < next_journal - 1`)
-	return errors.Join(wallets, bare)
+	if !tx.HasArrays() {
+		_, wallets := tx.Exec(`UPDATE wallets SET sealed = next_journal - 1 WHERE sealed < next_journal - 1`)
+		_, bare := tx.Exec(`UPDATE heads SET sealed = next_journal - 1 WHERE sealed < next_journal - 1`)
+		return errors.Join(wallets, bare)
+	}
+	return sealedUpTo(tx, heads)
+}
+
+// sealedUpTo notes what was sealed, which is not what another server has written since.
+func sealedUpTo(tx *db.Tx, heads []head) error {
+	var organizations, workspaces []string
+	var entries []int64
+	for _, h := range heads {
+		organizations, workspaces, entries = append(organizations, h.Organization), append(workspaces, h.Workspace), append(entries, h.entry)
+	}
+	for _, table := range []string{"wallets", "heads"} {
+		if _, err := tx.Exec(`UPDATE `+table+` t SET sealed = s.entry
+			FROM unnest($1::text[], $2::text[], $3::bigint[]) AS s (organization, workspace, entry)
+			WHERE t.organization = s.organization AND t.workspace = s.workspace AND t.sealed < s.entry`, organizations, workspaces, entries); err != nil {
+			return err
+		}
+	}
+	return nil
 }

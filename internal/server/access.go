@@ -52,6 +52,14 @@ func keyOf(ctx context.Context) string { k, _ := ctx.Value(keyKey{}).(string); r
 
 func bodyOf(ctx context.Context) []byte { b, _ := ctx.Value(bodyKey{}).([]byte); return b }
 
+// sender is who sent a request.
+func (s *Server) sender(r *http.Request) (org.Actor, error) {
+	if r.Header.Get("Authorization") == "" && r.Header.Get(forwarded) != "" {
+		return s.tokens.passedOn(r, s.now())
+	}
+	return s.tokens.actor(r.Header.Get("Authorization"))
+}
+
 // admit lets in who may do the call at all; what they may do it to is decided
 // where that is known.
 func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
@@ -60,7 +68,7 @@ func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
 		actor := org.Actor{}
 		if c.action != "" {
 			var err error
-			if actor, err = s.tokens.actor(r.Header.Get("Authorization")); err != nil {
+			if actor, err = s.sender(r); err != nil {
 				s.writeFault(w, r, err)
 				return
 			}

@@ -2,10 +2,7 @@ package server
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -84,34 +81,6 @@ func (s *Server) openLog(ctx context.Context, p *LogParameters) (*job.Log, db.Se
 		return nil, home, err
 	}
 	return log, home, s.takeStream()
-}
-
-// forwarded marks a request that another server has passed on: it is not passed on
-// again.
-const forwarded = "Purser-Forwarded"
-
-// forward has another server answer a request, with the rights of whoever asks.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, home db.Server) {
-	unreachable := fault.New(fault.Unavailable, "the server that has this log cannot be reached; try again").WithCode("log_unreachable")
-	target, err := url.Parse(home.URL)
-	if err != nil || target.Host == "" || r.Header.Get(forwarded) != "" {
-		s.writeFault(w, r, unreachable)
-		return
-	}
-	noDeadline(w)
-	proxy := httputil.ReverseProxy{
-		FlushInterval: -1,
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(target)
-			p.Out.Header.Set(forwarded, s.db.Self())
-		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			s.log.WarnContext(r.Context(), "another server's log cannot be read", "url", home.URL, "error", err)
-			s.writeFault(w, r, unreachable)
-		},
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	proxy.ServeHTTP(w, r)
 }
 
 // copyLog sends the log until it, the reader or the server ends. A server that

@@ -5,6 +5,7 @@ CREATE TABLE servers (
   id         TEXT   NOT NULL PRIMARY KEY,
   url        TEXT   NOT NULL,
   roles      TEXT   NOT NULL,
+  offers     TEXT   NOT NULL,
   started_at BIGINT NOT NULL,
   beat_at    BIGINT NOT NULL,
   news       BIGINT NOT NULL
