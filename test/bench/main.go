@@ -41,7 +41,7 @@ type form struct {
 
 var (
 	short  = form{Rounds: 1, Alone: 100, Calls: 3_000, HTTP: 1_500, Wallets: 200, Events: 1_000, Flows: 5_000, Spaces: 50, Idle: 2, Landing: 100, Many: []int{1, 64, 512}}
-	normal = form{Rounds: 3, Alone: 500, Calls: 8_000, HTTP: 4_096, Wallets: 1_000, Events: 5_000, Flows: 100_000, Spaces: 1_000, Idle: 10, Landing: 1_000,
+	normal = form{Rounds: 3, Alone: 500, Calls: 5_000, HTTP: 4_096, Wallets: 1_000, Events: 5_000, Flows: 100_000, Spaces: 1_000, Idle: 10, Landing: 1_000,
 		Many: []int{1, 64, 512, 4096}}
 )
 
