@@ -11,7 +11,7 @@ import (
 )
 
 // tiny is a run that shows that everything is measured, and nothing else.
-var tiny = form{Rounds: 1, Alone: 3, Calls: 200, HTTP: 60, Wallets: 8, Events: 20, Flows: 100, Spaces: 5, Idle: 1, Landing: 5, Many: []int{1, 64, 512}}
+var tiny = form{Rounds: 2, Alone: 3, Calls: 100, HTTP: 60, Wallets: 8, Events: 20, Flows: 100, Spaces: 5, Idle: 1, Landing: 5, Many: []int{1, 64, 512}}
 
 // TestMain is the child too, which holds flows.
 func TestMain(m *testing.M) {
@@ -58,20 +58,24 @@ func TestRawRowsAreThoseOfCaptures(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.db.Close()
-	if err := h.reserve(0, 20); err != nil {
+	if err := h.reserve(0, 30); err != nil {
+		t.Fatal(err)
+	}
+	const before = 10 // by a round before
+	if _, err := measure(4, before, func(_, i int) error { return h.capture(i) }); err != nil {
 		t.Fatal(err)
 	}
 	from := h.db.Clock().Now()
-	if _, err := measure(4, 20, func(_, i int) error { return h.capture(i) }); err != nil {
+	if _, err := measure(4, 20, func(_, i int) error { return h.capture(before + i) }); err != nil {
 		t.Fatal(err)
 	}
-	all, err := h.rowsSince(from, 0, 20)
+	all, err := h.rowsSince(from, before, 20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen, captures := map[string]int{}, 0
 	for part := range 2 {
-		for _, b := range all.batches(20, 4, part, 2) {
+		for _, b := range all.batches(before, 20, 4, part, 2) {
 			captures += b.captures
 			for i, k := range kinds {
 				seen[k.name] += len(b.args[i]) / len(k.names())

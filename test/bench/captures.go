@@ -67,7 +67,7 @@ func (b *bench) againstRaw() ([]sample, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s, err = raw.write(rows, n); err != nil {
+		if s, err = raw.write(rows, r*n, n); err != nil {
 			return nil, fmt.Errorf("raw rows: %w", err)
 		}
 		limit = append(limit, s)

@@ -40,7 +40,7 @@ type form struct {
 }
 
 var (
-	short  = form{Rounds: 1, Alone: 100, Calls: 3_000, HTTP: 1_500, Wallets: 200, Events: 1_000, Flows: 5_000, Spaces: 50, Idle: 2, Landing: 100, Many: []int{1, 64, 512}}
+	short  = form{Rounds: 1, Alone: 100, Calls: 2_048, HTTP: 1_500, Wallets: 1_000, Events: 1_000, Flows: 5_000, Spaces: 50, Idle: 2, Landing: 100, Many: []int{1, 64, 512}}
 	normal = form{Rounds: 3, Alone: 500, Calls: 5_000, HTTP: 4_096, Wallets: 1_000, Events: 5_000, Flows: 100_000, Spaces: 1_000, Idle: 10, Landing: 1_000,
 		Many: []int{1, 64, 512, 4096}}
 )
@@ -51,6 +51,7 @@ func main() {
 	}
 	quick := flag.Bool("quick", false, "a short run, to see that it works")
 	million := flag.Bool("million", false, "1,000,000 running flows in 10,000 workspaces instead of 100,000 in 1,000")
+	rounds := flag.Int("rounds", 0, "how often each pair is measured; 3, or 1 with -quick, if 0")
 	databases := flag.String("databases", "embedded,postgresql", "which databases")
 	parts := flag.String("parts", partNames(), "what to measure")
 	out := flag.String("json", "bench.json", "where the figures are written")
@@ -62,6 +63,9 @@ func main() {
 	}
 	if *million {
 		f.Flows, f.Spaces, f.Idle = 1_000_000, 10_000, 30
+	}
+	if *rounds > 0 {
+		f.Rounds = *rounds
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

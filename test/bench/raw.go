@@ -52,20 +52,20 @@ func (r *raw) close() (err error) {
 	return err
 }
 
-// write writes the rows of n captures. What is timed are the commits alone. The rate
+// write writes the rows of n captures from a number on. What is timed are the commits alone. The rate
 // of the sample is of captures: its calls are as long as the commit that they share.
-func (r *raw) write(all rows, n int) (sample, error) {
+func (r *raw) write(all rows, from, n int) (sample, error) {
 	if r.conns == nil {
-		return timed(all.batches(n, db.DefaultBatch, 0, 1), r.embedded)
+		return timed(all.batches(from, n, db.DefaultBatch, 0, 1), r.embedded)
 	}
 	if r.texts == nil {
 		for i, k := range kinds {
-			r.texts = append(r.texts, k.unnested(all[i][0][0]))
+			r.texts = append(r.texts, k.unnested(all[i][from%len(all[i])][0]))
 		}
 	}
 	parts := make([][]posted, len(r.conns))
 	for c := range parts {
-		for _, b := range all.batches(n, db.DefaultBatch, c, len(r.conns)) {
+		for _, b := range all.batches(from, n, db.DefaultBatch, c, len(r.conns)) {
 			p, err := r.posted(b)
 			if err != nil {
 				return sample{}, err

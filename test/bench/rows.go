@@ -122,14 +122,15 @@ type batch struct {
 	args     [][]any
 }
 
-// batches are commits of so many captures, which went to the wallets in turn. Those of
-// wallets whose place is part modulo parts are taken.
-func (all rows) batches(n, size, part, parts int) (out []batch) {
+// batches are commits of so many captures, which went to the wallets in turn from one
+// number on. Those of wallets whose place is part modulo parts are taken.
+func (all rows) batches(from, n, size, part, parts int) (out []batch) {
 	wallets := len(all[0])
+	next := make([]int, wallets) // row of each wallet
 	var b *batch
 	var seen map[int]bool
 	for i := range n {
-		w := i % wallets
+		w := (from + i) % wallets
 		if w%parts != part {
 			continue
 		}
@@ -141,12 +142,13 @@ func (all rows) batches(n, size, part, parts int) (out []batch) {
 		for k := range kinds {
 			switch {
 			case !kinds[k].perWallet:
-				b.args[k] = append(b.args[k], all[k][w][i/wallets]...)
+				b.args[k] = append(b.args[k], all[k][w][next[w]]...)
 			case !seen[w]:
 				b.args[k] = append(b.args[k], all[k][w][0]...)
 			}
 		}
 		seen[w] = true
+		next[w]++
 	}
 	return out
 }
