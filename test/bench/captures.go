@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/purserhq/purser/internal/ledger"
 )
@@ -32,7 +33,7 @@ func (b *bench) captures() error {
 		all = append(all, hot[i].rate()/many[min(i, len(many)-1)].rate())
 	}
 	f := b.find(captured, usual, 1)
-	f.Ratio, f.To = median(all), hotRatio
+	f.Ratio, f.BestOf, f.To = median(all), slices.Max(all), hotRatio
 	return nil
 }
 
