@@ -22,7 +22,7 @@ demo: build ## the main job from start to end: half a minute, and the first buil
 	$(BIN) demo
 
 # What keeps rows is tested on both databases.
-ON_BOTH := ./internal/db ./internal/ledger ./internal/usage ./internal/org ./internal/price ./internal/job ./internal/server ./internal/app
+ON_BOTH := ./internal/db ./internal/ledger ./internal/usage ./internal/org ./internal/price ./internal/job ./internal/server ./internal/app ./test/bench
 
 test: lint postgres ## lint and every test, in its short form of fixed size, on SQLite and on PostgreSQL
 	$(GO) test -count=1 -timeout $(TIMEOUT) ./... # never from the cache: test/e2e builds the program, seeds are new
@@ -39,6 +39,7 @@ lint: ## gofmt, go vet and staticcheck (its version is pinned in go.mod)
 
 soak: ## the long forms: the lengths and the figures to quote
 	PURSER_SOAK=1 $(GO) test -count=1 -timeout 24h -p 1 -v ./...
+	$(MAKE) bench BENCH=-million
 	$(MAKE) fuzz
 
 fuzz: ## real fuzzing: every target there is, for FUZZTIME each
@@ -50,8 +51,8 @@ fuzz: ## real fuzzing: every target there is, for FUZZTIME each
 		done; \
 	done
 
-bench: ## what one machine does, with the limit of its disk in the same run
-	$(GO) test -run '^$$' -bench . -benchmem -p 1 ./...
+bench: ## what one machine does, beside its limits in the same run: some minutes (BENCH=-quick, BENCH=-million)
+	$(GO) run ./test/bench $(BENCH)
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -40,6 +40,10 @@ func (l *Ledger) Hold(tx *db.Tx, id ID, hold string) (wallet.Hold, error) {
 		if h := b.endedHold(hold); h != nil {
 			return *h, nil
 		}
+	} else if b := l.remembered(tx, id); b != nil {
+		if h := b.wallet.Hold(hold); h != nil {
+			return *h, nil
+		}
 	}
 	h, found, err := one(tx, scanHold, `SELECT `+holdColumns+` FROM holds`+inWallet+` AND id = $3`, id.Organization, id.Workspace, hold)
 	if err != nil || !found {
@@ -82,6 +86,16 @@ func (l *Ledger) pending(tx *db.Tx, id ID) *book {
 		return b
 	}
 	return nil
+}
+
+// remembered is the wallet in memory, which equals its rows as far as this server
+// knows. If another one has changed them since, what the unit goes on to do with the
+// wallet is not written, and it runs again: then nothing is remembered.
+func (l *Ledger) remembered(tx *db.Tx, id ID) *book {
+	if !tx.IsUpdate() || tx.IsAgain() {
+		return nil
+	}
+	return l.shelf.get(id)
 }
 
 // gather takes what has changed out of the wallet before its time, so that it

@@ -91,6 +91,9 @@ func (d *directory) find(name string) (ledger.ID, bool) {
 }
 
 func (d *directory) keep(name string, id ledger.ID) {
+	if _, known := d.find(name); known {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ids == nil || len(d.ids) >= maxNames {

@@ -234,6 +234,9 @@ func (s *Server) update(ctx context.Context, c call, p any, request ledger.Reque
 		})
 		return err
 	})
+	if named, isNamed := p.(interface{ inWorkspace() string }); isNamed && err == nil { // it is committed
+		s.names.keep(named.inWorkspace(), ledger.ID{Organization: request.Organization, Workspace: request.Workspace})
+	}
 	return answer, err
 }
 

@@ -13,9 +13,12 @@ const chunk = 100
 // The two statements there are on SQLite: for one event, and for a chunk.
 var lookUpOne, lookUpMany = lookUpText(1), lookUpText(chunk)
 
-// On PostgreSQL there is one, with an array of sources and one of ids.
+// On PostgreSQL there is one, with an array of sources and one of ids. The OFFSET keeps
+// it from turning the look-ups in the primary key, one for each event, into a join
+// with all events of the wallet.
 const lookUpAll = `SELECT e.source, e.id, e.digest, e.at, e.charge FROM unnest($3::text[], $4::text[]) AS asked (source, id)
-	JOIN usage_events e ON e.organization = $1 AND e.workspace = $2 AND e.source = asked.source AND e.id = asked.id`
+	CROSS JOIN LATERAL (SELECT u.source, u.id, u.digest, u.at, u.charge FROM usage_events u
+		WHERE u.organization = $1 AND u.workspace = $2 AND u.source = asked.source AND u.id = asked.id OFFSET 0) e`
 
 var eventRows = db.NewTable("usage_events", `organization workspace source id at digest charge`)
 

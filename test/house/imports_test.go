@@ -81,6 +81,16 @@ var arrows = []arrow{
 
 	{"internal/db", "internal/fault", "a full disk is told to the operator"},
 	{"test/postgres", "internal/db/dbtest", "the server that tests run on"},
+
+	{"test/bench", "api", "what the echo answers, and the workspaces of a server"},
+	{"test/bench", "internal/app", "the server that is measured"},
+	{"test/bench", "internal/credit", "amounts and rates of what is measured"},
+	{"test/bench", "internal/db", "its own units of work, and the rows that are written raw"},
+	{"test/bench", "internal/db/dbtest", "the PostgreSQL that it measures"},
+	{"test/bench", "internal/ledger", "captures in the process"},
+	{"test/bench", "internal/price", "their prices"},
+	{"test/bench", "internal/usage", "events in the process"},
+	{"test/bench", "internal/wallet", "commands, and the engine alone"},
 }
 
 // Foreign packages, each where it is at home.
@@ -89,6 +99,7 @@ var foreign = []arrow{
 	{"internal/db", "github.com/jackc/pgx/v5/...", "PostgreSQL: its driver, and statements sent together"},
 	{"internal/db/dbtest", "github.com/jackc/pgx/v5", "a database of its own for each test"},
 	{"internal/db/dbtest", "github.com/google/uuid", "names for these"},
+	{"test/bench", "github.com/jackc/pgx/v5", "raw rows and commits, with nothing of ours in between"},
 	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
 	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
 	{"internal/cli", "github.com/spf13/cobra/...", "commands, help and completion"},

@@ -93,6 +93,7 @@ var clocks = map[string]string{
 	"internal/server/stream.go":  "how long a slow reader may keep a connection is real time",
 	"internal/ledger/verify.go":  "how long a replay took is real time",
 	"internal/demo":              "the demo, and the program that it runs, work in real time",
+	"test/bench":                 "it measures real time",
 	"api/client.go":              "patience and pauses between attempts are real time",
 }
 
