@@ -57,7 +57,7 @@ func (w *writer) attempt(units []*unit) tried {
 	}
 	w.open = nil
 	b.tell(units[:ran])
-	w.committed(Commit{Units: ran, Waiting: w.depth(), ExecNs: executed, CommitNs: watch.elapsed() - executed})
+	w.committed(Commit{Units: ran, Waiting: w.depth() + len(units) - ran, ExecNs: executed, CommitNs: watch.elapsed() - executed})
 	return tried{ran: ran}
 }
 
