@@ -26,6 +26,7 @@ type queue struct {
 	lanes    map[string]*lane // those in which somebody waits
 	turns    []*lane          // the same, in the order of their turns
 	fresh    int              // how many of the first turns had none in the batch under way
+	had      map[string]bool  // the lanes that had one in it
 }
 
 // lane is a list of units.
@@ -65,8 +66,12 @@ func (q *queue) add(u *unit) {
 	if l == nil {
 		l = &lane{name: u.lane}
 		q.lanes[u.lane] = l
-		q.turns = slices.Insert(q.turns, q.fresh, l)
-		q.fresh++
+		if q.had[u.lane] {
+			q.turns = append(q.turns, l)
+		} else {
+			q.turns = slices.Insert(q.turns, q.fresh, l)
+			q.fresh++
+		}
 	}
 	if l.last == nil {
 		l.first = u
@@ -93,7 +98,7 @@ func (q *queue) take(limit int) []*unit {
 		}
 	}
 	q.waiting -= n
-	q.fresh = max(0, lanes-n)
+	q.fresh, q.had = max(0, lanes-n), lanesOf(units)
 	return units
 }
 
@@ -113,12 +118,13 @@ func (q *queue) giveBack(served, rest []*unit) {
 		l.push(u)
 	}
 	q.waiting += len(rest)
-	had, seen := lanesOf(served), map[string]bool{}
+	q.had = lanesOf(served)
+	seen := map[string]bool{}
 	for _, u := range rest {
 		switch l := q.lanes[u.lane]; {
 		case seen[u.lane]:
 			continue
-		case had[u.lane]:
+		case q.had[u.lane]:
 			behind = append(behind, l)
 		default:
 			before = append(before, l)
