@@ -19,6 +19,7 @@ type Stats struct {
 	Units    int64 // units answered by a commit
 	Commits  int64
 	Poisoned int64 // units that failed after a write, so that others ran again
+	Trips    int64 // of the writer to a PostgreSQL and back
 	Refused  int64 // units refused because too many waited
 	Waiting  int   // units in the queue
 	Running  int   // units that the writer has taken
@@ -38,6 +39,9 @@ func (d *DB) Stats() Stats {
 	s := Stats{
 		Units: w.stats.units.Load(), Commits: w.stats.commits.Load(),
 		Poisoned: w.stats.poisoned.Load(), Refused: w.stats.refused.Load(),
+	}
+	if d.server != nil {
+		s.Trips = d.server.trips.Load()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
