@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/app"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
 )
 
@@ -26,6 +28,54 @@ func (s *stage) figure(name string) int {
 	}
 	s.Fatalf("there is no %s", name)
 	return 0
+}
+
+// Captures with a key each that share a batch are one trip, however many they are.
+func TestABatchOfCapturesIsOneTrip(t *testing.T) {
+	if !dbtest.IsPostgres() {
+		t.Log("SQLite is no trip away; this runs with " + dbtest.Variable)
+		return
+	}
+	const captures = 20
+	p := newPaced(t, 64, 256)
+	p.tenant("acme")
+	round := func() int64 {
+		var holds []string
+		for range captures {
+			p.done(func() error {
+				h, err := p.CreateHold(p.Context(), "acme", api.NewHold{Amount: "0.01", TTLSeconds: 3600})
+				holds = append(holds, h.ID)
+				return err
+			})
+		}
+		var all sync.WaitGroup
+		held, release := make(chan struct{}), make(chan struct{})
+		all.Go(func() {
+			p.db.Update(t.Context(), func(*db.Tx) error { close(held); <-release; return nil })
+		})
+		<-held
+		for _, id := range holds {
+			all.Go(func() {
+				if _, err := p.CaptureHold(p.Context(), "acme", id, api.Capture{Amount: "0.01"}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		p.await(captures)
+		before := p.db.Stats()
+		close(release)
+		p.pass(2)
+		all.Wait()
+		after := p.db.Stats()
+		if n := after.Commits - before.Commits; n != 2 { // that of the unit that held the writer
+			t.Errorf("%d commits", n)
+		}
+		return after.Trips - before.Trips
+	}
+	round() // prepares the statements
+	if n := round(); n != 1 {
+		t.Errorf("a batch of %d captures is %d trips", captures, n)
+	}
 }
 
 // How many trips to the database a unit of work waits for, alone in its batch, when its
