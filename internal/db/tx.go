@@ -179,6 +179,7 @@ func (tx *Tx) noted(err error) error {
 	}
 	if tx.db.server != nil {
 		tx.wrote = true
+		tx.batch.isMoved = tx.batch.isMoved || isMoved(err)
 		if tx.conn.lost(err) {
 			return unreachable(err)
 		}
