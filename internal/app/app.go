@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -47,6 +48,7 @@ type Config struct {
 	Supervisor    []string     // what starts a supervisor, before the job's directory; this program's own if empty
 	Leases        job.Leases   // of the local executor; the default if zero
 	Roles         Roles        // what this process does; all if zero
+	Committed     func()       // called after every commit, while the next one waits; nil for nobody
 	Advertise     string       // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
@@ -78,6 +80,7 @@ type App struct {
 	listener net.Listener
 	token    string
 
+	isLed   bool               // by its caller: see Open
 	stop    context.CancelFunc // ends the loops
 	loops   sync.WaitGroup
 	failed  chan error // why the program cannot go on
@@ -122,7 +125,8 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	metrics := server.NewMetrics()
 	if a.db, err = db.Open(ctx, db.Config{
-		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: metrics.Commit, Alone: c.TestClock != 0, Server: a.self(),
+		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics), Span: a.span(),
+		Alone: c.TestClock != 0, Server: a.self(),
 	}); err != nil {
 		return err
 	}
@@ -142,8 +146,10 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.jobs = job.New(job.Config{
 		DB: a.db, Books: a.ledger, Prices: prices, Executor: executor, Capacity: c.Capacity, Leases: c.Leases, Log: a.log,
 	})
-	if a.listener, err = listen(c.Listen); err != nil {
-		return err
+	if !a.isLed {
+		if a.listener, err = listen(c.Listen); err != nil {
+			return err
+		}
 	}
 	if c.TopUpURL == "" {
 		c.TopUpURL = a.URL() + "/docs#create-grant"
@@ -159,9 +165,30 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.db.Enroll(ctx, cmp.Or(c.Advertise, a.URL())); err != nil {
 		return err
 	}
-	a.run()
-	a.announce()
+	if !a.isLed {
+		a.run()
+		a.announce()
+	}
 	return nil
+}
+
+// observer tells whoever wants to know of a commit.
+func (a *App) observer(metrics *server.Metrics) func(db.Commit) {
+	if a.config.Committed == nil {
+		return metrics.Commit
+	}
+	return func(c db.Commit) {
+		metrics.Commit(c)
+		a.config.Committed()
+	}
+}
+
+// span has no commit end by the machine's time where the caller leads.
+func (a *App) span() int64 {
+	if a.isLed {
+		return math.MaxInt64
+	}
+	return db.DefaultSpan
 }
 
 // self is who this is among the servers of a database; nobody under a test clock,
@@ -298,7 +325,12 @@ func Serve(ctx context.Context, c Config) error {
 func (a *App) Token() string { return a.token }
 
 // URL is where the API is; for a unix socket, of its host name.
-func (a *App) URL() string { return urlOf(a.listener.Addr()) }
+func (a *App) URL() string {
+	if a.listener == nil {
+		return "http://purser"
+	}
+	return urlOf(a.listener.Addr())
+}
 
 // Client is a client of this program, with the operator's token.
 func (a *App) Client() *api.Client {

@@ -203,7 +203,7 @@ func TestAJobThatRanAtTheBackup(t *testing.T) {
 	}
 	restored(statusDone, "verify")
 	purser(statusDone, "job", "stop", "--now", job)
-	for strings.Contains(purser(statusDone, "job", "show", job).out, "running") {
+	for !strings.Contains(purser(statusDone, "job", "show", job).out, "stopped") {
 		time.Sleep(20 * time.Millisecond)
 	}
 }

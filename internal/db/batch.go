@@ -38,7 +38,7 @@ func (w *writer) attempt(units []*unit) tried {
 	b := &batch{db: w.db, conn: w.conn, members: map[any]Member{}, isAgain: w.again > 0}
 	w.open = b
 	ran := 0
-	for ran < len(units) && (ran == 0 || watch.elapsed() < maxSpan) {
+	for ran < len(units) && (ran == 0 || watch.elapsed() < w.span) {
 		u := units[ran]
 		ran++
 		if u.begin() && b.spoiltBy(u) {

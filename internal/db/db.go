@@ -25,6 +25,7 @@ import (
 // The limits, where Config leaves them zero.
 const (
 	DefaultBatch   = 512  // units in one commit
+	DefaultSpan    = 25e6 // nanoseconds that it gathers them for
 	DefaultQueue   = 8192 // units that may wait
 	DefaultReaders = 4    // views at the same time
 )
@@ -38,6 +39,7 @@ type Config struct {
 	Alone    bool         // no other server may use the PostgreSQL
 	Server   Server       // who this is among the servers of the PostgreSQL, without its URL
 	Batch    int          // units in one commit at most
+	Span     int64        // nanoseconds that a commit gathers units for at most
 	Queue    int          // units that may wait; more are refused
 	Readers  int          // views at the same time
 	Observe  func(Commit) // called after every commit, on the writer: must be quick
@@ -121,6 +123,9 @@ func (c *Config) fill() {
 		c.Observe = func(Commit) {}
 	}
 	c.Batch = positive(c.Batch, DefaultBatch)
+	if c.Span <= 0 {
+		c.Span = DefaultSpan
+	}
 	c.Queue = positive(c.Queue, DefaultQueue)
 	c.Readers = positive(c.Readers, DefaultReaders)
 }

@@ -133,7 +133,7 @@ func TestAFloodMakesAnotherWaitForTwoBatchesAtMost(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		took time.Duration
-	}{{"full batches", 0}, {"slow units", maxSpan}} {
+	}{{"full batches", 0}, {"slow units", DefaultSpan}} {
 		t.Run(c.name, func(t *testing.T) {
 			d := open(t, Config{Batch: 16})
 			ctx, leave := context.WithCancel(t.Context())

@@ -10,10 +10,6 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 )
 
-// maxSpan is how long a batch gathers units before it commits: a batch of slow
-// units does not keep its first caller waiting for its last.
-const maxSpan = 25e6 // ns
-
 // maxAgain is how often a batch runs again because another server was faster. From
 // the second run on it holds the rows that it works on, so more means that
 // something else is wrong.
@@ -25,7 +21,8 @@ const maxAgain = 8
 type writer struct {
 	db      *DB
 	conn    *conn
-	limit   int // units in a batch
+	limit   int   // units in a batch
+	span    int64 // for how long a batch gathers them: slow ones do not keep the first caller waiting for the last
 	observe func(Commit)
 	stats   counters
 
@@ -62,7 +59,7 @@ const (
 
 func newWriter(d *DB, c *conn, config Config) *writer {
 	w := &writer{
-		db: d, conn: c, limit: config.Batch, observe: config.Observe, queue: newQueue(config.Queue),
+		db: d, conn: c, limit: config.Batch, span: config.Span, observe: config.Observe, queue: newQueue(config.Queue),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	go w.loop()

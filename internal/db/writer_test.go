@@ -54,7 +54,7 @@ func TestManyCallersShareFewCommits(t *testing.T) {
 			t.Fatalf("caller %d: %v", i, err)
 		}
 	}
-	// One for the unit that held the writer; the rest is a matter of maxSpan.
+	// One for the unit that held the writer; the rest is a matter of DefaultSpan.
 	if n := d.Stats().Commits - before.Commits; n > 10 {
 		t.Errorf("%d callers took %d commits", callers, n)
 	}

@@ -111,83 +111,79 @@ func TestKeepersShareTheWork(t *testing.T) {
 		t.Log("SQLite has one server; this runs with " + dbtest.Variable)
 		return
 	}
-	url, ctx := dbtest.URL(t), t.Context()
-	server := func(name string) (*Ledger, *db.DB) {
-		d, err := db.Open(ctx, db.Config{URL: url, Server: db.Server{ID: name, Roles: RoleKeeper}})
-		if err == nil {
-			err = d.Enroll(ctx, "")
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { d.Close() })
-		return New(d, nil), d
-	}
-	first, firstDB := server("a")
-	second, secondDB := server("b")
-	const wallets = 20
-	// Every wallet has a lot that expires in a moment; the first server knows them all.
-	expires := func(round string, at int64) {
-		t.Helper()
-		for n := range wallets {
-			id := ID{"org_acme", fmt.Sprint("ws_", n)}
-			err := firstDB.Update(ctx, func(tx *db.Tx) error {
-				if round == "1" {
-					if err := first.Create(tx, id, wallet.DefaultPolicy()); err != nil {
-						return err
-					}
-				}
-				_, err := first.Apply(tx, id, wallet.Grant{Lot: wallet.Lot{ID: "lot_" + round, Kind: wallet.Promotional, Amount: 1, ExpiresAt: at}})
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	late := func(round string, at int64) (slowest time.Duration) {
-		t.Helper()
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			n := 0
-			err := secondDB.View(ctx, func(tx *db.Tx) error {
-				return tx.QueryRow(`SELECT COUNT(*) FROM events WHERE kind = 'lot.expired' AND subject = $1`, "lot_"+round).Scan(&n)
-			})
-			if err != nil || n > wallets || time.Now().After(end) {
-				t.Fatalf("%d of %d have expired, %v", n, wallets, err)
-			}
-			if n == wallets {
-				return time.Since(time.Unix(0, at))
-			}
-		}
-	}
-	for waiting := time.Now().Add(10 * time.Second); !firstDB.HasOther(RoleKeeper) || !secondDB.HasOther(RoleKeeper); time.Sleep(20 * time.Millisecond) {
+	url := dbtest.URL(t)
+	first, second := keeperOf(t, url, "a"), keeperOf(t, url, "b")
+	for waiting := time.Now().Add(10 * time.Second); !first.db.HasOther(RoleKeeper) || !second.db.HasOther(RoleKeeper); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(waiting) {
 			t.Fatal("the servers do not know of each other")
 		}
 	}
-	keep, stop := context.WithCancel(ctx)
+	keep, stop := context.WithCancel(t.Context())
 	var loops sync.WaitGroup
 	loops.Go(func() { second.Keep(keep) })
 	loops.Go(func() { first.Keep(keep) })
-	at := time.Now().Add(time.Second).UnixNano()
-	expires("1", at)
-	t.Logf("two keepers: all within %s", late("1", at).Round(time.Millisecond))
+	t.Logf("two keepers: all within %s", expireMany(t, first, second, "1").Round(time.Millisecond))
 	stop()
 	loops.Wait()
 
-	at = time.Now().Add(time.Second).UnixNano()
-	expires("2", at) // and the first server does not keep any more, though it is alive
-	keep, stop = context.WithCancel(ctx)
-	defer stop()
+	// The first server does not keep any more, though it is alive and knows the wallets.
+	keep, stop = context.WithCancel(t.Context())
 	loops.Go(func() { second.Keep(keep) })
-	took := late("2", at)
+	took := expireMany(t, first, second, "2")
 	t.Logf("one keeper of two servers: all within %s", took.Round(time.Millisecond))
 	if took > 10*time.Second {
 		t.Error("the work was not taken over within seconds")
 	}
 	stop()
 	loops.Wait()
-	if report, err := second.Verify(ctx, Options{}); err != nil || report.First != nil {
+	if report, err := second.Verify(t.Context(), Options{}); err != nil || report.First != nil {
 		t.Errorf("%+v %v", report, err)
+	}
+}
+
+// keeperOf is a server of that name on a database, on the system's clock.
+func keeperOf(t *testing.T, url, name string) *Ledger {
+	t.Helper()
+	d, err := db.Open(t.Context(), db.Config{URL: url, Server: db.Server{ID: name, Roles: RoleKeeper}})
+	if err == nil {
+		err = d.Enroll(t.Context(), "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return New(d, nil)
+}
+
+// expireMany gives twenty wallets, through one server, a lot that expires in a second,
+// and says how long after that all have expired, each once, as the other sees it.
+func expireMany(t *testing.T, through, seen *Ledger, round string) time.Duration {
+	t.Helper()
+	const wallets = 20
+	at, lot := time.Now().Add(time.Second), "lot_"+round
+	for n := range wallets {
+		id := ID{"org_acme", fmt.Sprint("ws_", n)}
+		err := through.db.Update(t.Context(), func(tx *db.Tx) error {
+			if err := through.Create(tx, id, wallet.DefaultPolicy()); err != nil && !fault.Is(err, fault.Conflict) {
+				return err
+			}
+			_, err := through.Apply(tx, id, wallet.Grant{Lot: wallet.Lot{ID: lot, Kind: wallet.Promotional, Amount: 1, ExpiresAt: at.UnixNano()}})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		n := 0
+		err := seen.db.View(t.Context(), func(tx *db.Tx) error {
+			return tx.QueryRow(`SELECT COUNT(*) FROM events WHERE kind = 'lot.expired' AND subject = $1`, lot).Scan(&n)
+		})
+		if err != nil || n > wallets || time.Now().After(end) {
+			t.Fatalf("%d of %d have expired, %v", n, wallets, err)
+		}
+		if n == wallets {
+			return time.Since(at)
+		}
 	}
 }

@@ -192,7 +192,7 @@ func first(charges []wallet.Charge) int64 {
 // Flush writes everything, in as few statements as there are tables and sizes.
 func (s *set) Flush(tx *db.Tx) error {
 	for _, write := range []func(*db.Tx) error{
-		s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeLeases,
+		s.catchUp, s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeLeases,
 		s.writeStates, s.writeSeal,
 	} {
 		if err := write(tx); err != nil {
@@ -200,6 +200,21 @@ func (s *set) Flush(tx *db.Tx) error {
 		}
 	}
 	s.at = tx.Now()
+	return nil
+}
+
+// catchUp brings the journals of the wallets that are written up to their instants. A
+// command that was refused has let time pass in memory, and the rows will show it: so
+// the journal must, or a replay would give the rows as they were before.
+func (s *set) catchUp(tx *db.Tx) error {
+	for _, b := range s.touched {
+		if b.wallet == nil || b.wallet.Root().At <= b.at {
+			continue
+		}
+		if err := s.bring(tx, b, b.wallet.Root().At, wallet.Tick{}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

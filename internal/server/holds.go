@@ -90,6 +90,9 @@ func captureHold(u *unit, p *HoldPath, b *api.Capture) (api.Captured, error) {
 	var total, overrun credit.Amount
 	for i := range result.Effects.Charges {
 		c := &result.Effects.Charges[i]
+		if c.Hold != p.Hold || c.Flow != "" {
+			continue // of a flow that ended because the capture took the last credits
+		}
 		out.Charges = append(out.Charges, chargeOnWire(u.id, c))
 		total += c.Amount
 		overrun += overrunOf(c)

@@ -2,6 +2,7 @@ package wallet_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/wallet"
@@ -52,5 +53,35 @@ func TestNothingIsForetoldBeyondARelease(t *testing.T) {
 	at, _ := w.View().StopAt(w.Flow("flow_g"))
 	if want := hour + second + 96*hour; at != want {
 		t.Errorf("after the release it will be stopped at %d, not %d", at, want)
+	}
+}
+
+// Storage that is kept for no day is released in the nanosecond in which nothing covers
+// it any more, and time goes on.
+func TestStorageThatIsKeptForNoDay(t *testing.T) {
+	policy := wallet.DefaultPolicy()
+	policy.RetentionDays, policy.MinRunway, policy.Grace = 0, 0, second
+	w := wallet.New("ws_1", hour, policy)
+	apply(t, w, hour, wallet.Grant{Lot: wallet.Lot{ID: "lot_1", Kind: wallet.Promotional, Amount: credit.One, ExpiresAt: 2*hour + 1}})
+	apply(t, w, hour, wallet.Grant{Lot: wallet.Lot{ID: "lot_g", Kind: wallet.Plan, Amount: 72 * credit.One, Scope: wallet.Scope{SKUs: []string{"gpu.*"}}}})
+	storage := hourly(credit.One / 2)
+	storage[0].SKU = "storage.cluster"
+	apply(t, w, hour, wallet.Start{ID: "flow_s", Items: storage})
+	apply(t, w, hour, wallet.Start{ID: "flow_g", Items: hourly(credit.One), MaxCost: credit.One})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for at := hour; at < 4*hour; at += hour / 7 {
+			w.Apply(at, wallet.Tick{})
+			w.View().Balance(at)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("time does not go on")
+	}
+	if f := w.Flow("flow_s"); f != nil {
+		t.Errorf("the storage is %s", f.Status)
 	}
 }

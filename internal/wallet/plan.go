@@ -178,7 +178,10 @@ func (c *course) nextSignal(fired []string) int64 {
 			}
 		}
 	}
-	return min(next, p.horizon)
+	if p.horizon > c.at { // a release that is due now is no signal: it comes by itself
+		next = min(next, p.horizon)
+	}
+	return next
 }
 
 // buildCourse makes the course from the wallet's rows.

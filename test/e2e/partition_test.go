@@ -141,3 +141,43 @@ func TestAnAnswerLostUnderACommit(t *testing.T) {
 	s.untilEnded(jobs.Items[0].ID, 15*time.Second)
 	s.verify()
 }
+
+// One of two servers is cut off from their database. The other goes on, and closes what
+// the first can run no longer; the first admits nothing, its job lands at the end of its
+// lease, and when it is back the job is billed to its true end. Nothing is spent twice.
+func TestOneOfTwoServersIsCutOff(t *testing.T) {
+	t.Parallel()
+	s, p, base := distant(t, "--lease-min", "6s", "--lease-max", "6s")
+	other := startFor(t, s.token, "--database", base.URL("postgres"))
+	a := other.audit()
+	j, tr := s.beating()
+	stop := a.load("load", 4)
+	p.lose(questions, answers)
+	cut := time.Now()
+	s.unavailable("a grant", s.try("POST", "/v1/workspaces/acme/grants", "the grant", fmt.Sprintf(grantOfOne, "the grant")), noticed)
+	other.within(45*time.Second, "the end of the flow, whose lease has lapsed", func() bool {
+		flows, err := other.client.Flows(other.ctx, "acme", api.FlowQuery{Job: j.ID})
+		other.check(err)
+		return flows.Items[0].Status != "running" && flows.Items[0].Status != "landing"
+	})
+	closed := time.Since(cut)
+	if alive(int(tr.read(pid))) {
+		t.Error("the job runs on beyond its lease")
+	}
+	stop()
+	p.heal(true)
+	s.within(45*time.Second, "readiness", s.isReady)
+	end := s.untilEnded(j.ID, 45*time.Second)
+	ran := nano(t, end.EndedAt) - nano(t, end.StartedAt)
+	if end.Charged != api.NanoCredits(cost(8, ran)) {
+		t.Errorf("it ran %s and was charged %s", time.Duration(ran), end.Charged)
+	}
+	late(t, "the end in the books", nano(t, end.EndedAt), tr.read(beat), slack)
+	if n := other.lots("the grant"); n != 0 {
+		t.Errorf("what was refused was done %d times", n)
+	}
+	a.check(credits(t, end.Charged))
+	t.Logf("the other server closed the flow %s after the cut, and answered %d commands meanwhile, each done once; the job is %s %q", closed.Round(time.Millisecond), a.answered(), end.Status, end.Reason)
+	s.verify()
+	other.verify()
+}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,6 +84,56 @@ func TestServersKnowOfEachOther(t *testing.T) {
 	if tr.read(beat) == 0 {
 		t.Error("it never ran")
 	}
+	for _, s := range all {
+		s.verify()
+	}
+}
+
+// Servers that are restarted one after the other, as for an upgrade, fail no request of
+// a client that knows them all; a job runs on and is billed for just its time.
+func TestARollingRestartFailsNoRequest(t *testing.T) {
+	t.Parallel()
+	all := several(t, 3)
+	first := all[0]
+	first.space(1, 1, "1000")
+	j, _ := first.beating()
+	var urls []string
+	for _, s := range all {
+		urls = append(urls, s.client.URL)
+	}
+	var done atomic.Bool
+	var callers sync.WaitGroup
+	var calls, longest atomic.Int64
+	for caller := range 6 {
+		client := &api.Client{URL: strings.Join(append(urls[caller%3:], urls[:caller%3]...), ","), Token: first.token}
+		callers.Go(func() {
+			for n := 0; !done.Load(); n++ {
+				began := time.Now()
+				name := fmt.Sprintf("caller %d, command %d", caller, n)
+				_, err := client.Grant(t.Context(), "acme", api.NewGrant{Amount: "0.25", Kind: "promotional", Reason: name})
+				if err == nil {
+					_, err = client.Balance(t.Context(), "acme")
+				}
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				calls.Add(1)
+				longest.Store(max(longest.Load(), int64(time.Since(began))))
+			}
+		})
+	}
+	for range rounds(1, 5) {
+		for _, s := range all {
+			s.check(s.process.Process.Signal(syscall.SIGTERM))
+			<-s.ended
+			s.run()
+		}
+	}
+	done.Store(true)
+	callers.Wait()
+	first.eachOnce(int(calls.Load()))
+	first.stopNow(j.ID)
+	t.Logf("%d restarts, %d grants and balances, the slowest pair took %s", 3*rounds(1, 5), calls.Load(), time.Duration(longest.Load()).Round(time.Millisecond))
 	for _, s := range all {
 		s.verify()
 	}

@@ -21,6 +21,9 @@ var arrows = []arrow{
 	{"internal/cli", "internal/app", "serve and supervise start the program itself; backup and db work without a server"},
 	{"internal/cli", "internal/demo", "demo, and the training program that it runs"},
 
+	{"internal/sim", "internal/app", "it leads the whole program"},
+	{"internal/sim", "api", "its clients and its auditor know what crosses HTTP, and nothing else"},
+
 	{"internal/demo", "api", "the demo asks the server as any client would"},
 
 	{"internal/server", "api", "what crosses HTTP is defined there"},
@@ -178,6 +181,7 @@ func TestTheTableRefuses(t *testing.T) {
 		{"internal/price", module + "/internal/usage", "prices do not know what was used"},
 		{"internal/ledger", "modernc.org/sqlite", "the driver stays in db"},
 		{"internal/job", "github.com/danielgtaylor/huma/v2", "HTTP stays in server"},
+		{"internal/sim", module + "/internal/ledger", "the auditor must not count as the server does"},
 	} {
 		if mayImport(no.from, no.to) {
 			t.Errorf("%s may import %s, though %s", no.from, no.to, no.why)

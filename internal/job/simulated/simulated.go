@@ -182,12 +182,18 @@ func (e *Executor) Remove(id string) error {
 	return os.RemoveAll(e.file(id, ""))
 }
 
+// Follow says who hears the reports. Whoever does without Run calls it, once, and
+// [Executor.RunDue] when he wants something to happen.
+func (e *Executor) Follow(handler job.Handler) {
+	e.handler = handler
+	close(e.begun)
+}
+
 // Run carries reports until ctx ends. On a clock that runs by itself it also
 // waits for what is due next; the test clock calls [Executor.RunDue]. It is
 // called once.
 func (e *Executor) Run(ctx context.Context, handler job.Handler) error {
-	e.handler = handler
-	close(e.begun)
+	e.Follow(handler)
 	for {
 		wait := time.Second
 		if _, err := e.RunDue(ctx); err != nil && ctx.Err() == nil {

@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"errors"
+	"flag"
+	"math/rand/v2"
+	"os"
+	"runtime/debug"
+	"testing"
+	"testing/cryptotest"
+	"time"
+)
+
+var (
+	oneSeed = flag.Uint64("seed", 0, "play only this seed")
+	steps   = flag.Int("steps", 0, "play so many steps of each seed")
+	seeds   = flag.Int("seeds", 0, "play so many seeds")
+)
+
+// The lengths: short ones are the same seeds in every run, long ones are new.
+const (
+	shortSeeds, shortSteps = 50, 1500
+	longSeeds, longSteps   = 1000, 10_000
+)
+
+// A simulation makes much that is soon forgotten: memory is cheaper than looking for it.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
+
+// TestSimulation plays seeds: a fixed number of short ones, with PURSER_SOAK=1 a
+// thousand long ones, or the one that -seed says.
+func TestSimulation(t *testing.T) {
+	first, n, length := uint64(1), shortSeeds, shortSteps
+	if os.Getenv("PURSER_SOAK") != "" {
+		first, n, length = rand.Uint64()>>16, longSeeds, longSteps
+	}
+	if *oneSeed != 0 {
+		first, n = *oneSeed, 1
+	}
+	if *seeds != 0 {
+		n = *seeds
+	}
+	if *steps != 0 {
+		length = *steps
+	}
+	var all Report
+	begin := time.Now()
+	for seed := first; seed < first+uint64(n) && !t.Failed(); seed++ {
+		r, err := play(t, Config{Seed: seed, Steps: length})
+		if err != nil {
+			t.Errorf("%+v\n%s", r, err)
+		}
+		all.add(r)
+	}
+	took := time.Since(begin)
+	t.Logf("seeds %d to %d: %+v in %s: %d steps a second", first, first+uint64(n)-1, all, took, int64(all.Steps)*int64(time.Second)/int64(took))
+}
+
+func (r *Report) add(o Report) {
+	r.Steps, r.Requests, r.Acknowledged, r.Refused = r.Steps+o.Steps, r.Requests+o.Requests, r.Acknowledged+o.Acknowledged, r.Refused+o.Refused
+	r.Duplicates, r.Lost, r.Malformed, r.Deaths, r.Torn = r.Duplicates+o.Duplicates, r.Lost+o.Lost, r.Malformed+o.Malformed, r.Deaths+o.Deaths, r.Torn+o.Torn
+	r.Leaps, r.Looks, r.Audits, r.Commits = r.Leaps+o.Leaps, r.Looks+o.Looks, r.Audits+o.Audits, r.Commits+o.Commits
+}
+
+// memory is a directory in memory, where there is one: the disk is not what is
+// tested here.
+func memory(t *testing.T) string {
+	t.Helper()
+	if _, err := os.Stat("/dev/shm"); err != nil {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp("/dev/shm", "purser-sim-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// play plays a configuration, with ids that come from its seed.
+func play(t *testing.T, c Config) (r Report, err error) {
+	t.Helper()
+	t.Run("", func(t *testing.T) { // the source of ids is put back at its end
+		cryptotest.SetGlobalRandom(t, c.Seed)
+		c.Dir = memory(t)
+		r, err = Run(t.Context(), c)
+	})
+	return r, err
+}
+
+func TestASeedTellsTheSameStoryTwice(t *testing.T) {
+	c := Config{Seed: 11, Steps: 2000}
+	first, err := play(t, c)
+	second, again := play(t, c)
+	if err := errors.Join(err, again); err != nil {
+		t.Fatal(err)
+	}
+	if first != second {
+		t.Errorf("two stories of seed %d:\n%+v\n%+v", c.Seed, first, second)
+	}
+	if first.Deaths == 0 || first.Lost == 0 || first.Duplicates == 0 || first.Malformed == 0 || first.Leaps == 0 || first.Audits == 0 {
+		t.Errorf("nothing happens in seed %d: %+v", c.Seed, first)
+	}
+	one, _ := play(t, Config{Seed: 13, Steps: 50})
+	other, _ := play(t, Config{Seed: 14, Steps: 50})
+	if one.Transcript == other.Transcript {
+		t.Error("two seeds tell the same story")
+	}
+}
