@@ -1,6 +1,7 @@
 package db
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -48,6 +49,9 @@ func (w *writer) attempt(units []*unit) tried {
 	executed := watch.elapsed()
 	if err := b.commit(); err != nil {
 		isLost := w.conn.lost(err)
+		if b.isMoved {
+			err = errors.Join(errAgain, err)
+		}
 		b.undo()
 		if isLost {
 			_, _ = w.db.pulse.connected(w.conn) // another is made at once
@@ -57,7 +61,7 @@ func (w *writer) attempt(units []*unit) tried {
 	}
 	w.open = nil
 	b.tell(units[:ran])
-	w.committed(Commit{Units: ran, Waiting: w.depth(), ExecNs: executed, CommitNs: watch.elapsed() - executed})
+	w.committed(Commit{Units: ran, Waiting: w.depth() + len(units) - ran, ExecNs: executed, CommitNs: watch.elapsed() - executed})
 	return tried{ran: ran}
 }
 
@@ -87,6 +91,7 @@ type batch struct {
 	order   []Member
 	flushed Tx
 	isAgain bool // another server was faster than the try before
+	isMoved bool // and than this one: the transaction is over, whatever its units make of that
 }
 
 // unknown is the answer when the connection went away under a commit.
@@ -105,6 +110,9 @@ func (b *batch) spoiltBy(u *unit) bool {
 	u.ran = true
 	u.err = u.tx.noted(guarded(u))
 	u.tx.finish()
+	if b.isMoved {
+		u.err, u.tx.wrote = errors.Join(errAgain, u.err), true
+	}
 	return u.err != nil && u.tx.wrote || b.db.Err() != nil
 }
 

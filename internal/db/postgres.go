@@ -38,7 +38,8 @@ type server struct {
 	first atomic.Int64 // the host that could be written last
 	name  string       // without password, for messages
 	types map[string]map[string]string
-	held  backend // the connection that has had the lock
+	held  backend      // the connection that has had the lock
+	trips atomic.Int64 // of the writer
 
 	mu    sync.Mutex
 	wires map[*wire]bool // those that are open

@@ -19,8 +19,12 @@ type Stats struct {
 	Units    int64 // units answered by a commit
 	Commits  int64
 	Poisoned int64 // units that failed after a write, so that others ran again
-	Refused  int64 // units refused because the queue was full
+	Trips    int64 // of the writer to a PostgreSQL and back
+	Refused  int64 // units refused because too many waited
 	Waiting  int   // units in the queue
+	Running  int   // units that the writer has taken
+	Lanes    int   // lanes in which units wait
+	Longest  int   // units in the longest of these
 	Capacity int   // of the queue
 }
 
@@ -32,17 +36,24 @@ func (d *DB) Stats() Stats {
 		return Stats{}
 	}
 	w := d.writer
-	return Stats{
+	s := Stats{
 		Units: w.stats.units.Load(), Commits: w.stats.commits.Load(),
 		Poisoned: w.stats.poisoned.Load(), Refused: w.stats.refused.Load(),
-		Waiting: w.depth(), Capacity: w.capacity,
 	}
+	if d.server != nil {
+		s.Trips = d.server.trips.Load()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.Waiting, s.Running, s.Capacity = w.queue.waiting, w.pace.taken, w.queue.capacity
+	s.Lanes, s.Longest = len(w.queue.turns), w.queue.longest()
+	return s
 }
 
 func (w *writer) depth() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.waiting)
+	return w.queue.waiting
 }
 
 func (w *writer) committed(c Commit) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/purserhq/purser/internal/fault"
 )
@@ -178,6 +179,7 @@ func (tx *Tx) noted(err error) error {
 	}
 	if tx.db.server != nil {
 		tx.wrote = true
+		tx.batch.isMoved = tx.batch.isMoved || isMoved(err)
 		if tx.conn.lost(err) {
 			return unreachable(err)
 		}
@@ -215,7 +217,7 @@ func (tx *Tx) ForUpdate() string {
 // Share keeps other servers from [Tx.Exclude] on what is named, until the batch ends.
 // It waits for one that excludes already, so what is read after it is what is there.
 func (tx *Tx) Share(name string) error {
-	return tx.lock(`SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0)) IS NULL`, name)
+	return tx.lock(shareLock, name)
 }
 
 // Exclude waits for the batches of other servers that share what is named, and keeps
@@ -231,6 +233,24 @@ func (tx *Tx) lock(query, name string) error {
 	var none bool
 	return tx.QueryRow(query, name).Scan(&none)
 }
+
+// Assume lets a unit go on with what is remembered, where asking would be a trip: with
+// what the batch writes it is asked whether a query still gives a number, and if not the
+// batch runs again. What is named is shared from then on, as by [Tx.Share]; "" for
+// nothing. It reports false where the unit is to ask by itself: on SQLite, where that
+// is no trip, and in a batch that runs again.
+func (tx *Tx) Assume(name string, is int64, query string, args ...any) bool {
+	if tx.batch == nil || tx.db.server == nil || tx.IsAgain() {
+		return false
+	}
+	if name != "" { // a statement of its own: the query is to see what was written while it waited
+		tx.conn.later(shareLock, []any{name})
+	}
+	tx.conn.later("SELECT 1 / CASE WHEN ("+query+") = $"+strconv.Itoa(len(args)+1)+"::bigint THEN 1 ELSE 0 END", append(args, is))
+	return true
+}
+
+const shareLock = `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0)) IS NULL`
 
 // HasArrays reports whether a statement may be given an array: PostgreSQL takes them.
 func (tx *Tx) HasArrays() bool { return tx.db.server != nil }

@@ -16,7 +16,8 @@ import (
 type wire struct {
 	net.Conn
 	server *server
-	limit  atomic.Int64 // ns without a byte of an answer; 0 for none
+	limit  atomic.Int64 // ns without a byte of an answer to the writer; 0 for readers, who may wait
+	asked  atomic.Bool  // something was sent of which nothing is answered yet
 	isShut atomic.Bool
 }
 
@@ -36,9 +37,18 @@ func (s *server) dialWire(ctx context.Context, network, address string) (net.Con
 	return w, nil
 }
 
-// Read waits for bytes no longer than the limit.
+func (w *wire) Write(b []byte) (int, error) {
+	w.asked.Store(true)
+	return w.Conn.Write(b)
+}
+
+// Read waits for bytes no longer than the limit. The first after something was sent
+// ends a trip.
 func (w *wire) Read(b []byte) (int, error) {
 	if limit := w.limit.Load(); limit > 0 {
+		if w.asked.Swap(false) {
+			w.server.trips.Add(1)
+		}
 		if err := w.SetReadDeadline(after(limit)); err != nil {
 			return 0, err
 		}

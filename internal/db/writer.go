@@ -15,9 +15,9 @@ import (
 // something else is wrong.
 const maxAgain = 8
 
-// writer is the one goroutine that writes. Callers put units in its queue; it
-// takes all that wait, runs them one after the other in one transaction and
-// answers everyone after the commit.
+// writer is the one goroutine that writes. Callers put units in its queue; it takes
+// those whose turn it is, runs them one after the other in one transaction, answers
+// everyone after the commit, and gives back those for which there was no time.
 type writer struct {
 	db      *DB
 	conn    *conn
@@ -26,12 +26,12 @@ type writer struct {
 	observe func(Commit)
 	stats   counters
 
-	mu       sync.Mutex
-	waiting  []*unit
-	capacity int
-	stopped  bool
-	wake     chan struct{} // one token: something waits, or the writer is stopped
-	ended    chan struct{}
+	mu      sync.Mutex
+	queue   queue
+	pace    pace
+	stopped bool
+	wake    chan struct{} // one token: something waits, or the writer is stopped
+	ended   chan struct{}
 
 	again   int     // how often the batch has been run again because of other servers
 	running []*unit // what the writer has taken and not answered
@@ -40,6 +40,8 @@ type writer struct {
 
 // unit is one call of Update.
 type unit struct {
+	lane    string
+	next    *unit // in its lane
 	ctx     context.Context
 	fn      func(*Tx) error
 	tx      Tx
@@ -57,7 +59,7 @@ const (
 
 func newWriter(d *DB, c *conn, config Config) *writer {
 	w := &writer{
-		db: d, conn: c, limit: config.Batch, span: config.Span, observe: config.Observe, capacity: config.Queue,
+		db: d, conn: c, limit: config.Batch, span: config.Span, observe: config.Observe, queue: newQueue(config.Queue),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	go w.loop()
@@ -69,7 +71,7 @@ func (w *writer) do(ctx context.Context, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	u := &unit{ctx: ctx, fn: fn, done: make(chan struct{}, 1)}
+	u := &unit{lane: laneOf(ctx), ctx: ctx, fn: fn, done: make(chan struct{}, 1)}
 	if err := w.enqueue(u); err != nil {
 		return err
 	}
@@ -94,12 +96,11 @@ func (w *writer) enqueue(u *unit) error {
 	if w.stopped {
 		return errClosed()
 	}
-	if len(w.waiting) >= w.capacity {
+	if !w.queue.hasRoom(u.lane) {
 		w.stats.refused.Add(1)
-		return fault.New(fault.Unavailable, "the server is too busy: %d requests wait for the database; try again", w.capacity).
-			WithCode("busy")
+		return w.busy(u.lane)
 	}
-	w.waiting = append(w.waiting, u)
+	w.queue.add(u)
 	w.signal()
 	return nil
 }
@@ -115,20 +116,27 @@ func (w *writer) signal() {
 	}
 }
 
-// take waits for work and returns at most limit units, oldest first; none when
-// the writer is to stop.
+// take waits for work and returns at most limit units; none when the writer is to
+// stop.
 func (w *writer) take() []*unit {
 	for {
 		w.mu.Lock()
-		n := min(len(w.waiting), w.limit)
-		units, stopped := w.waiting[:n:n], w.stopped
-		w.waiting = w.waiting[n:]
+		units, stopped := w.queue.take(w.limit), w.stopped
+		w.pace.begin(len(units))
 		w.mu.Unlock()
-		if stopped || n > 0 {
+		if stopped || len(units) > 0 {
 			return units
 		}
 		<-w.wake
 	}
+}
+
+// giveBack lets units that the batch had no time for wait again.
+func (w *writer) giveBack(served, rest []*unit) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue.giveBack(served, rest)
+	w.pace.end(len(served))
 }
 
 func (w *writer) stop() {
@@ -152,7 +160,8 @@ func (w *writer) loop() {
 		if w.isStopped() {
 			break
 		}
-		w.work(w.running)
+		n := w.once(w.running)
+		w.giveBack(w.running[:n], w.running[n:])
 		w.running = nil
 		// The callers just answered often have their next unit ready: let them
 		// queue it first, so that it is not left behind by a tiny batch.
@@ -172,8 +181,8 @@ func (w *writer) isStopped() bool {
 // refuse answers everyone who waits with an error.
 func (w *writer) refuse(err error) {
 	w.mu.Lock()
-	units := append(w.running, w.waiting...)
-	w.running, w.waiting = nil, nil
+	units := append(w.running, w.queue.clear()...)
+	w.running = nil
 	w.mu.Unlock()
 	for _, u := range units {
 		if u.begin() {
@@ -195,41 +204,45 @@ func (w *writer) deserted() {
 	go w.loop()
 }
 
-// work runs units until each has its answer. A unit that spoils a batch costs the
-// others at most one more run: those before it run again and are committed, and
-// the work goes on behind it.
+// once runs as many units as one batch has time for, the first ones, and answers them.
+// One that spoils the batch costs those before it one more run.
+func (w *writer) once(units []*unit) (answered int) {
+	if err := w.db.Err(); err != nil {
+		settle(units, err)
+		return len(units)
+	}
+	t := w.attempt(units)
+	for isMoved(t.err) && w.again < maxAgain && w.db.Err() == nil {
+		w.again++
+		t = w.attempt(units)
+	}
+	w.again = 0
+	ran := units[:t.ran]
+	switch {
+	case w.db.Err() != nil: // all that ran is undone
+		settle(units, w.db.Err())
+		return len(units)
+	case t.err == nil:
+		settle(ran, nil)
+	case t.blame == one:
+		w.stats.poisoned.Add(1)
+		last := t.ran - 1
+		w.work(ran[:last])
+		settle(ran[last:], t.err)
+	case t.blame == nobody || t.ran == 1:
+		settle(ran, t.err)
+	default: // one of those that ran: look in halves
+		half := t.ran / 2
+		w.work(ran[:half])
+		w.work(ran[half:])
+	}
+	return t.ran
+}
+
+// work runs units until each has its answer.
 func (w *writer) work(units []*unit) {
 	for len(units) > 0 {
-		if err := w.db.Err(); err != nil {
-			settle(units, err)
-			return
-		}
-		t := w.attempt(units)
-		if isMoved(t.err) && w.again < maxAgain {
-			w.again++
-			continue
-		}
-		w.again = 0
-		switch {
-		case w.db.Err() != nil: // all that ran is undone
-		case t.err == nil:
-			settle(units[:t.ran], nil)
-			units = units[t.ran:]
-		case t.blame == one:
-			w.stats.poisoned.Add(1)
-			last := t.ran - 1
-			w.work(units[:last])
-			settle(units[last:t.ran], t.err)
-			units = units[t.ran:]
-		case t.blame == nobody || t.ran == 1:
-			settle(units[:t.ran], t.err)
-			units = units[t.ran:]
-		default: // one of those that ran: look in halves
-			half := t.ran / 2
-			w.work(units[:half])
-			w.work(units[half:t.ran])
-			units = units[t.ran:]
-		}
+		units = units[w.once(units):]
 	}
 }
 

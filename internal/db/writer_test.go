@@ -319,7 +319,7 @@ func TestAUnitThatStartedRunsToItsEnd(t *testing.T) {
 }
 
 func TestAFullQueueRefuses(t *testing.T) {
-	d := open(t, Config{Queue: 3})
+	d := open(t, Config{Queue: 6})
 	var seen error
 	errs := together(t, d, inserting(1), inserting(2), func(tx *Tx) error { return insert(tx, 3) })
 	if err := errors.Join(errs...); err != nil {
@@ -339,7 +339,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 	if f := fault.Of(seen); f == nil || f.Kind != fault.Unavailable || f.Code != "busy" {
 		t.Errorf("the fourth to wait got %v", seen)
 	}
-	if s := d.Stats(); s.Refused != 1 || s.Capacity != 3 || s.Waiting != 0 {
+	if s := d.Stats(); s.Refused != 1 || s.Capacity != 6 || s.Waiting != 0 {
 		t.Errorf("statistics: %+v", s)
 	}
 	if n := rows(t, d); n != 6 {

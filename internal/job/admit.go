@@ -222,7 +222,7 @@ func (j *Job) runtimeLeft() (int64, error) {
 // renewHold replaces the hold of a job that has waited for long. If the credits
 // are gone by now the job ends, and says so.
 func (s *Service) renewHold(ctx context.Context, old *Job) error {
-	return s.DB.Update(ctx, func(tx *db.Tx) error {
+	return s.DB.Update(db.InLane(ctx, old.Wallet.Organization), func(tx *db.Tx) error {
 		j, err := s.findHere(tx, old.ID)
 		if err != nil || j.Status != StatusQueued || j.Hold != old.Hold {
 			return err

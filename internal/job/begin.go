@@ -19,7 +19,7 @@ const unheard = second
 func (s *Service) begin(ctx context.Context, r Report) (Orders, error) {
 	leave := fault.New(fault.NotFound, "job %s is not to run", r.Job)
 	var j *Job
-	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+	err := s.DB.Update(s.inLane(ctx, r.Job), func(tx *db.Tx) (err error) {
 		if j, err = find(tx, r.Job); err != nil {
 			return err
 		}

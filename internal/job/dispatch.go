@@ -98,7 +98,7 @@ func (s *Service) launch(ctx context.Context, id string) error {
 		return err
 	}
 	var j *Job
-	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+	err := s.DB.Update(s.inLane(ctx, id), func(tx *db.Tx) (err error) {
 		if j, err = s.findHere(tx, id); err != nil || j.Status != StatusQueued {
 			j = nil
 			return err
@@ -129,7 +129,7 @@ func (s *Service) launch(ctx context.Context, id string) error {
 
 // requeue puts a job that was to start back to its place.
 func (s *Service) requeue(ctx context.Context, id string) error {
-	return s.DB.Update(ctx, func(tx *db.Tx) error {
+	return s.DB.Update(s.inLane(ctx, id), func(tx *db.Tx) error {
 		j, err := s.findHere(tx, id)
 		if err != nil || j.Status != StatusStarting {
 			return err

@@ -41,7 +41,7 @@ func (s *Service) endLost(ctx context.Context, id string, state State) error {
 // end records how a run ended, once: the flow is closed at that instant in the
 // same unit as the job's row. Told again, it is only acknowledged.
 func (s *Service) end(ctx context.Context, r Report, lost bool) (Orders, error) {
-	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+	err := s.DB.Update(s.inLane(ctx, r.Job), func(tx *db.Tx) error {
 		j, err := find(tx, r.Job)
 		switch {
 		case err != nil:

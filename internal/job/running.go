@@ -82,6 +82,16 @@ func (s *Service) entry(id string) *entry {
 	return nil
 }
 
+// inLane lets what is done for a job wait with the rest of its organization.
+func (s *Service) inLane(ctx context.Context, id string) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.active[id]; e != nil {
+		return db.InLane(ctx, e.job.Wallet.Organization)
+	}
+	return ctx
+}
+
 // stand finds out how the present run of a job stands with its wallet. The flow
 // is read again only if it cannot be the one that was seen: when the view, which
 // knows running flows by their terms, does not know it.
@@ -139,7 +149,7 @@ func (s *Service) renew(ctx context.Context, e *entry, st stand, flow *wallet.Fl
 		return e.lease, nil
 	}
 	var until int64
-	err := s.DB.Update(ctx, func(tx *db.Tx) (err error) {
+	err := s.DB.Update(s.inLane(ctx, e.job.ID), func(tx *db.Tx) (err error) {
 		lands := st.stopAt > 0 && st.stopAt-st.run.Grace <= now
 		if wanted != flow.Lease && !lands {
 			_, err := s.Books.Apply(tx, e.job.Wallet, wallet.Limit{Flow: flow.ID, Lease: &wanted})

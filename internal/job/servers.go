@@ -96,7 +96,7 @@ func (s *Service) inherit(ctx context.Context) {
 	jobs, err := s.orphans(ctx)
 	for _, j := range jobs {
 		if err == nil {
-			err = s.DB.Update(ctx, func(tx *db.Tx) error { return s.adopt(tx, j) })
+			err = s.DB.Update(db.InLane(ctx, j.Wallet.Organization), func(tx *db.Tx) error { return s.adopt(tx, j) })
 		}
 	}
 	if err != nil && ctx.Err() == nil {

@@ -71,6 +71,7 @@ func (k *keeper) ring(due int64) {
 // After a start, and after the database was away, it leaves holders of leases a
 // little time to come back: while nobody listened they could not renew.
 func (l *Ledger) Keep(ctx context.Context) error {
+	ctx = db.InLane(ctx, "keeper") // no flood keeps time from passing
 	l.keeper.rest(l.db.Clock().Now())
 	defer l.keeper.calm.Store(0)
 	for {

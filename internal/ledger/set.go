@@ -31,9 +31,10 @@ type set struct {
 	keys    map[key]*Entry // idempotency keys used in this batch
 	bare    map[ID]*book   // journals without a wallet
 	leases  map[holder]lease
-	seals   bool  // the batch ends with a seal
-	isHeld  bool  // the rows of wallets that were contested are held
-	at      int64 // when it was written
+	assumed map[ID]bool // wallets of which it is asked with the writes whether they are as known
+	seals   bool        // the batch ends with a seal
+	isHeld  bool        // the rows of wallets that were contested are held
+	at      int64       // when it was written
 	args    []any
 	state   state
 }
@@ -43,7 +44,7 @@ func (l *Ledger) set(tx *db.Tx) *set {
 	return tx.Member(l, func() db.Member {
 		s := l.spare
 		if s == nil {
-			s = &set{ledger: l, keys: map[key]*Entry{}, bare: map[ID]*book{}, leases: map[holder]lease{}}
+			s = &set{ledger: l, keys: map[key]*Entry{}, bare: map[ID]*book{}, leases: map[holder]lease{}, assumed: map[ID]bool{}}
 		}
 		l.spare = nil
 		return s
@@ -383,6 +384,7 @@ func (s *set) reset() {
 	clear(s.keys)
 	clear(s.bare)
 	clear(s.leases)
+	clear(s.assumed)
 	s.used, s.touched = emptied(s.used), emptied(s.touched)
 	s.seals, s.isHeld = false, false
 	s.ledger.spare = s

@@ -15,10 +15,11 @@ import (
 
 // Flow reads a flow as the unit of work has left it, or NotFound.
 func (l *Ledger) Flow(tx *db.Tx, id ID, flow string) (wallet.Flow, error) {
+	b, isAsKnown := l.known(tx, id)
+	if f := b.flow(flow); f != nil && isAsKnown() {
+		return *f, nil
+	}
 	if b := l.pending(tx, id); b != nil {
-		if f := b.wallet.Flow(flow); f != nil {
-			return *f, nil
-		}
 		b.gather()
 		if i := slices.IndexFunc(b.changes.Flows, func(f *wallet.Flow) bool { return f.ID == flow }); i >= 0 {
 			return *b.changes.Flows[i], nil
@@ -33,10 +34,11 @@ func (l *Ledger) Flow(tx *db.Tx, id ID, flow string) (wallet.Flow, error) {
 
 // Hold reads a hold as the unit of work has left it, or NotFound.
 func (l *Ledger) Hold(tx *db.Tx, id ID, hold string) (wallet.Hold, error) {
+	b, isAsKnown := l.known(tx, id)
+	if h := b.hold(hold); h != nil && isAsKnown() {
+		return *h, nil
+	}
 	if b := l.pending(tx, id); b != nil {
-		if h := b.wallet.Hold(hold); h != nil {
-			return *h, nil
-		}
 		if h := b.endedHold(hold); h != nil {
 			return *h, nil
 		}
@@ -88,14 +90,53 @@ func (l *Ledger) pending(tx *db.Tx, id ID) *book {
 	return nil
 }
 
-// remembered is the wallet in memory, which equals its rows as far as this server
-// knows. If another one has changed them since, what the unit goes on to do with the
-// wallet is not written, and it runs again: then nothing is remembered.
+// remembered is the wallet in memory where nobody else writes: it equals its rows.
 func (l *Ledger) remembered(tx *db.Tx, id ID) *book {
-	if !tx.IsUpdate() || tx.IsAgain() {
+	if !tx.IsUpdate() || l.db.IsShared() {
 		return nil
 	}
 	return l.shelf.get(id)
+}
+
+// known is the wallet in memory, or nil, and whether it may be taken for what the rows
+// say: what this batch has changed may, and on PostgreSQL what has not been changed
+// since, which is found out with the batch's writes.
+func (l *Ledger) known(tx *db.Tx, id ID) (*book, func() bool) {
+	if b := l.pending(tx, id); b != nil {
+		return b, func() bool { return true }
+	}
+	if !tx.IsUpdate() || !l.db.IsShared() || tx.IsAgain() {
+		return nil, nil
+	}
+	b := l.shelf.get(id)
+	if seen, _, _ := l.shown.get(id); b == nil || b.stored < seen.Version {
+		return nil, nil
+	}
+	return b, func() bool {
+		s := l.set(tx)
+		if s.assumed[id] {
+			return true
+		}
+		if !tx.Assume("", b.stored, `SELECT version FROM wallets`+inWallet, id.Organization, id.Workspace) {
+			return false
+		}
+		s.assumed[id] = true
+		return true
+	}
+}
+
+func (b *book) flow(id string) *wallet.Flow {
+	if b == nil {
+		return nil
+	}
+	return b.wallet.Flow(id)
+}
+
+func (b *book) hold(id string) *wallet.Hold {
+	if b == nil {
+		return nil
+	}
+	return b.wallet.Hold(id)
 }
 
 // gather takes what has changed out of the wallet before its time, so that it

@@ -58,6 +58,9 @@ func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card
 	if effectiveAt == 0 {
 		effectiveAt = tx.Now()
 	}
+	if b.inBatch(tx).isAssumed { // and is shared by this very batch
+		return nil, tx.Again()
+	}
 	if err := tx.Exclude(cardLock); err != nil {
 		return nil, fmt.Errorf("wait for rate card %s: %w", name, err)
 	}
@@ -128,6 +131,11 @@ func (b *Book) read(tx *db.Tx, name string) (h *History, err error) {
 	if h = batch.cards[name]; h != nil {
 		return h, nil
 	}
+	if h = b.remembered(name); h != nil && tx.Assume(cardLock, int64(len(h.versions)), latestVersion, name) {
+		batch.cards[name] = h
+		batch.isAssumed = true
+		return h, nil
+	}
 	if err := tx.Share(cardLock); err != nil {
 		return nil, fmt.Errorf("wait for rate card %s: %w", name, err)
 	}
@@ -137,15 +145,22 @@ func (b *Book) read(tx *db.Tx, name string) (h *History, err error) {
 	return h, err
 }
 
-func (b *Book) lookUp(tx *db.Tx, name string) (*History, error) {
+const latestVersion = `SELECT COALESCE(MAX(version), 0) FROM rate_cards WHERE name = $1`
+
+// remembered is the history of a card as it was when somebody last asked, or nil.
+func (b *Book) remembered(name string) *History {
 	b.mu.RLock()
-	h := b.cards[name]
-	b.mu.RUnlock()
+	defer b.mu.RUnlock()
+	return b.cards[name]
+}
+
+func (b *Book) lookUp(tx *db.Tx, name string) (*History, error) {
+	h := b.remembered(name)
 	if h == nil {
 		h = &History{Name: name}
 	}
 	var latest int
-	err := tx.QueryRow(`SELECT COALESCE(MAX(version), 0) FROM rate_cards WHERE name = $1`, name).Scan(&latest)
+	err := tx.QueryRow(latestVersion, name).Scan(&latest)
 	if err == nil && latest != len(h.versions) {
 		h, err = extend(tx, h)
 	}
@@ -158,12 +173,13 @@ func (b *Book) lookUp(tx *db.Tx, name string) (*History, error) {
 // inBatch is what the batch knows of the cards: remembered once it is durable, for what
 // an Update reads may still be undone, and another version may get the same number.
 func (b *Book) inBatch(tx *db.Tx) *inBatch {
-	return tx.Member(b, func() db.Member { return &inBatch{b, map[string]*History{}} }).(*inBatch)
+	return tx.Member(b, func() db.Member { return &inBatch{book: b, cards: map[string]*History{}} }).(*inBatch)
 }
 
 type inBatch struct {
-	book  *Book
-	cards map[string]*History
+	book      *Book
+	cards     map[string]*History
+	isAssumed bool // a card is taken to be as it is remembered
 }
 
 // Flush has nothing to write: versions are written as they are put.

@@ -13,12 +13,18 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// A flow that one server starts while another puts a price is told of it.
+// A flow that one server starts while another puts a price is told of it, whether the
+// first has read the card in this batch or remembers it.
 func TestAPriceReachesWhatAnotherServerIsStarting(t *testing.T) {
 	if !dbtest.IsPostgres() {
 		t.Log("SQLite has one server; this runs with " + dbtest.Variable)
 		return
 	}
+	t.Run("read", func(t *testing.T) { aPriceReaches(t, false) })
+	t.Run("remembered", func(t *testing.T) { aPriceReaches(t, true) })
+}
+
+func aPriceReaches(t *testing.T, isRemembered bool) {
 	s := open(t)
 	database, err := db.Open(t.Context(), db.Config{URL: s.url, Clock: db.NewTestClock(start), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -27,6 +33,11 @@ func TestAPriceReachesWhatAnotherServerIsStarting(t *testing.T) {
 	t.Cleanup(func() { database.Close() })
 	books := ledger.New(database, slog.New(slog.DiscardHandler))
 	book := price.NewBook(books)
+	if isRemembered {
+		if err := database.View(t.Context(), func(tx *db.Tx) error { _, err := book.History(tx, price.Default); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
 
 	priced, started := make(chan struct{}), make(chan error, 1)
 	go func() {

@@ -96,9 +96,17 @@ func (s *Server) recordParts(ctx context.Context, p *WorkspacePath, request ledg
 // recordPart records some of the events, or finds what they were answered before: an
 // earlier release may have recorded more of them at once.
 func (s *Server) recordPart(ctx context.Context, p *WorkspacePath, request ledger.Request, part []usage.Reading) (v verdicts, isReplay bool, err error) {
+	r, err := s.enter(ctx, eventsCall, p)
+	if err != nil {
+		return v, false, err
+	}
+	seen, err := usage.LookUp(ctx, s.db, r.id, part)
+	if err != nil {
+		return v, false, err
+	}
 	answer, err := s.update(ctx, eventsCall, p, request, func(u *unit) (any, error) {
 		v = verdicts{}
-		found, err := u.usage.Record(u.tx, u.id, part)
+		found, err := u.usage.Record(u.tx, u.id, part, seen)
 		for i := range found {
 			v.add(u.id, &found[i])
 		}

@@ -208,7 +208,7 @@ func inProcess(b *testing.B) func(readings []usage.Reading) error {
 	return func(readings []usage.Reading) error {
 		for part := range slices.Chunk(readings, 500) { // as the server does
 			err := database.Update(b.Context(), func(tx *db.Tx) error {
-				_, err := service.Record(tx, id, part)
+				_, err := service.Record(tx, id, part, nil)
 				return err
 			})
 			if err != nil {

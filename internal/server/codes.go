@@ -49,7 +49,7 @@ var problemCodes = []problemCode{
 	{"limited", "Too much, or too often. Try again after Retry-After."},
 	{"unavailable", "Not now. Try again after Retry-After."},
 	{"timeout", "The request took too long. Try again, with the same Idempotency-Key."},
-	{"busy", "Too many requests wait for the database. Try again after Retry-After."},
+	{"busy", "Too many requests of the same organization, or of all, wait for the database. Try again after Retry-After: by then those that wait now will have been answered."},
 	{"stopping", "The server is stopping. Try again."},
 	{"database_locked", "Another program keeps the database locked."},
 	{"storage_failed", "The database cannot be written to, as when the disk is full. The operator must act."},

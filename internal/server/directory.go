@@ -24,41 +24,48 @@ type OrganizationPath struct {
 
 func (p OrganizationPath) inOrganization() string { return p.Organization }
 
-// resolve finds the wallet, or only the organization, that the path names.
-func (s *Server) resolve(tx *db.Tx, p any) (ledger.ID, error) {
-	switch p := p.(type) {
-	case interface{ inWorkspace() string }:
-		name := p.inWorkspace()
-		if id, known := s.names.find(name); known {
-			return id, nil
-		}
-		return s.orgs.Resolve(tx, name)
-	case interface{ inOrganization() string }:
-		o, err := s.orgs.Organization(tx, p.inOrganization())
-		return ledger.ID{Organization: o.ID}, err
-	}
-	return ledger.ID{}, nil
+// address is what a path names: a workspace, or an organization by itself.
+type address struct {
+	kind, name string
 }
 
-// enter resolves what a read is about and lets it in if the actor may.
+func addressOf(p any) address {
+	switch p := p.(type) {
+	case interface{ inWorkspace() string }:
+		return address{"workspace", p.inWorkspace()}
+	case interface{ inOrganization() string }:
+		return address{"organization", p.inOrganization()}
+	}
+	return address{}
+}
+
+// resolve finds the wallet, or only the organization, that is named.
+func (s *Server) resolve(tx *db.Tx, a address) (ledger.ID, error) {
+	if a.kind == "workspace" {
+		return s.orgs.Resolve(tx, a.name)
+	}
+	o, err := s.orgs.Organization(tx, a.name)
+	return ledger.ID{Organization: o.ID}, err
+}
+
+// enter resolves what a call is about and lets it in if the actor may. What is not
+// remembered is looked up beside the units of work, so that none waits for it.
 func (s *Server) enter(ctx context.Context, c call, p any) (*reading, error) {
 	r := &reading{Server: s, ctx: ctx, actor: actorOf(ctx)}
-	named, isNamed := p.(interface{ inWorkspace() string })
-	known := false
-	if isNamed {
-		r.id, known = s.names.find(named.inWorkspace())
+	a := addressOf(p)
+	known := a.kind == ""
+	if !known {
+		r.id, known = s.names.find(a)
 	}
 	if !known {
 		err := s.db.View(ctx, func(tx *db.Tx) (err error) {
-			r.id, err = s.resolve(tx, p)
+			r.id, err = s.resolve(tx, a)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		if isNamed {
-			s.names.keep(named.inWorkspace(), r.id)
-		}
+		s.names.keep(a, r.id)
 	}
 	return r, s.can(r.actor, c, r.id)
 }
@@ -75,29 +82,26 @@ func (s *Server) can(a org.Actor, c call, id ledger.ID) error {
 // maxNames bounds the directory.
 const maxNames = 100_000
 
-// directory remembers which wallet a name stands for, so that a balance is read
-// without asking the database. A name never changes its workspace; only what is
-// committed is remembered.
+// directory remembers what a name stands for, so that a balance is read, and a unit
+// of work begins, without asking the database. A name never comes to stand for
+// another thing; only what is committed is remembered.
 type directory struct {
 	mu  sync.RWMutex
-	ids map[string]ledger.ID
+	ids map[address]ledger.ID
 }
 
-func (d *directory) find(name string) (ledger.ID, bool) {
+func (d *directory) find(name address) (ledger.ID, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	id, ok := d.ids[name]
 	return id, ok
 }
 
-func (d *directory) keep(name string, id ledger.ID) {
-	if _, known := d.find(name); known {
-		return
-	}
+func (d *directory) keep(name address, id ledger.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ids == nil || len(d.ids) >= maxNames {
-		d.ids = map[string]ledger.ID{}
+		d.ids = map[address]ledger.ID{}
 	}
 	d.ids[name] = id
 }

@@ -89,13 +89,18 @@ type figures struct {
 // collectTime bounds how long a collection may look things up.
 const collectTime = 5 * time.Second
 
-func gauge(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
 
 var (
-	queueLength   = gauge("purser_queue_units", "Units of work that wait for the database.")
-	queueCapacity = gauge("purser_queue_capacity", "Units of work that may wait; more are refused.")
+	queueUnits    = gauge("purser_queue_units", "Units of work that wait for the database, or run on it.", "state")
+	queueLanes    = gauge("purser_queue_lanes", "Organizations, and others that have their share, of which units wait.")
+	queueLongest  = gauge("purser_queue_longest_lane", "Units that wait of the one of which most do.")
+	queueCapacity = gauge("purser_queue_capacity", "Units of work that may wait; one organization has half of it at most.")
 	poisonedUnits = gauge("purser_units_poisoned_total", "Units of work that failed after a write, so that others ran again.")
-	refusedUnits  = gauge("purser_units_refused_total", "Units of work refused because the queue was full.")
+	writerTrips   = gauge("purser_database_trips_total", "Trips to the PostgreSQL and back that units of work waited for.")
+	refusedUnits  = gauge("purser_units_refused_total", "Units of work refused because too many of the same organization, or of all, waited.")
 	walletCount   = gauge("purser_wallets", "Wallets.")
 	runningFlows  = gauge("purser_running_flows", "Flows that have not ended.")
 	unleasedFlows = gauge("purser_unleased_flows", "Running flows without a lease: if their reporter goes silent they run on.")
@@ -108,13 +113,17 @@ func (f figures) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCo
 
 // Collect is of [prometheus.Collector].
 func (f figures) Collect(out chan<- prometheus.Metric) {
-	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64) {
-		out <- prometheus.MustNewConstMetric(d, kind, value)
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, kind, value, labels...)
 	}
 	stats := f.db.Stats()
-	send(queueLength, prometheus.GaugeValue, float64(stats.Waiting))
+	send(queueUnits, prometheus.GaugeValue, float64(stats.Waiting), "waiting")
+	send(queueUnits, prometheus.GaugeValue, float64(stats.Running), "running")
+	send(queueLanes, prometheus.GaugeValue, float64(stats.Lanes))
+	send(queueLongest, prometheus.GaugeValue, float64(stats.Longest))
 	send(queueCapacity, prometheus.GaugeValue, float64(stats.Capacity))
 	send(poisonedUnits, prometheus.CounterValue, float64(stats.Poisoned))
+	send(writerTrips, prometheus.CounterValue, float64(stats.Trips))
 	send(refusedUnits, prometheus.CounterValue, float64(stats.Refused))
 	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
 	defer cancel()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -219,24 +220,21 @@ func registerBehind[P any](s *Server, c call, body func(huma.Context, func(huma.
 
 // update runs a command in its unit of work.
 func (s *Server) update(ctx context.Context, c call, p any, request ledger.Request, do func(*unit) (any, error)) (answer ledger.Answer, err error) {
-	err = s.db.Update(ctx, func(tx *db.Tx) error {
-		u := &unit{Server: s, tx: tx, actor: actorOf(ctx)}
-		if u.id, err = s.resolve(tx, p); err != nil {
-			return err
-		}
-		if err := s.can(u.actor, c, u.id); err != nil {
-			return err
-		}
-		request.Organization, request.Workspace = u.id.Organization, u.id.Workspace
+	r, err := s.enter(ctx, c, p)
+	if err != nil {
+		return answer, err
+	}
+	request.Organization, request.Workspace = r.id.Organization, r.id.Workspace
+	// Those of one organization wait for each other, and not for those of another.
+	lane := db.InLane(ctx, cmp.Or(r.id.Organization, r.actor.ID))
+	err = s.db.Update(lane, func(tx *db.Tx) error {
+		u := &unit{Server: s, tx: tx, actor: r.actor, id: r.id}
 		answer, err = s.ledger.Once(tx, request, func() (int, any, error) {
 			value, err := do(u)
 			return c.success(), value, err
 		})
 		return err
 	})
-	if named, isNamed := p.(interface{ inWorkspace() string }); isNamed && err == nil { // it is committed
-		s.names.keep(named.inWorkspace(), ledger.ID{Organization: request.Organization, Workspace: request.Workspace})
-	}
 	return answer, err
 }
 

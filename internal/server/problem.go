@@ -13,12 +13,13 @@ import (
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 )
 
 // retryAfter is how many seconds a caller is asked to wait after a refusal that
-// passes by itself.
-const retryAfter = 1
+// passes by itself and does not say when.
+const retryAfter int64 = 1
 
 // statuses is the one table from the kinds of faults to HTTP.
 var statuses = map[fault.Kind]struct {
@@ -125,7 +126,11 @@ func (s *Server) writeFault(w http.ResponseWriter, r *http.Request, err error) {
 func setProblemHeaders(h http.Header, p *api.Problem) {
 	switch p.Status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+		seconds, known := p.Values[db.RetryAfter].(int64)
+		if !known {
+			seconds = retryAfter
+		}
+		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="purser"`)
 	}

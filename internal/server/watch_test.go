@@ -20,7 +20,7 @@ func TestMetricsAreThere(t *testing.T) {
 	}}))(t)
 	text := string(s.send("GET", "/metrics", "", "Authorization", "").body)
 	for _, line := range []string{
-		"purser_commit_seconds_count ", "purser_commit_units_count ", "purser_queue_units 0", "purser_keeper_lag_seconds ",
+		"purser_commit_seconds_count ", "purser_commit_units_count ", `purser_queue_units{state="waiting"} 0`, "purser_keeper_lag_seconds ",
 		`purser_gate_refusals_total{reason="insufficient_credits"} 1`, `purser_gate_refusals_total{reason="budget_exceeded"} 0`,
 		"purser_overrun_credits_total 40", "purser_verification_failures_total 0", "purser_running_flows 1", "purser_unleased_flows 1",
 		"purser_wallets 2", `purser_http_requests_total{route="POST /v1/workspaces/{workspace}/holds",status="402"} 1`,

@@ -1,7 +1,9 @@
 package usage
 
 import (
+	"context"
 	"fmt"
+	"maps"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
@@ -30,15 +32,41 @@ func lookUpText(events int) string {
 		WHERE e.organization = $1 AND e.workspace = $2 AND e.source = asked.source AND e.id = asked.id`
 }
 
+// Seen are those of some events that were recorded before.
+type Seen map[name]*known
+
+// LookUp finds those of the events that were recorded before, beside the units of work:
+// so that none waits for the trip to a PostgreSQL. What is recorded stays, and what is
+// recorded meanwhile spoils the batch, which then looks by itself. On SQLite it is nil,
+// for units of work ask as well.
+func LookUp(ctx context.Context, d *db.DB, id ledger.ID, readings []Reading) (seen Seen, err error) {
+	if !d.IsShared() {
+		return nil, nil
+	}
+	err = d.Glance(ctx, func(tx *db.Tx) error {
+		seen, err = recorded(tx, id, readings)
+		return err
+	})
+	return seen, err
+}
+
+// known is what was recorded of the events before the unit of work, in a map of its own.
+func (seen Seen) known(tx *db.Tx, id ledger.ID, readings []Reading) (Seen, error) {
+	if seen == nil || tx.IsAgain() {
+		return recorded(tx, id, readings)
+	}
+	return maps.Clone(seen), nil
+}
+
 // recorded finds those of the events that were recorded before.
-func recorded(tx *db.Tx, id ledger.ID, readings []Reading) (map[name]*known, error) {
+func recorded(tx *db.Tx, id ledger.ID, readings []Reading) (Seen, error) {
 	var asked []name
 	for i := range readings {
 		if readings[i].Fault == nil {
 			asked = append(asked, readings[i].Event.name())
 		}
 	}
-	found := make(map[name]*known, len(asked))
+	found := make(Seen, len(asked))
 	for n := 0; len(asked) > 0; asked = asked[n:] {
 		var text string
 		var args []any
@@ -77,7 +105,7 @@ func chunked(id ledger.ID, asked []name) (text string, args []any) {
 	return text, args
 }
 
-func lookUp(tx *db.Tx, found map[name]*known, text string, args []any) error {
+func lookUp(tx *db.Tx, found Seen, text string, args []any) error {
 	return tx.Each(func(r db.Scanner) error {
 		var n name
 		var k known
@@ -89,7 +117,7 @@ func lookUp(tx *db.Tx, found map[name]*known, text string, args []any) error {
 
 // insert records the accepted events. It comes after the charges and in the same
 // unit of work: there is never one without the other.
-func insert(tx *db.Tx, id ledger.ID, readings []Reading, accepted []int, verdicts []Verdict, seen map[name]*known) error {
+func insert(tx *db.Tx, id ledger.ID, readings []Reading, accepted []int, verdicts []Verdict, seen Seen) error {
 	args := make([]any, 0, len(eventRows.Columns)*len(accepted))
 	for _, i := range accepted {
 		e := &readings[i].Event

@@ -46,13 +46,14 @@ type known struct {
 }
 
 // Record charges the wallet for every event that is new and right, in one
-// command, and gives a verdict on each in their order.
-func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading) ([]Verdict, error) {
+// command, and gives a verdict on each in their order. What LookUp has seen is not
+// asked again.
+func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading, before Seen) ([]Verdict, error) {
 	prices, err := s.prices.History(tx, price.Default)
 	if err != nil {
 		return nil, err
 	}
-	seen, err := recorded(tx, id, readings)
+	seen, err := before.known(tx, id, readings)
 	if err != nil {
 		return nil, err
 	}

@@ -184,7 +184,7 @@ func TestConcurrentSenders(t *testing.T) {
 		wait.Go(func() {
 			var verdicts []usage.Verdict
 			err := m.db.Update(t.Context(), func(tx *db.Tx) (err error) {
-				verdicts, err = m.usage.Record(tx, acme, readings)
+				verdicts, err = m.usage.Record(tx, acme, readings, nil)
 				return err
 			})
 			mu.Lock()

@@ -147,7 +147,7 @@ func (m *meter) deliver(batch string) (verdicts []usage.Verdict) {
 		m.Fatal(err)
 	}
 	m.update(func(tx *db.Tx) (err error) {
-		verdicts, err = m.usage.Record(tx, acme, readings)
+		verdicts, err = m.usage.Record(tx, acme, readings, nil)
 		return err
 	})
 	return verdicts
