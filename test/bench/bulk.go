@@ -89,8 +89,12 @@ func (h *house) recorded(bodies []string) (sample, error) {
 	}
 	return measure(reporters, len(calls), func(_, i int) error {
 		for part := range slices.Chunk(calls[i], bulkPart) {
-			err := h.db.Update(h.ctx, func(tx *db.Tx) error {
-				verdicts, err := h.usage.Record(tx, h.ids[0], part)
+			before, err := usage.LookUp(h.ctx, h.db, h.ids[0], part)
+			if err != nil {
+				return err
+			}
+			err = h.db.Update(h.ctx, func(tx *db.Tx) error {
+				verdicts, err := h.usage.Record(tx, h.ids[0], part, before)
 				if err == nil && verdicts[0].Status != usage.Accepted {
 					err = fmt.Errorf("an event was %s: %v", verdicts[0].Status, verdicts[0].Fault)
 				}
