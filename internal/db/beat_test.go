@@ -7,8 +7,12 @@ import (
 	"github.com/purserhq/purser/internal/db/dbtest"
 )
 
-// Four long views (verify, a report) keep a server from beating.
+// Long views (verify, a report) do not keep a server from beating.
 func TestBeatsDoNotWaitForReaders(t *testing.T) {
+	if !dbtest.IsPostgres() {
+		t.Log("SQLite has one server; this runs with " + dbtest.Variable)
+		return
+	}
 	url := dbtest.URL(t)
 	a := open(t, Config{URL: url, Server: Server{ID: "a", Roles: "jobs"}})
 	b := open(t, Config{URL: url, Server: Server{ID: "b", Roles: "jobs"}})
@@ -28,8 +32,6 @@ func TestBeatsDoNotWaitForReaders(t *testing.T) {
 	}
 	if err := a.Update(t.Context(), func(tx *Tx) error { _, err := tx.Exec(`UPDATE servers SET url = url`); return err }); err != nil {
 		t.Error(err)
-	} else {
-		t.Log("a has just committed")
 	}
 	close(end)
 }
