@@ -83,8 +83,9 @@ func TestAFlushThatFails(t *testing.T) {
 	s := start(t)
 	s.client.Patience = time.Minute
 	s.space(1, 1, "1000")
+	const clients = 4
 	a := s.audit()
-	stop := a.load("load", 4)
+	stop := a.load("load", clients)
 	s.within(time.Minute, "the load", func() bool { return a.answered() > 50 })
 	s.kill()
 	time.Sleep(100 * time.Millisecond) // the last answers are read
@@ -94,7 +95,9 @@ func TestAFlushThatFails(t *testing.T) {
 		t.Fatalf("it ended before anything was to be flushed: %s", why)
 	}
 	s.endsBecause("the disk does not read or write: look at it")
-	if n := a.answered(); n != before {
+	// What each client had under way at the kill may have been done and not answered: then
+	// it is answered now, and nothing is written for it.
+	if n := a.answered(); n > before+clients {
 		t.Errorf("%d commands were answered though none could be flushed", n-before)
 	}
 	s.through = nil
