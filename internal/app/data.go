@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 )
 
@@ -32,10 +32,11 @@ func lockData(data string) (*dataLock, error) {
 			WithCode("storage_failed")
 	}
 	l := &dataLock{file: file}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = fault.New(fault.Conflict, "another server uses the data directory %s: stop it, or choose another", data).WithCode("database_in_use")
-		}
+	isFree, err := db.Flock(file)
+	if err == nil && !isFree {
+		err = fault.New(fault.Conflict, "another server uses the data directory %s: stop it, or choose another", data).WithCode("database_in_use")
+	}
+	if err != nil {
 		return nil, errors.Join(err, l.release())
 	}
 	if err := l.name(); err != nil {

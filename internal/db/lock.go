@@ -37,7 +37,7 @@ func lockFile(path string) (*fileLock, error) {
 }
 
 func (l *fileLock) take(path string) (err error) {
-	if isFree, err := flock(l.file); err != nil {
+	if isFree, err := Flock(l.file); err != nil {
 		return err
 	} else if !isFree {
 		return taken(path, l.file)
@@ -49,7 +49,7 @@ func (l *fileLock) take(path string) (err error) {
 	if l.database, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return unwritable(path, err)
 	}
-	if isFree, err := flock(l.database); err != nil {
+	if isFree, err := Flock(l.database); err != nil {
 		return err
 	} else if !isFree {
 		return fault.New(fault.Conflict, "another server uses %s by another name, a hard link to the same file: stop it, or choose another database",
@@ -58,8 +58,8 @@ func (l *fileLock) take(path string) (err error) {
 	return nil
 }
 
-// flock locks a file for the process; isFree is false if another has it.
-func flock(file *os.File) (isFree bool, err error) {
+// Flock locks a file until it is closed; isFree is false if another process has it.
+func Flock(file *os.File) (isFree bool, err error) {
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return false, nil

@@ -310,24 +310,38 @@ func (s *server) take(ctx context.Context, c *conn, alone bool) error {
 	if alone {
 		lock = `SELECT pg_try_advisory_lock($1)`
 	}
+	taken, err := awaitLock(ctx, c, lock, int64(serverLock), func() error { return s.dismiss(ctx, c) })
+	switch {
+	case errors.Is(err, errHeld):
+		return fault.New(fault.Unavailable, "the lock on the database is held by another connection, of another server or one of ours that was cut off; try again").
+			WithCode("database_unreachable")
+	case err != nil:
+		return unreachable(err)
+	case !taken:
+		return fault.New(fault.Conflict, "another server uses the database %s, and they cannot share it while one of them has a test clock: stop it, or name another database", s.name).WithCode("database_in_use")
+	}
+	return s.hold(ctx, c)
+}
+
+// errHeld is the error of somebody who has no time left to wait for a lock.
+var errHeld = errors.New("the lock is held by another connection")
+
+// awaitLock tries to take an advisory lock for the connection, and does something between
+// two tries; taken is false if another has it for longer than takeLimit.
+func awaitLock(ctx context.Context, c *conn, try string, lock any, between func() error) (taken bool, err error) {
 	for end := startWatch(); ; {
-		var taken bool
-		if err := c.sql.QueryRowContext(ctx, lock, int64(serverLock)).Scan(&taken); err != nil {
-			return unreachable(err)
+		if err := c.sql.QueryRowContext(ctx, try, lock).Scan(&taken); err != nil {
+			return false, err
 		}
-		switch {
-		case taken:
-			return s.hold(ctx, c)
-		case end.elapsed() > takeLimit:
-			return fault.New(fault.Conflict, "another server uses the database %s, and they cannot share it while one of them has a test clock: stop it, or name another database", s.name).WithCode("database_in_use")
+		if taken || end.elapsed() > takeLimit {
+			return taken, nil
 		}
-		if err := s.dismiss(ctx, c); err != nil {
-			return unreachable(err)
+		if err := between(); err != nil {
+			return false, err
 		}
 		select {
 		case <-ctx.Done():
-			return fault.New(fault.Unavailable, "the lock on the database is held by another connection, of another server or one of ours that was cut off; try again").
-				WithCode("database_unreachable")
+			return false, errHeld
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

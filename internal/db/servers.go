@@ -113,24 +113,13 @@ func (d *DB) identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for end := startWatch(); ; {
-		var taken bool
-		err := c.sql.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, "server "+d.roll.self.ID).Scan(&taken)
-		if err == nil && !taken && end.elapsed() > takeLimit {
-			err = fault.New(fault.Conflict, "another server runs with the id %s: if its data directory was copied, remove the file server-id from one of the two", d.roll.self.ID).
-				WithCode("database_in_use")
-		}
-		if err != nil {
-			return errors.Join(err, c.close())
-		}
-		if taken {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), c.close())
-		case <-time.After(50 * time.Millisecond):
-		}
+	taken, err := awaitLock(ctx, c, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, "server "+d.roll.self.ID, func() error { return nil })
+	if err == nil && !taken {
+		err = fault.New(fault.Conflict, "another server runs with the id %s: if its data directory was copied, remove the file server-id from one of the two", d.roll.self.ID).
+			WithCode("database_in_use")
+	}
+	if err != nil {
+		return errors.Join(err, c.close())
 	}
 	if d.roll.conn != nil {
 		_ = d.roll.conn.close() // it is lost anyway

@@ -76,10 +76,9 @@ func (s *Service) Elsewhere(ctx context.Context, w ledger.ID, id string) (home d
 		return db.Server{}, err
 	}
 	home.ID = j.Server
-	for _, server := range s.DB.Servers() {
-		if server.ID == j.Server {
-			home = server
-		}
+	servers := s.DB.Servers()
+	if i := slices.IndexFunc(servers, func(s db.Server) bool { return s.ID == j.Server }); i >= 0 {
+		home = servers[i]
 	}
 	return home, nil
 }

@@ -89,6 +89,16 @@ func (s *srv) create(t *testing.T, gpus int64) (shown Shown, err error) {
 	return shown, err
 }
 
+// admitted is a job for 8 GPUs, in a new wallet with a thousand credits.
+func (s *srv) admitted(t *testing.T) Shown {
+	t.Helper()
+	s.wallet(t)
+	s.grant(t, 1000)
+	shown, err := s.create(t, 8)
+	ok(t, err)
+	return shown
+}
+
 func (s *srv) row(t *testing.T, id string) (j *Job) {
 	t.Helper()
 	ok(t, s.DB.View(t.Context(), func(tx *db.Tx) (err error) { j, err = find(tx, id); return err }))
@@ -167,10 +177,7 @@ func TestARestartKeepsItsJobs(t *testing.T) {
 func TestAJobFindsAServerThatRunsJobs(t *testing.T) {
 	url := two(t)
 	a := serverOf(t, url, "a", "api", t0, nil)
-	a.wallet(t)
-	a.grant(t, 1000)
-	s, err := a.create(t, 8)
-	ok(t, err)
+	s := a.admitted(t)
 	b := serverOf(t, url, "b", "api,keeper,jobs", t0, nil) // is back
 	for range 5 {
 		b.inherit(t.Context())
@@ -186,10 +193,7 @@ func TestAJobThatWasTakenOverIsLaunchedOnce(t *testing.T) {
 	url := two(t)
 	a := serverOf(t, url, "a", "api,keeper,jobs", t0, nil)
 	b := serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
-	a.wallet(t)
-	a.grant(t, 1000)
-	s, err := a.create(t, 8)
-	ok(t, err)
+	s := a.admitted(t)
 	b.update(t, func(tx *db.Tx) error { // as adopt does
 		j, err := find(tx, s.ID)
 		if err == nil {
@@ -214,14 +218,11 @@ func TestAJobThatWasTakenOverIsLaunchedOnce(t *testing.T) {
 func TestARestartBehindTheWalletRunsOneFlow(t *testing.T) {
 	url := two(t)
 	b := serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
-	b.wallet(t)
-	b.grant(t, 1000)
-	s, err := b.create(t, 8)
-	ok(t, err)
+	s := b.admitted(t)
 	ok(t, b.dispatch(t.Context()))
 	a := serverOf(t, url, "a", "api,keeper,jobs", t0+3e9, nil) // 3 s ahead
 	a.grant(t, 1)
-	_, err = b.Report(t.Context(), Report{Job: s.ID, Phase: Ready})
+	_, err := b.Report(t.Context(), Report{Job: s.ID, Phase: Ready})
 	if err != nil {
 		j := b.row(t, s.ID)
 		t.Fatalf("%v: %s %s %s", err, j.Status, j.Reason, j.Detail)
@@ -245,10 +246,7 @@ func TestALogIsFollowedBeforeItsServerKnows(t *testing.T) {
 	b := serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
 	a := serverOf(t, url, "a", "api", t0, nil)
 	waitFor(t, "a sees b", func() bool { return a.DB.HasOther(Role) })
-	a.wallet(t)
-	a.grant(t, 1000)
-	s, err := a.create(t, 8)
-	ok(t, err)
+	s := a.admitted(t)
 	l, err := b.OpenLog(t.Context(), ws, s.ID, 0, 0)
 	ok(t, err)
 	if j := b.row(t, s.ID); l.ended() {
@@ -260,12 +258,9 @@ func TestALogIsFollowedBeforeItsServerKnows(t *testing.T) {
 func TestAPriceBehindTheWallet(t *testing.T) {
 	url := two(t)
 	b := serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
-	b.wallet(t)
-	b.grant(t, 1000)
-	s, err := b.create(t, 8)
-	ok(t, err)
+	s := b.admitted(t)
 	ok(t, b.dispatch(t.Context()))
-	_, err = b.Report(t.Context(), Report{Job: s.ID, Phase: Ready})
+	_, err := b.Report(t.Context(), Report{Job: s.ID, Phase: Ready})
 	ok(t, err)
 	a := serverOf(t, url, "a", "api,keeper,jobs", t0+3e9, nil) // 3 s ahead
 	a.grant(t, 1)
@@ -289,14 +284,11 @@ func TestAPriceBehindTheWallet(t *testing.T) {
 func TestAnEndBehindTheWallet(t *testing.T) {
 	url := two(t)
 	b := serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
-	b.wallet(t)
-	b.grant(t, 1000)
-	s, err := b.create(t, 8)
-	ok(t, err)
+	s := b.admitted(t)
 	ok(t, b.dispatch(t.Context()))
 	a := serverOf(t, url, "a", "api,keeper,jobs", t0+3e9, nil) // 3 s ahead
 	a.grant(t, 1)
-	_, err = b.Report(t.Context(), Report{Job: s.ID, Phase: Ready})
+	_, err := b.Report(t.Context(), Report{Job: s.ID, Phase: Ready})
 	ok(t, err)
 	ok(t, a.clock.Set(t.Context(), t0+2*3600e9))
 	ok(t, a.Books.RunDue(t.Context())) // its lease lapses
@@ -313,12 +305,9 @@ func TestAStopWhileItsServerStarts(t *testing.T) {
 	url := two(t)
 	a := serverOf(t, url, "a", "api,keeper,jobs", t0, nil)
 	b := serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
-	a.wallet(t)
-	a.grant(t, 1000)
-	s, err := a.create(t, 8)
-	ok(t, err)
+	s := a.admitted(t)
 	ok(t, a.dispatch(t.Context()))
-	_, err = a.Report(t.Context(), Report{Job: s.ID, Phase: Ready})
+	_, err := a.Report(t.Context(), Report{Job: s.ID, Phase: Ready})
 	ok(t, err)
 	ok(t, a.DB.Close())
 	time.Sleep(1200 * time.Millisecond) // b has beaten

@@ -39,7 +39,7 @@ func (l *Ledger) patience(id ID, version int64) int64 {
 // dueWallets are the wallets in which this server is to let time pass now, the first
 // due first, but for those that have failed already.
 func (l *Ledger) dueWallets(tx *db.Tx, now int64, failed map[ID]error) (due []wake, err error) {
-	err = eachWake(tx, 0, now, func(w wake) bool {
+	err = eachWake(tx, now, func(w wake) bool {
 		if failed[w.ID] == nil && w.at+l.patience(w.ID, w.version) <= now {
 			due = append(due, w)
 		}
@@ -50,24 +50,23 @@ func (l *Ledger) dueWallets(tx *db.Tx, now int64, failed map[ID]error) (due []wa
 
 // nextWake is when this server is to let time pass in a wallet next; 0 if never.
 func (l *Ledger) nextWake(tx *db.Tx) (next int64, err error) {
-	err = eachWake(tx, 0, never, func(w wake) bool {
+	err = eachWake(tx, never, func(w wake) bool {
 		next = earlier(next, w.at+l.patience(w.ID, w.version))
 		return w.at < next // those behind it are not due before
 	})
 	return next, err
 }
 
-// eachWake visits the wallets that are due from one instant to another, the first due
-// first, until visit is false.
-func eachWake(tx *db.Tx, from, to int64, visit func(wake) bool) error {
-	last := wake{at: from}
-	for {
+// eachWake visits the wallets that are due by an instant, the first due first, until
+// visit is false.
+func eachWake(tx *db.Tx, by int64, visit func(wake) bool) error {
+	for last := (wake{}); ; {
 		page, err := db.All(tx, func(r db.Scanner) (w wake, err error) {
 			err = r.Scan(&w.Organization, &w.Workspace, &w.version, &w.at)
 			return w, err
 		}, `SELECT organization, workspace, version, wake_at FROM wallets
 			WHERE wake_at > 0 AND wake_at <= $1 AND wake_at >= $2 AND (wake_at, organization, workspace) > ($2, $3, $4)
-			ORDER BY wake_at, organization, workspace LIMIT $5`, to, last.at, last.Organization, last.Workspace, wakePage)
+			ORDER BY wake_at, organization, workspace LIMIT $5`, by, last.at, last.Organization, last.Workspace, wakePage)
 		if err != nil {
 			return err
 		}

@@ -18,20 +18,33 @@ func two(t *testing.T) {
 	}
 }
 
-func raw(t *testing.T, url string) *pgx.Conn {
-	c, err := pgx.Connect(context.Background(), url)
-	if err != nil {
-		t.Fatal(err)
+// holding locks all rows of a table until it is released.
+func (h *house) holding(table string) (release func()) {
+	h.t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, h.url)
+	h.must(err)
+	h.t.Cleanup(func() { c.Close(ctx) })
+	do := func(statement string) {
+		h.t.Helper()
+		_, err := c.Exec(ctx, statement)
+		h.must(err)
 	}
-	t.Cleanup(func() { c.Close(context.Background()) })
-	return c
+	do("BEGIN")
+	do("SELECT 1 FROM " + table + " FOR UPDATE")
+	return func() { do("COMMIT") }
 }
 
-func doSQL(t *testing.T, c *pgx.Conn, q string) {
-	t.Helper()
-	if _, err := c.Exec(context.Background(), q); err != nil {
-		t.Fatal(err)
-	}
+// lapseDue lets the one lease lapse that is due.
+func (h *house) lapseDue() error {
+	return h.update(func(tx *db.Tx) error {
+		due, err := dueLeases(tx, tx.Now(), 10)
+		if err != nil || len(due) != 1 {
+			h.t.Error(due, err)
+			return err
+		}
+		return h.lapse(tx, due[0])
+	})
 }
 
 // a seals; b writes between a's SELECT of the heads and its UPDATE of sealed.
@@ -42,15 +55,13 @@ func TestASealBesideAWrite(t *testing.T) {
 	a.create(acme)
 	a.apply(acme, a.grant(acme, "lot_1", "1"))
 	b.apply(acme, b.grant(acme, "lot_2", "1"))
-	c := raw(t, a.url)
-	doSQL(t, c, `BEGIN`)
-	doSQL(t, c, `SELECT 1 FROM wallets FOR UPDATE`)
+	release := a.holding("wallets")
 	done := make(chan error, 2)
 	go func() { _, err := b.try(acme, b.grant(acme, "lot_3", "1")); done <- err }()
 	time.Sleep(300 * time.Millisecond) // waits for the row
 	go func() { done <- a.seal(context.Background()) }()
 	time.Sleep(300 * time.Millisecond) // has read the heads, waits behind b
-	doSQL(t, c, `COMMIT`)
+	release()
 	for range 2 {
 		a.must(<-done)
 	}
@@ -74,24 +85,13 @@ func TestALapseLeavesAFreshLease(t *testing.T) {
 		h.must(h.clock.Set(context.Background(), noon+hour))
 	}
 	t.Log("leases before", a.count(`SELECT COUNT(*) FROM leases`))
-	c := raw(t, a.url)
-	doSQL(t, c, `BEGIN`)
-	doSQL(t, c, `SELECT 1 FROM leases FOR UPDATE`)
+	release := a.holding("leases")
 	done := make(chan error, 2)
 	go func() { _, err := b.try(acme, start("flow_2")); done <- err }()
 	time.Sleep(300 * time.Millisecond)
-	go func() {
-		done <- a.update(func(tx *db.Tx) error {
-			due, err := dueLeases(tx, tx.Now(), 10)
-			if err != nil || len(due) != 1 {
-				t.Error(due, err)
-				return err
-			}
-			return a.lapse(tx, due[0])
-		})
-	}()
+	go func() { done <- a.lapseDue() }()
 	time.Sleep(300 * time.Millisecond)
-	doSQL(t, c, `COMMIT`)
+	release()
 	for range 2 {
 		a.must(<-done)
 	}
@@ -113,27 +113,16 @@ func TestALapseBesideARenewal(t *testing.T) {
 	b.apply(acme, b.grant(acme, "lot_2", "1"))
 	a.must(a.clock.Set(context.Background(), noon+60e9)) // in time by a's clock
 	b.must(b.clock.Set(context.Background(), noon+64e9)) // b's keeper: lapse_at + patience
-	c := raw(t, a.url)
-	doSQL(t, c, `BEGIN`)
-	doSQL(t, c, `SELECT 1 FROM leases FOR UPDATE`)
+	release := a.holding("leases")
 	done := make(chan error, 2)
 	var until int64
 	go func() {
 		done <- a.update(func(tx *db.Tx) (err error) { until, err = a.Renew(tx, acme, "h", 60e9); return err })
 	}()
 	time.Sleep(300 * time.Millisecond)
-	go func() {
-		done <- b.update(func(tx *db.Tx) error {
-			due, err := dueLeases(tx, tx.Now(), 10)
-			if err != nil || len(due) != 1 {
-				t.Error(due, err)
-				return err
-			}
-			return b.lapse(tx, due[0])
-		})
-	}()
+	go func() { done <- b.lapseDue() }()
 	time.Sleep(300 * time.Millisecond)
-	doSQL(t, c, `COMMIT`)
+	release()
 	for range 2 {
 		a.must(<-done)
 	}
