@@ -143,7 +143,7 @@ func (w *Wallet) keepAppointments() {
 		}
 	}
 	for w.pins.nextExpiry() <= now {
-		w.endHold(w.holds[w.pins.list[0].id], Expired)
+		w.endHold(w.holds[w.pins.list.first().id], Expired)
 	}
 	if begun && w.root.Policy.follows(countsAdditions) {
 		w.added()

@@ -2,7 +2,6 @@ package wallet
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -15,7 +14,7 @@ import (
 type pins struct {
 	pinned   credit.Amount // of ordinary lots
 	pinnedOD credit.Amount // of the overdraft
-	list     []holdRun
+	list     holdList
 }
 
 // holdRun is a hold along a course.
@@ -34,7 +33,7 @@ func (p *pins) nextExpiry() int64 {
 	if len(p.list) == 0 {
 		return never
 	}
-	return p.list[0].expiresAt
+	return p.list.first().expiresAt
 }
 
 // count adds the slices to the sums, or takes them off with sign -1.
@@ -50,24 +49,18 @@ func (p *pins) count(list []Slice, sign credit.Amount) {
 
 // without returns the pins less a hold, if it is among them.
 func (p pins) without(run holdRun) pins {
-	i, found := slices.BinarySearchFunc(p.list, run, compareHoldRuns)
-	if !found {
-		return p
+	list, found := p.list.without(run)
+	if found != nil {
+		p.count(found.slices, -1)
+		p.list = list
 	}
-	p.count(p.list[i].slices, -1)
-	if i == 0 { // the list behind it can be shared
-		p.list = p.list[1:]
-		return p
-	}
-	p.list = slices.Concat(p.list[:i], p.list[i+1:])
 	return p
 }
 
 // with returns the pins and a hold more.
 func (p pins) with(run holdRun) pins {
-	i, _ := slices.BinarySearchFunc(p.list, run, compareHoldRuns)
 	p.count(run.slices, 1)
-	p.list = slices.Insert(slices.Clip(p.list), i, run)
+	p.list = p.list.with(run)
 	return p
 }
 

@@ -204,8 +204,8 @@ func (c *course) nextRelease() int64 {
 // returnExpired gives the holds that expire now back to their lots.
 func (c *course) returnExpired() {
 	for c.pins.nextExpiry() <= c.at {
-		first := c.pins.list[0]
-		c.pins.list = c.pins.list[1:]
+		first := c.pins.list.first()
+		c.pins.list = c.pins.list.behindFirst()
 		c.pins.count(first.slices, -1)
 		c.rewind()
 		for i := range c.lots {

@@ -120,7 +120,7 @@ func (v *View) Budgets(t int64) []Budget {
 // for a flow shrinks by what the flow takes, the first slices first.
 func (v *View) HeldByLot(t int64) map[string]credit.Amount {
 	c, held := v.at(max(t, v.At)), map[string]credit.Amount{}
-	for _, h := range c.pins.list {
+	for h := range c.pins.list.all() {
 		for _, s := range h.slices {
 			held[s.Lot] += s.Amount
 		}
