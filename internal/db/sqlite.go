@@ -102,6 +102,12 @@ func isLocked(err error) bool {
 	return code(err) == sqlite3.SQLITE_BUSY || code(err) == sqlite3.SQLITE_LOCKED
 }
 
+// isTaken is true if a row with the same key is there already.
+func isTaken(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}
+
 func locked() *fault.Fault {
 	return fault.New(fault.Unavailable, "another program keeps the database locked: close it and try again").WithCode("database_locked")
 }

@@ -60,12 +60,11 @@ type holder struct {
 }
 
 func (s *set) writeLeases(tx *db.Tx) error {
-	args := s.args[:0]
+	args := s.lists.take()
 	for _, l := range s.leases {
 		args = append(args, l.book.organization, l.book.workspace, l.holder, l.until, l.grace, l.until+l.grace, l.proof)
 	}
-	s.args = args
-	return leaseRows.Write(tx, args)
+	return leaseRows.Write(tx, s.lists.keep(args))
 }
 
 // lapses is when the first of the batch's leases may lapse.
