@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -38,12 +39,14 @@ type batch struct {
 	order    []Member
 	flushed  Tx
 	units    []*unit // that ran
+	rows     int     // written to SQLite
 	executed int64   // ns
 	ended    chan struct{}
 	tried    tried
-	isAgain  bool // another server was faster than the try before
-	isMoved  bool // and than this one: the transaction is over, whatever its units make of that
-	isStale  bool // the batch before it failed
+	isAgain  bool  // another server was faster than the try before
+	isMoved  bool  // and than this one: the transaction is over, whatever its units make of that
+	isStale  bool  // the batch before it failed
+	broken   error // of a write that waited: nothing more may run, whatever a unit makes of that
 }
 
 // errStale is the error of a unit whose batch is stale.
@@ -154,13 +157,16 @@ func (b *batch) later(q queued) { b.waiting = append(b.waiting, q) }
 
 // open prepares for a statement whose answer is waited for: what waits comes before it.
 func (b *batch) open() error {
-	if err := b.own(); err != nil {
-		return err
+	if b.broken == nil {
+		b.broken = b.own()
 	}
-	if err := b.pass(); err != nil {
-		return err
+	if b.broken == nil {
+		b.broken = b.pass()
 	}
-	return b.conn.open()
+	if b.broken == nil {
+		b.broken = b.conn.open()
+	}
+	return b.broken
 }
 
 // pass gives the connection what waits.
@@ -170,9 +176,12 @@ func (b *batch) pass() error {
 	for _, q := range waiting {
 		if b.conn.server != nil {
 			b.conn.later(q.query, q.args)
-		} else if err := q.table.write(b.conn, q.args); err != nil {
+			continue
+		}
+		if err := q.table.write(b.conn, q.args); err != nil {
 			return err
 		}
+		b.rows += len(q.args) / len(q.table.Columns)
 	}
 	return nil
 }
@@ -193,6 +202,7 @@ func (b *batch) finish() {
 	}
 	b.tell()
 	w := b.writer
+	w.db.checkpointer.wrote(b.rows)
 	w.committed(Commit{Units: len(b.units), Waiting: w.depth(), ExecNs: b.executed, CommitNs: watch.elapsed()})
 	settle(b.units, nil)
 }
@@ -231,8 +241,11 @@ func (b *batch) spoiltBy(u *unit) bool {
 	u.ran = true
 	u.err = u.tx.noted(guarded(u))
 	u.tx.finish()
-	if b.isMoved {
+	switch {
+	case b.isMoved:
 		u.err, u.tx.wrote = errors.Join(errAgain, u.err), true
+	case b.broken != nil:
+		u.err, u.tx.wrote = cmp.Or(u.err, b.broken), true
 	}
 	return u.err != nil && u.tx.wrote || b.db.Err() != nil
 }

@@ -70,9 +70,15 @@ func NewTableOn(name, columns, conflict string) *Table {
 	names := strings.Fields(columns)
 	t := &Table{Name: name, Columns: names, conflict: conflict}
 	for _, rows := range sizes {
-		t.texts = append(t.texts, bulk{rows, t.head() + "VALUES " + Tuples(rows, len(names), 1) + conflict})
+		t.texts = append(t.texts, bulk{rows, t.sqliteHead() + "VALUES " + Tuples(rows, len(names), 1) + conflict})
 	}
 	return t
+}
+
+// sqliteHead has a row that cannot be written end the transaction, as it does in any case:
+// SQLite need not remember how to undo the statement alone.
+func (t *Table) sqliteHead() string {
+	return strings.Replace(t.head(), "INSERT", "INSERT OR ROLLBACK", 1)
 }
 
 func (t *Table) head() string {
