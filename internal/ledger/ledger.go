@@ -47,7 +47,7 @@ type Ledger struct {
 	keeper   *keeper
 	seed     maphash.Seed // differs from server to server
 	recent   recent
-	spare    chan *set    // empty ones, for the next batches: one is run while another is written
+	spare    chan *set // empty ones, for the next batches: one is run while another is written
 	// What the batch that failed last had worked on: run again, it takes these rows
 	// at once and in order, so that servers do not wait for each other in a circle.
 	contested []ID
