@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -46,7 +47,7 @@ func dial(ctx context.Context, path, address string) (*conn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), pool.Close())
 	}
-	return &conn{sql: c, pool: pool, statements: map[string]statement{}}, nil
+	return &conn{sql: c, pool: pool, statements: map[string]statement{}, rows: map[string]driver.Stmt{}}, nil
 }
 
 // sqliteText is a text of a migration for SQLite: as it stands.

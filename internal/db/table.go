@@ -121,11 +121,7 @@ func (t *Table) Write(tx *Tx, args []any) error {
 func (t *Table) write(c *conn, args []any) error {
 	for _, size := range t.texts {
 		for n := size.rows * len(t.Columns); len(args) >= n; args = args[n:] {
-			s, err := c.prepare(size.text)
-			if err == nil {
-				_, err = s.stmt.ExecContext(background, args[:n]...)
-			}
-			if err != nil {
+			if err := c.insert(size.text, args[:n]); err != nil {
 				return fmt.Errorf("write %s: %w", t.Name, err)
 			}
 		}
