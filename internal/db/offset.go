@@ -100,6 +100,10 @@ func (d *DB) Ahead() int64 {
 	return d.pulse.clocks.by.Load()
 }
 
+// Happened is the instant by which what is told to have happened is judged: the unit's,
+// or the database's if this server is surely off that.
+func (tx *Tx) Happened() int64 { return tx.now - tx.db.Ahead() }
+
 // Offset is the last measure; there is none without a PostgreSQL, or with a test clock.
 func (d *DB) Offset() (o Offset, isMeasured bool) {
 	if d.pulse == nil {

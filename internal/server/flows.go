@@ -144,7 +144,8 @@ func heartbeatFlow(u *unit, p *FlowPath, b *api.Heartbeat) (api.Flow, error) {
 
 func stopFlow(u *unit, p *FlowPath, b *api.FlowStop) (api.Flow, error) {
 	var f fields
-	at := f.past("/at", b.At, u.tx.Now())
+	at := f.past("/at", b.At, max(u.tx.Now(), u.tx.Happened()))
+	at = min(at, u.tx.Now()) // a server that is behind cannot record a later end
 	if err := f.Err(); err != nil {
 		return api.Flow{}, err
 	}
