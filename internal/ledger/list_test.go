@@ -98,9 +98,18 @@ func (h *house) watched(table *db.Table, columns []string) {
 // listed is what one list has on all its pages, and the most that one page walked.
 type listed struct{ rows, pages, most int64 }
 
-// turn goes through the pages of a list. page returns how many rows it has and where the
-// next begins.
-func (h *house) turn(table string, page func(tx *db.Tx, p Page) (rows int, next string, err error)) (l listed) {
+// pager reads a page of a list: how many rows it has, and where the next begins.
+type pager func(*db.Tx, Page) (rows int, next string, err error)
+
+func paged[T any](list func(*db.Tx, Page) ([]T, string, error)) pager {
+	return func(tx *db.Tx, p Page) (int, string, error) {
+		rows, next, err := list(tx, p)
+		return len(rows), next, err
+	}
+}
+
+// turn goes through the pages of a list.
+func (h *house) turn(table string, page pager) (l listed) {
 	h.t.Helper()
 	walked := func(tx *db.Tx) (n int64) {
 		if !dbtest.IsPostgres() {
@@ -128,41 +137,28 @@ func (h *house) turn(table string, page func(tx *db.Tx, p Page) (rows int, next 
 // follows the cursors finds all of it.
 func TestAPageWalksAPartOfAWallet(t *testing.T) {
 	h := crowded(t)
-	charges := func(f ChargeFilter) func(*db.Tx, Page) (int, string, error) {
-		return func(tx *db.Tx, p Page) (int, string, error) {
-			rows, next, err := h.Charges(tx, acme, f, p)
-			return len(rows), next, err
-		}
+	charges := func(f ChargeFilter) pager {
+		return paged(func(tx *db.Tx, p Page) ([]*wallet.Charge, string, error) { return h.Charges(tx, acme, f, p) })
 	}
-	postings := func(kind string) func(*db.Tx, Page) (int, string, error) {
-		return func(tx *db.Tx, p Page) (int, string, error) {
-			rows, next, err := h.Postings(tx, acme, PostingFilter{Kind: wallet.PostingKind(kind)}, p)
-			return len(rows), next, err
-		}
+	postings := func(kind wallet.PostingKind) pager {
+		return paged(func(tx *db.Tx, p Page) ([]Posting, string, error) { return h.Postings(tx, acme, PostingFilter{Kind: kind}, p) })
 	}
-	events := func(f EventFilter, newest bool) func(*db.Tx, Page) (int, string, error) {
-		return func(tx *db.Tx, p Page) (int, string, error) {
+	events := func(f EventFilter, newest bool) pager {
+		return paged(func(tx *db.Tx, p Page) ([]wallet.Event, string, error) {
 			p.Newest = newest
-			rows, next, err := h.Events(tx, acme, f, p)
-			return len(rows), next, err
-		}
+			return h.Events(tx, acme, f, p)
+		})
 	}
-	flows := func(f FlowFilter) func(*db.Tx, Page) (int, string, error) {
-		return func(tx *db.Tx, p Page) (int, string, error) {
-			rows, next, err := h.Flows(tx, acme, f, p)
-			return len(rows), next, err
-		}
+	flows := func(f FlowFilter) pager {
+		return paged(func(tx *db.Tx, p Page) ([]*wallet.Flow, string, error) { return h.Flows(tx, acme, f, p) })
 	}
-	holds := func(status string) func(*db.Tx, Page) (int, string, error) {
-		return func(tx *db.Tx, p Page) (int, string, error) {
-			rows, next, err := h.Holds(tx, acme, wallet.HoldStatus(status), p)
-			return len(rows), next, err
-		}
+	holds := func(status wallet.HoldStatus) pager {
+		return paged(func(tx *db.Tx, p Page) ([]*wallet.Hold, string, error) { return h.Holds(tx, acme, status, p) })
 	}
 	const pages = crowd/maxWalk + 1
 	for name, c := range map[string]struct {
 		table       string
-		page        func(*db.Tx, Page) (int, string, error)
+		page        pager
 		rows, pages int64
 	}{
 		"charges of a rare SKU":         {"charges", charges(ChargeFilter{SKU: "rare"}), 3, pages},
