@@ -87,7 +87,9 @@ func (p *pulse) run(ctx context.Context) {
 // beat asks once. Without an answer no connection is trusted any more: those that
 // wait on theirs get an error, and all are made anew when they are needed.
 func (p *pulse) beat(ctx context.Context) error {
-	if err := p.ask(ctx); err != nil {
+	if err := p.ask(ctx); ctx.Err() != nil {
+		return ctx.Err() // the server ends: that says nothing of the database
+	} else if err != nil {
 		p.leave(err) // before anybody finds its connection ended, and makes another
 		p.db.server.cut()
 		own, err := p.db.server.connect(ctx)

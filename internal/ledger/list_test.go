@@ -141,7 +141,9 @@ func TestAPageWalksAPartOfAWallet(t *testing.T) {
 		return paged(func(tx *db.Tx, p Page) ([]*wallet.Charge, string, error) { return h.Charges(tx, acme, f, p) })
 	}
 	postings := func(kind wallet.PostingKind) pager {
-		return paged(func(tx *db.Tx, p Page) ([]Posting, string, error) { return h.Postings(tx, acme, PostingFilter{Kind: kind}, p) })
+		return paged(func(tx *db.Tx, p Page) ([]Posting, string, error) {
+			return h.Postings(tx, acme, PostingFilter{Kind: kind}, p)
+		})
 	}
 	events := func(f EventFilter, newest bool) pager {
 		return paged(func(tx *db.Tx, p Page) ([]wallet.Event, string, error) {
