@@ -86,13 +86,15 @@ func (l *Ledger) Create(tx *db.Tx, id ID, policy wallet.Policy) error {
 //
 // A refusal is a *fault.Fault. If it is the first command's, nothing has
 // changed; if commands before it were accepted, the unit must return the error,
-// so that they are undone.
+// so that they are undone. Here alone the gate of a wallet is shut while the server's
+// clock is off ([db.DB.Admits]).
 func (l *Ledger) Apply(tx *db.Tx, id ID, commands ...wallet.Command) (Result, error) {
 	s := l.set(tx)
 	b, err := s.open(tx, id)
 	if err != nil {
 		return Result{}, err
 	}
+	b.wallet.Shut(l.db.Admits())
 	result := Result{At: max(tx.Now(), b.wallet.Root().At), Wallet: b.wallet}
 	if err := s.settle(tx, b, result.At); err != nil {
 		return Result{}, err
