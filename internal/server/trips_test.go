@@ -36,7 +36,7 @@ func TestABatchOfCapturesIsOneTrip(t *testing.T) {
 		t.Log("SQLite is no trip away; this runs with " + dbtest.Variable)
 		return
 	}
-	const captures = 20
+	const captures = 16 // few enough not to be parted
 	p := newPaced(t, 64, 256)
 	p.tenant("acme")
 	round := func() int64 {
