@@ -19,6 +19,7 @@ type Stats struct {
 	Units    int64 // units answered by a commit
 	Commits  int64
 	Poisoned int64 // units that failed after a write, so that others ran again
+	Stale    int64 // batches that ran again because the one before them failed
 	Trips    int64 // of the writer to a PostgreSQL and back
 	Refused  int64 // units refused because too many waited
 	Waiting  int   // units in the queue
@@ -28,7 +29,7 @@ type Stats struct {
 	Capacity int   // of the queue
 }
 
-type counters struct{ units, commits, poisoned, refused atomic.Int64 }
+type counters struct{ units, commits, poisoned, stale, refused atomic.Int64 }
 
 // Stats returns the totals.
 func (d *DB) Stats() Stats {
@@ -38,7 +39,7 @@ func (d *DB) Stats() Stats {
 	w := d.writer
 	s := Stats{
 		Units: w.stats.units.Load(), Commits: w.stats.commits.Load(),
-		Poisoned: w.stats.poisoned.Load(), Refused: w.stats.refused.Load(),
+		Poisoned: w.stats.poisoned.Load(), Stale: w.stats.stale.Load(), Refused: w.stats.refused.Load(),
 	}
 	if d.server != nil {
 		s.Trips = d.server.trips.Load()

@@ -219,6 +219,7 @@ func (w *writer) step(units []*unit) int {
 	w.open = nil
 	switch {
 	case !w.land():
+		w.stats.stale.Add(1)
 		return w.once(units)
 	case b.tried.err != nil:
 		return w.judge(units, b.tried)
