@@ -194,14 +194,6 @@ func (e *Executor) stamp(id string, orders job.Orders) answer {
 	return answer{Orders: orders, Boot: r.boot}
 }
 
-// isNews reports whether the orders are to be answered at once. A renewed lease
-// is, because the one in hand may end before a held answer comes; a supervisor
-// of an earlier release does not say which it has.
-func isNews(orders job.Orders, report job.Report) bool {
-	renewed := report.Lease != 0 && orders.LeaseUntil != report.Lease
-	return !report.Wait || orders.Ack || orders.Version != report.Seen || renewed
-}
-
 // hold passes the report on and gives the answer, at once if it is news to the
 // supervisor, otherwise when it becomes news, or when it is time to prove
 // life and renew the lease again.
@@ -215,7 +207,7 @@ func (e *Executor) hold(ctx context.Context, handler job.Handler, report job.Rep
 	defer e.closed(ctx, t)
 
 	orders, err := e.pass(ctx, handler, t, turn, report)
-	if err != nil || isNews(orders, report) {
+	if err != nil || orders.AreNewsTo(report) {
 		return orders, err
 	}
 	timer := time.NewTimer(e.holdFor(orders))
