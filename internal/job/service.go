@@ -39,7 +39,7 @@ type Service struct {
 	running  map[ledger.ID]map[string]bool // ids of running jobs, by wallet
 	watchers map[ledger.ID]context.CancelFunc
 	visitors map[string][]chan struct{} // by job: requests of runs of other servers that wait for news
-	ctx      context.Context // of Run
+	ctx      context.Context            // of Run
 }
 
 // entry is a job that has not ended, as it was committed last. The job is

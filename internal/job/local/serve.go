@@ -191,7 +191,11 @@ func (e *Executor) stamp(id string, orders job.Orders) answer {
 		t.over = sooner(over, t.ordered)
 	}
 	e.mu.Unlock()
-	return answer{Orders: orders, Boot: r.boot}
+	a := answer{Orders: orders, Boot: r.boot}
+	if e.config.Home != "" {
+		a.Refuge = &refuge{Home: e.config.Home, Key: e.config.Key(id), URLs: e.config.Others(e.config.Home)}
+	}
+	return a
 }
 
 // hold passes the report on and gives the answer, at once if it is news to the
@@ -203,6 +207,9 @@ func (e *Executor) hold(ctx context.Context, handler job.Handler, report job.Rep
 	t.turn++
 	t.open++
 	turn, woken := t.turn, t.woken
+	if t.over != 0 && report.Over != 0 { // another server may have let it live longer
+		t.over = sooner(max(t.over, later(report.Over, bootTime()-e.config.Now())), t.ordered)
+	}
 	e.mu.Unlock()
 	defer e.closed(ctx, t)
 
