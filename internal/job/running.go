@@ -38,9 +38,6 @@ func (s *Service) proceed(ctx context.Context, r Report) (Orders, error) {
 	if e == nil || e.job.run() == nil {
 		return s.strayed(ctx, r)
 	}
-	if told := e.heard.LeaseUntil; r.Lease != 0 && told != 0 && r.Lease != told && s.DB.Self() != "" {
-		e.flow, e.lease = seen{}, 0 // another server may have answered it meanwhile, and have moved both
-	}
 	orders, err := s.present(ctx, e)
 	if err != nil {
 		return Orders{}, err

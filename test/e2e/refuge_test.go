@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -167,4 +168,26 @@ func TestAJobOfAServerThatIsCutOffGoesOn(t *testing.T) {
 	}
 	s.verify()
 	other.verify()
+}
+
+// The server of a job hangs: it takes connections and answers none. Another one is asked
+// before the lease ends; when the first goes on, both say the same.
+func TestAJobOfAServerThatHangsGoesOn(t *testing.T) {
+	t.Parallel()
+	all := several(t, 2, "--lease-min", "6s", "--lease-max", "6s")
+	first, second := all[0], all[1]
+	first.space(1, 1, "1000")
+	j, tr := first.beating()
+	first.tellsOthers(j.ID)
+	first.check(first.process.Process.Signal(syscall.SIGSTOP))
+	second.goesOn(j.ID, tr)
+	end, _ := second.stopNow(j.ID)
+	first.check(first.process.Process.Signal(syscall.SIGCONT))
+	second.endsTrue(end, tr, "stopped", "request", 8)
+	if again := first.job(j.ID); again.Charged != end.Charged || *again.EndedAt != *end.EndedAt {
+		t.Errorf("charged %s until %s, and before %s until %s", again.Charged, *again.EndedAt, end.Charged, *end.EndedAt)
+	}
+	for _, s := range all {
+		s.verify()
+	}
 }

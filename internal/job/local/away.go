@@ -62,12 +62,16 @@ func (l *line) ask(ctx context.Context, report job.Report) (answer, error) {
 	return answer{}, err
 }
 
-// askHome says the report to its own server. One that has failed to answer is not waited
-// for long.
+// askHome says the report to its own server. It is not waited for longer than half of
+// what is left of the lease, of which it holds a request for a third; and one that has
+// failed to answer, not for long.
 func (l *line) askHome(ctx context.Context, report job.Report) (answer, error) {
 	limit := callLimit
-	if l.isAway {
+	switch {
+	case l.isAway:
 		limit, report.Wait = probeLimit, false
+	case report.Lease != 0 && len(l.refuge.URLs) > 0:
+		limit = min(callLimit, max(probeLimit, time.Duration(report.Lease-l.clock.now())/2))
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
