@@ -44,6 +44,19 @@ func elsewhere(t *testing.T, ahead time.Duration, change ...func(*Visits)) (*des
 	return d, server.URL
 }
 
+// hears waits for so many reports and gives the last of them.
+func (d *desk) hears(t *testing.T, n int) (r job.Report) {
+	t.Helper()
+	for range n {
+		select {
+		case r = <-d.hear:
+		case <-time.After(patience):
+			t.Fatal("no report is heard")
+		}
+	}
+	return r
+}
+
 // withOthers is a house that tells its supervisors of other servers.
 func withOthers(t *testing.T, urls ...string) *house {
 	return newHouse(t, func(c *Config) {
@@ -61,18 +74,11 @@ func TestAnotherServerIsObeyed(t *testing.T) {
 	h.desk.lease, d.lease = lease, lease
 	h.run("trap 'echo landed' TERM; echo began; while :; do sleep 0.01; done")
 	h.said("began")
-	for range 2 { // the second answer has come when the third report is made
-		<-h.desk.hear
-	}
+	h.desk.hears(t, 2)
 	h.close()
 	for end := time.Now().Add(3 * lease); time.Now().Before(end); {
-		select {
-		case r := <-d.hear:
-			if r.Phase != job.Running {
-				t.Fatalf("it says %+v", r)
-			}
-		case <-time.After(patience):
-			t.Fatal("it is silent")
+		if r := d.hears(t, 1); r.Phase != job.Running {
+			t.Fatalf("it says %+v", r)
 		}
 	}
 	kill := time.Now().Add(300 * time.Millisecond)
@@ -99,28 +105,22 @@ func TestTheOwnServerComesFirst(t *testing.T) {
 	h.desk.lease, d.lease = time.Second, time.Second
 	h.run("echo began; sleep 1000")
 	h.said("began")
-	for range 2 {
-		<-h.desk.hear
-	}
+	h.desk.hears(t, 2)
 	h.close()
-	for range 3 {
-		<-d.hear
-	}
+	d.hears(t, 3)
 	for len(h.desk.hear) > 0 {
 		<-h.desk.hear
 	}
 	h.open()
-	r := <-h.desk.hear
+	r := h.desk.hears(t, 1)
 	if until := time.Duration(r.Over - time.Now().UnixNano()); until < 500*time.Millisecond || until > 2*time.Second+time.Second {
 		t.Errorf("it says that it ends by itself in %s", until)
 	}
-	<-h.desk.hear
+	h.desk.hears(t, 1)
 	for len(d.hear) > 0 {
 		<-d.hear
 	}
-	for range 10 {
-		<-h.desk.hear
-	}
+	h.desk.hears(t, 10)
 	if n := len(d.hear); n != 0 {
 		t.Errorf("the other server heard %d more reports", n)
 	}
@@ -173,9 +173,7 @@ func TestAStrangerIsNotObeyed(t *testing.T) {
 			h.desk.orders.Grace = int64(200 * time.Millisecond)
 			h.run("echo began; exec sleep 1000")
 			h.said("began")
-			for range 2 {
-				<-h.desk.hear
-			}
+			h.desk.hears(t, 2)
 			h.close()
 			h.until("the end is on disk", func() bool { f, _ := h.folder(h.id); return f.has("ended.json") })
 			h.open()
