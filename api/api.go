@@ -15,7 +15,7 @@ package api
 // List is one page of a listing. NextCursor is null on the last page.
 type List[T any] struct {
 	Items      []T     `json:"items" doc:"The items of this page, in a stable order."`
-	NextCursor *string `json:"next_cursor" doc:"Where the next page begins; null on the last one."`
+	NextCursor *string `json:"next_cursor" doc:"Where the next page begins; null on the last one, and only there: a page may have fewer items than its limit, or none."`
 }
 
 // Page asks for one page of a listing.

@@ -137,7 +137,7 @@ type EventQuery struct {
 	Kind    string `query:"kind" maxLength:"50" doc:"A kind, or a pattern such as flow.*"`
 	Subject string `query:"subject" maxLength:"200"`
 	After   int64  `query:"after" doc:"Only events with a greater number." minimum:"0"`
-	Last    int    `query:"last" doc:"Begin with the last so many." minimum:"0" maximum:"200"`
+	Last    int    `query:"last" doc:"Begin with the last so many; of a kind or subject, those among the last 100,000 events." minimum:"0" maximum:"200"`
 	Page
 }
 

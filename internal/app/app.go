@@ -252,6 +252,7 @@ func (a *App) run() {
 	if a.config.Roles.Keeper && a.config.TestClock == 0 {
 		a.loop("keeper", func() error { return a.ledger.Keep(ctx) })
 	}
+	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })
 	a.loop("database", func() error {
 		select {

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -23,51 +24,192 @@ const (
 	some                // the commit failed
 )
 
-// attempt runs units in one transaction, as many as there is time for, and commits
-// them or undoes them all.
-func (w *writer) attempt(units []*unit) tried {
+// batch is one transaction with the units in it. It has two halves. In the first, on the
+// writer's goroutine, units run and members gather what they did: much of that needs
+// memory alone. In the second it is written and committed. While one batch is in its
+// second half the next may be in its first: it goes on from what memory says, and if the
+// one before it fails it is stale, and runs again.
+type batch struct {
+	db       *DB
+	writer   *writer
+	before   *batch // may still be in its second half; nil if none is
+	conn     *conn  // nil until the batch needs it: the one before has it until its end
+	waiting  []queued
+	members  map[any]Member
+	order    []Member
+	flushed  Tx
+	units    []*unit // that ran
+	rows     int     // written to SQLite
+	executed int64   // ns
+	ended    chan struct{}
+	tried    tried
+	isAgain  bool  // another server was faster than the try before
+	isMoved  bool  // and than this one: the transaction is over, whatever its units make of that
+	isStale  bool  // the batch before it failed
+	broken   error // of a write that waited: nothing more may run, whatever a unit makes of that
+}
+
+// errStale is the error of a unit whose batch is stale.
+var errStale = errors.New("the batch before this one failed")
+
+// prepare runs units, as many as there is time for, and has the members gather what they
+// did: the first half. If that fails all is undone.
+func (w *writer) prepare(units []*unit, before *batch) *batch {
 	watch := startWatch()
-	var err error
-	w.conn, err = w.db.pulse.connected(w.conn)
-	if err == nil {
-		err = w.conn.begin()
-	}
-	if err != nil {
-		return tried{len(units), w.refusal("begin", err), nobody}
-	}
-	b := &batch{db: w.db, conn: w.conn, members: map[any]Member{}, isAgain: w.again > 0}
+	b := &batch{db: w.db, writer: w, before: before, members: map[any]Member{}, ended: make(chan struct{}), isAgain: w.again > 0}
 	w.open = b
+	if before == nil {
+		if err := b.own(); err != nil {
+			return b.failed(tried{len(units), w.refusal("begin", err, nil), nobody})
+		}
+	}
 	ran := 0
-	for ran < len(units) && (ran == 0 || watch.elapsed() < w.span) {
+	for ran < len(units) && (ran == 0 || watch.elapsed() < w.span) && !b.isStale {
 		u := units[ran]
 		ran++
 		if u.begin() && b.spoiltBy(u) {
-			b.undo()
-			return tried{ran, u.err, one}
+			return b.failed(tried{ran, u.err, one})
 		}
 	}
-	executed := watch.elapsed()
+	b.units, b.tried.ran = units[:ran], ran
+	b.executed = watch.elapsed()
+	if b.isStale {
+		return b.failed(tried{ran, errStale, nobody})
+	}
+	if err := b.gather(); err != nil {
+		return b.failed(b.tryOf("commit", err))
+	}
+	return b
+}
+
+// tryOf is the try that ended with an error when all units had run.
+func (b *batch) tryOf(doing string, err error) tried {
+	isLost := b.conn.lost(err)
+	if b.isMoved {
+		err = errors.Join(errAgain, err)
+	}
+	if isLost {
+		return tried{len(b.units), unknown(err), nobody}
+	}
+	return tried{len(b.units), b.writer.refusal(doing, err, b.conn), some}
+}
+
+// failed undoes the batch and says why.
+func (b *batch) failed(t tried) *batch {
+	b.tried = t
+	b.rollback()
+	b.forget()
+	return b
+}
+
+// rollback ends the transaction. A connection that was lost is made again at once.
+func (b *batch) rollback() {
+	if b.conn == nil {
+		return
+	}
+	b.flushed.finish()
+	b.conn.rollback()
+	b.writer.conn, _ = b.db.pulse.connected(b.conn)
+}
+
+// forget tells the members that nothing of what they gathered has happened.
+func (b *batch) forget() {
+	for _, m := range b.order {
+		m.Done(false)
+	}
+}
+
+// own takes the connection and begins the transaction. It waits until the batch before
+// has ended.
+func (b *batch) own() error {
+	if b.before != nil {
+		<-b.before.ended
+		b.isStale = b.before.tried.err != nil
+		b.before = nil
+	}
+	switch {
+	case b.isStale:
+		return errStale
+	case b.conn != nil:
+		return nil
+	}
+	w := b.writer
+	var err error
+	if w.conn, err = b.db.pulse.connected(w.conn); err == nil {
+		err = w.conn.begin()
+	}
+	if err == nil {
+		b.conn = w.conn
+	}
+	return err
+}
+
+// queued is a statement that waits for company. On SQLite one of a table has many rows.
+type queued struct {
+	table *Table
+	query string
+	args  []any
+}
+
+// later has a statement wait: for the end of the batch, or for the next whose answer is
+// waited for.
+func (b *batch) later(q queued) { b.waiting = append(b.waiting, q) }
+
+// open prepares for a statement whose answer is waited for: what waits comes before it.
+func (b *batch) open() error {
+	if b.broken == nil {
+		b.broken = b.own()
+	}
+	if b.broken == nil {
+		b.broken = b.pass()
+	}
+	if b.broken == nil {
+		b.broken = b.conn.open()
+	}
+	return b.broken
+}
+
+// pass gives the connection what waits.
+func (b *batch) pass() error {
+	waiting := b.waiting
+	b.waiting = nil
+	for _, q := range waiting {
+		if b.conn.server != nil {
+			b.conn.later(q.query, q.args)
+			continue
+		}
+		if err := q.table.write(b.conn, q.args); err != nil {
+			return err
+		}
+		b.rows += len(q.args) / len(q.table.Columns)
+	}
+	return nil
+}
+
+// finish writes and commits: the second half. It answers the callers if that succeeds;
+// if not, it is for the writer to find out what to do.
+func (b *batch) finish() {
+	watch := startWatch()
+	defer close(b.ended)
+	if err := b.own(); err != nil {
+		b.tried = tried{len(b.units), b.writer.refusal("begin", err, nil), nobody}
+		return
+	}
 	if err := b.commit(); err != nil {
-		isLost := w.conn.lost(err)
-		if b.isMoved {
-			err = errors.Join(errAgain, err)
-		}
-		b.undo()
-		if isLost {
-			_, _ = w.db.pulse.connected(w.conn) // another is made at once
-			return tried{ran, unknown(err), nobody}
-		}
-		return tried{ran, w.refusal("commit", err), some}
+		b.tried = b.tryOf("commit", err)
+		b.rollback()
+		return
 	}
-	w.open = nil
-	b.tell(units[:ran])
-	w.committed(Commit{Units: ran, Waiting: w.depth() + len(units) - ran, ExecNs: executed, CommitNs: watch.elapsed() - executed})
-	return tried{ran: ran}
+	b.tell()
+	w := b.writer
+	w.db.checkpointer.wrote(b.rows)
+	w.committed(Commit{Units: len(b.units), Waiting: w.depth(), ExecNs: b.executed, CommitNs: watch.elapsed()})
+	settle(b.units, nil)
 }
 
 // refusal ends the database if the error is of the kind that does not pass, and
 // says to the callers what it means for them.
-func (w *writer) refusal(doing string, err error) error {
+func (w *writer) refusal(doing string, err error, c *conn) error {
 	if why := fatal(err); why != nil {
 		w.db.fail(why, err)
 		return why
@@ -77,21 +219,10 @@ func (w *writer) refusal(doing string, err error) error {
 		return err
 	case isLocked(err):
 		return locked()
-	case w.conn.lost(err):
+	case c.lost(err):
 		return unreachable(err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// batch is one transaction with the units in it.
-type batch struct {
-	db      *DB
-	conn    *conn
-	members map[any]Member
-	order   []Member
-	flushed Tx
-	isAgain bool // another server was faster than the try before
-	isMoved bool // and than this one: the transaction is over, whatever its units make of that
 }
 
 // unknown is the answer when the connection went away under a commit.
@@ -103,15 +234,18 @@ func unknown(err error) error {
 // spoiltBy runs a unit and reports whether the batch cannot be committed with it:
 // it failed after it had changed something, or the disk failed under it.
 func (b *batch) spoiltBy(u *unit) bool {
-	u.tx = Tx{db: b.db, conn: b.conn, ctx: u.ctx, now: b.db.now(), batch: b}
+	u.tx = Tx{db: b.db, ctx: u.ctx, now: b.db.now(), batch: b}
 	if u.err = u.ctx.Err(); u.err != nil && !u.ran {
 		return false
 	}
 	u.ran = true
 	u.err = u.tx.noted(guarded(u))
 	u.tx.finish()
-	if b.isMoved {
+	switch {
+	case b.isMoved:
 		u.err, u.tx.wrote = errors.Join(errAgain, u.err), true
+	case b.broken != nil:
+		u.err, u.tx.wrote = cmp.Or(u.err, b.broken), true
 	}
 	return u.err != nil && u.tx.wrote || b.db.Err() != nil
 }
@@ -127,39 +261,43 @@ func guarded(u *unit) (err error) {
 	return u.fn(&u.tx)
 }
 
-// commit has the members write what they gathered, in the order in which they
-// joined (more may join meanwhile), and makes everything durable.
-func (b *batch) commit() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in a flush: %v\n%s", p, debug.Stack())
-		}
-	}()
-	b.flushed = Tx{db: b.db, conn: b.conn, ctx: background, now: b.db.last.Load(), batch: b}
+// gather has the members say what they gathered, in the order in which they joined (more
+// may join meanwhile).
+func (b *batch) gather() (err error) {
+	defer panicked(&err)
+	b.flushed = Tx{db: b.db, ctx: background, now: b.db.last.Load(), batch: b}
 	for i := 0; i < len(b.order); i++ {
 		if err := b.order[i].Flush(&b.flushed); err != nil {
 			return err
 		}
 	}
 	b.flushed.finish()
+	return nil
+}
+
+// commit makes everything durable.
+func (b *batch) commit() (err error) {
+	defer panicked(&err)
+	if err := b.pass(); err != nil {
+		return err
+	}
 	return b.conn.commit()
 }
 
-func (b *batch) undo() {
-	b.flushed.finish()
-	b.conn.rollback()
-	for _, m := range b.order {
-		m.Done(false)
+// panicked, deferred, makes a panic an error.
+func panicked(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic in a flush: %v\n%s", p, debug.Stack())
 	}
 }
 
 // tell lets memory follow the disk. A panic here ends the process: the rows are
 // committed, and memory would differ from them.
-func (b *batch) tell(units []*unit) {
+func (b *batch) tell() {
 	for _, m := range b.order {
 		m.Done(true)
 	}
-	for _, u := range units {
+	for _, u := range b.units {
 		if u.err == nil {
 			runAll(u.tx.after)
 		}

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,6 +20,8 @@ type conn struct {
 	sql        *sql.Conn
 	pool       *sql.DB // of this one connection
 	statements map[string]statement
+	rows       map[string]driver.Stmt // those that write many rows to SQLite
+	values     []driver.NamedValue    // of one of those
 
 	server *server    // the PostgreSQL, nil for SQLite
 	wire   *wire      // to it
@@ -72,8 +75,33 @@ func (c *conn) forget() error {
 	for _, s := range c.statements {
 		errs = append(errs, s.stmt.Close())
 	}
+	for _, s := range c.rows {
+		errs = append(errs, s.Close())
+	}
 	clear(c.statements)
+	clear(c.rows)
 	return errors.Join(errs...)
+}
+
+// insert runs a statement of many columns on SQLite, by the driver itself: database/sql
+// would look at every column what kind it is of.
+func (c *conn) insert(query string, args []any) error {
+	return c.sql.Raw(func(made any) (err error) {
+		s := c.rows[query]
+		if s == nil {
+			if s, err = made.(driver.ConnPrepareContext).PrepareContext(background, unnumbered(query)); err != nil {
+				return fmt.Errorf("prepare %q: %w", query, err)
+			}
+			c.rows[query] = s
+		}
+		c.values = c.values[:0]
+		for i, arg := range args {
+			c.values = append(c.values, driver.NamedValue{Ordinal: i + 1, Value: arg})
+		}
+		_, err = s.(driver.StmtExecContext).ExecContext(background, c.values)
+		clear(c.values)
+		return err
+	})
 }
 
 // run runs a statement that returns nothing.

@@ -47,19 +47,20 @@ type Config struct {
 
 // DB is an open database.
 type DB struct {
-	clock   Clock
-	log     *slog.Logger
-	lock    *fileLock
-	server  *server // the PostgreSQL, nil for SQLite
-	alone   bool    // no other server may write to it
-	roll    roll
-	pulse   *pulse // whether it is there, nil for SQLite
-	dial    func(context.Context, url.Values) (*conn, error)
-	writer  *writer
-	readers chan *conn   // those that no view uses
-	opened  int          // readers
-	last    atomic.Int64 // the latest instant that a unit was given
-	ids     generator
+	clock        Clock
+	log          *slog.Logger
+	lock         *fileLock
+	server       *server // the PostgreSQL, nil for SQLite
+	alone        bool    // no other server may write to it
+	roll         roll
+	pulse        *pulse // whether it is there, nil for SQLite
+	dial         func(context.Context, url.Values) (*conn, error)
+	writer       *writer
+	checkpointer *checkpointer // nil for PostgreSQL
+	readers      chan *conn    // those that no view uses
+	opened       int           // readers
+	last         atomic.Int64  // the latest instant that a unit was given
+	ids          generator
 
 	failOnce sync.Once
 	failed   chan struct{}
@@ -174,7 +175,7 @@ func (d *DB) openWriter(ctx context.Context, path string, steps []migration, c C
 	if d.server != nil {
 		return d.startPulse(ctx, w)
 	}
-	return nil
+	return d.startCheckpointer(ctx)
 }
 
 // migrate brings the schema up to date.
@@ -232,6 +233,7 @@ func (d *DB) Close() error {
 		if d.writer != nil {
 			d.writer.stop()
 		}
+		errs = append(errs, d.checkpointer.stop())
 		for range d.opened {
 			errs = append(errs, (<-d.readers).close())
 		}

@@ -126,7 +126,7 @@ func TestManyTextsDoNotPileUp(t *testing.T) {
 	d := open(t, Config{})
 	for i := range 2 * maxStatements {
 		update(t, d, func(tx *Tx) error {
-			if n := len(tx.conn.statements); n > maxStatements+8 {
+			if n := len(tx.on().statements); n > maxStatements+8 {
 				t.Fatalf("%d prepared statements", n)
 			}
 			var n int

@@ -150,7 +150,7 @@ func sqlState(err error) string {
 // isMoved reports that something else was there than this server thought: another
 // server was faster. Run again, a batch reads what is there now.
 func isMoved(err error) bool {
-	if errors.Is(err, errAgain) {
+	if errors.Is(err, errAgain) || isTaken(err) {
 		return true
 	}
 	switch sqlState(err) {
@@ -166,7 +166,7 @@ func isMoved(err error) bool {
 // lost reports that an error came of a connection that is no use any more. It is
 // dropped then: what connects next finds the server that can be written now.
 func (c *conn) lost(err error) bool {
-	if err == nil || c.server == nil {
+	if err == nil || c == nil || c.server == nil {
 		return false
 	}
 	if state := sqlState(err); strings.HasPrefix(state, "08") || strings.HasPrefix(state, "57P") || state == "25006" { // read_only: a standby

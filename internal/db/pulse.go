@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type pulse struct {
 	conn   *conn                       // its own; nil if it has none
 	away   atomic.Pointer[fault.Fault] // why the database cannot be used now; nil if it can
 	since  watch                       // it has been away
+	clocks comparison                  // of the database's and ours
 	given  *conn                       // what the writer was given last
 	lost   atomic.Pointer[conn]        // what the writer has lost last
 	fresh  chan *conn                  // for the writer to take, one at most
@@ -47,6 +49,11 @@ func (d *DB) startPulse(ctx context.Context, writer *conn) error {
 	p := &pulse{
 		db: d, conn: own, given: writer, fresh: make(chan *conn, 1), alarm: make(chan struct{}, 1),
 		news: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	for range offFirst { // before anything is admitted
+		if err := p.ask(ctx); err != nil {
+			return errors.Join(err, own.close())
+		}
 	}
 	ctx, p.cancel = context.WithCancel(background)
 	d.pulse = p
@@ -80,7 +87,9 @@ func (p *pulse) run(ctx context.Context) {
 // beat asks once. Without an answer no connection is trusted any more: those that
 // wait on theirs get an error, and all are made anew when they are needed.
 func (p *pulse) beat(ctx context.Context) error {
-	if err := p.ask(ctx); err != nil {
+	if err := p.ask(ctx); ctx.Err() != nil {
+		return ctx.Err() // the server ends: that says nothing of the database
+	} else if err != nil {
 		p.leave(err) // before anybody finds its connection ended, and makes another
 		p.db.server.cut()
 		own, err := p.db.server.connect(ctx)
@@ -95,15 +104,19 @@ func (p *pulse) beat(ctx context.Context) error {
 	return p.revive(ctx)
 }
 
+// ask asks what time it is.
 func (p *pulse) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pulseLimit)
 	defer cancel()
-	if _, err := p.conn.sql.ExecContext(ctx, `SELECT 1`); err != nil {
+	trip := startWatch()
+	theirs, err := p.conn.integer(ctx, `SELECT `+databaseNow)
+	if err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("no answer within %s", pulseLimit)
 		}
 		return err
 	}
+	p.compare(theirs, trip.elapsed)
 	return nil
 }
 
@@ -202,16 +215,21 @@ func (p *pulse) stop() error {
 	p.cancel()
 	<-p.ended
 	p.drain()
-	return p.conn.close()
+	_ = p.conn.close() // if a question was under way it is lost anyway
+	return nil
 }
 
-// Ready is nil if units of work can be done now, or the reason why they are refused.
+// Ready is nil if units of work can be done now and may open work, or the reason why they
+// are refused.
 // What passes by itself is no reason for [DB.Failed].
 func (d *DB) Ready() error {
 	if err := d.Err(); err != nil {
 		return err
 	}
-	return d.pulse.gone()
+	if err := d.pulse.gone(); err != nil {
+		return err
+	}
+	return d.Admits()
 }
 
 // Returned holds a token after the database was away. A commit that was under way may

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -20,7 +21,7 @@ import (
 // connection to close folds the log into the file.
 var (
 	writing = url.Values{"mode": {"rwc"}, "_pragma": {"busy_timeout(10000)", "synchronous(FULL)", "cache_size(-16384)",
-		"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "temp_store(MEMORY)"}}
+		"wal_autocheckpoint(16000)", "journal_size_limit(67108864)", "temp_store(MEMORY)"}}
 	reading     = url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(10000)", "query_only(1)", "cache_size(-4096)", "temp_store(MEMORY)"}}
 	onlyReading = url.Values{"mode": {"ro"}, "_pragma": reading["_pragma"]}
 )
@@ -46,7 +47,7 @@ func dial(ctx context.Context, path, address string) (*conn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), pool.Close())
 	}
-	return &conn{sql: c, pool: pool, statements: map[string]statement{}}, nil
+	return &conn{sql: c, pool: pool, statements: map[string]statement{}, rows: map[string]driver.Stmt{}}, nil
 }
 
 // sqliteText is a text of a migration for SQLite: as it stands.
@@ -100,6 +101,12 @@ func fatal(err error) *fault.Fault {
 // isLocked is true if another program has the database.
 func isLocked(err error) bool {
 	return code(err) == sqlite3.SQLITE_BUSY || code(err) == sqlite3.SQLITE_LOCKED
+}
+
+// isTaken is true if a row with the same key is there already.
+func isTaken(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
 func locked() *fault.Fault {

@@ -64,4 +64,4 @@ func (w *writer) committed(c Commit) {
 
 // Statements are the texts that the unit's connection has prepared: what really runs,
 // for tests that look at how.
-func (tx *Tx) Statements() []string { return slices.Sorted(maps.Keys(tx.conn.statements)) }
+func (tx *Tx) Statements() []string { return slices.Sorted(maps.Keys(tx.on().statements)) }

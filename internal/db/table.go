@@ -70,9 +70,15 @@ func NewTableOn(name, columns, conflict string) *Table {
 	names := strings.Fields(columns)
 	t := &Table{Name: name, Columns: names, conflict: conflict}
 	for _, rows := range sizes {
-		t.texts = append(t.texts, bulk{rows, t.head() + "VALUES " + Tuples(rows, len(names), 1) + conflict})
+		t.texts = append(t.texts, bulk{rows, t.sqliteHead() + "VALUES " + Tuples(rows, len(names), 1) + conflict})
 	}
 	return t
+}
+
+// sqliteHead has a row that cannot be written end the transaction, as it does in any case:
+// SQLite need not remember how to undo the statement alone.
+func (t *Table) sqliteHead() string {
+	return strings.Replace(t.head(), "INSERT", "INSERT OR ROLLBACK", 1)
 }
 
 func (t *Table) head() string {
@@ -97,18 +103,25 @@ func Tuples(rows, width, first int) string {
 }
 
 // Write writes the rows that lie in args one behind the other: texts and numbers
-// (string, int64) or nil. On PostgreSQL it waits for the batch's end, or the next
-// statement that must be answered, and so do its errors.
+// (string, int64) or nil. They wait for the batch's end, or for the next statement that
+// must be answered, and so do errors; args is not to be changed until the batch has ended.
 func (t *Table) Write(tx *Tx, args []any) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if tx.conn.server != nil {
+	tx.wrote = true
+	if tx.db.server != nil {
 		return t.queue(tx, args)
 	}
+	tx.batch.later(queued{table: t, args: args})
+	return nil
+}
+
+// write writes rows to SQLite.
+func (t *Table) write(c *conn, args []any) error {
 	for _, size := range t.texts {
 		for n := size.rows * len(t.Columns); len(args) >= n; args = args[n:] {
-			if _, err := tx.Exec(size.text, args[:n]...); err != nil {
+			if err := c.insert(size.text, args[:n]); err != nil {
 				return fmt.Errorf("write %s: %w", t.Name, err)
 			}
 		}
@@ -122,8 +135,7 @@ func (t *Table) queue(tx *Tx, args []any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", t.Name, err)
 	}
-	tx.wrote = true
-	tx.conn.later(t.arrayText(tx), columns)
+	tx.batch.later(queued{query: t.arrayText(tx), args: columns})
 	return nil
 }
 
@@ -131,7 +143,7 @@ func (t *Table) arrayText(tx *Tx) string {
 	if text := t.arrays.Load(); text != nil {
 		return *text
 	}
-	text := t.head() + "SELECT * FROM " + unnest(t.Columns, tx.conn.server.types[t.Name]) + t.conflict
+	text := t.head() + "SELECT * FROM " + unnest(t.Columns, tx.db.server.types[t.Name]) + t.conflict
 	t.arrays.Store(&text)
 	return text
 }
@@ -140,7 +152,7 @@ func (t *Table) arrayText(tx *Tx) string {
 // the version was[i]. If one has another, another server has written it: nothing of
 // the batch happens, and it runs again. SQLite has one server, and no condition.
 func (t *Table) Claim(tx *Tx, args []any, was []any) error {
-	if tx.conn.server == nil || len(args) == 0 {
+	if tx.db.server == nil || len(args) == 0 {
 		return t.Write(tx, args)
 	}
 	columns, err := Arrays(args, len(t.Columns))
@@ -152,7 +164,7 @@ func (t *Table) Claim(tx *Tx, args []any, was []any) error {
 		return fmt.Errorf("claim %s: %w", t.Name, err)
 	}
 	tx.wrote = true
-	tx.conn.later(t.claimText(tx), append(columns, versions[0], int64(len(was))))
+	tx.batch.later(queued{query: t.claimText(tx), args: append(columns, versions[0], int64(len(was)))})
 	return nil
 }
 
@@ -163,7 +175,7 @@ func (t *Table) claimText(tx *Tx) string {
 		return *text
 	}
 	columns := append(slices.Clone(t.Columns), "was_version")
-	types := maps.Clone(tx.conn.server.types[t.Name])
+	types := maps.Clone(tx.db.server.types[t.Name])
 	types["was_version"] = "bigint"
 	same := make([]string, len(t.keys))
 	for i, key := range t.keys {

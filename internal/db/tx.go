@@ -13,7 +13,7 @@ import (
 // Tx is one unit of work. It is valid inside its function only, on its goroutine.
 type Tx struct {
 	db    *DB
-	conn  *conn
+	conn  *conn // in a View
 	ctx   context.Context
 	now   int64
 	batch *batch // nil in a View
@@ -102,12 +102,20 @@ func (tx *Tx) statement(query string) (statement, error) {
 		}
 	}
 	if tx.batch != nil {
-		if err := tx.conn.open(); err != nil {
+		if err := tx.batch.open(); err != nil {
 			return statement{}, tx.noted(err)
 		}
 	}
-	s, err := tx.conn.prepare(query)
+	s, err := tx.on().prepare(query)
 	return s, tx.noted(err)
+}
+
+// on is the connection that the unit has; nil if it has none yet.
+func (tx *Tx) on() *conn {
+	if tx.batch != nil {
+		return tx.batch.conn
+	}
+	return tx.conn
 }
 
 // QueryRow runs a statement of which the first row is wanted.
@@ -177,10 +185,14 @@ func (tx *Tx) noted(err error) error {
 	if err == nil || tx.batch == nil || errors.Is(err, sql.ErrNoRows) || fault.Of(err) != nil {
 		return err
 	}
+	if tx.batch.isStale {
+		tx.wrote = true
+		return err
+	}
 	if tx.db.server != nil {
 		tx.wrote = true
 		tx.batch.isMoved = tx.batch.isMoved || isMoved(err)
-		if tx.conn.lost(err) {
+		if tx.batch.conn.lost(err) {
 			return unreachable(err)
 		}
 		return err
@@ -237,16 +249,19 @@ func (tx *Tx) lock(query, name string) error {
 // Assume lets a unit go on with what is remembered, where asking would be a trip: with
 // what the batch writes it is asked whether a query still gives a number, and if not the
 // batch runs again. What is named is shared from then on, as by [Tx.Share]; "" for
-// nothing. It reports false where the unit is to ask by itself: on SQLite, where that
-// is no trip, and in a batch that runs again.
+// nothing. On SQLite nobody else writes, and nothing is asked. It reports false where the
+// unit is to ask by itself: in a batch that runs again.
 func (tx *Tx) Assume(name string, is int64, query string, args ...any) bool {
-	if tx.batch == nil || tx.db.server == nil || tx.IsAgain() {
+	switch {
+	case tx.batch == nil || tx.IsAgain():
 		return false
+	case tx.db.server == nil:
+		return true
 	}
 	if name != "" { // a statement of its own: the query is to see what was written while it waited
-		tx.conn.later(shareLock, []any{name})
+		tx.batch.later(queued{query: shareLock, args: []any{name}})
 	}
-	tx.conn.later("SELECT 1 / CASE WHEN ("+query+") = $"+strconv.Itoa(len(args)+1)+"::bigint THEN 1 ELSE 0 END", append(args, is))
+	tx.batch.later(queued{query: "SELECT 1 / CASE WHEN (" + query + ") = $" + strconv.Itoa(len(args)+1) + "::bigint THEN 1 ELSE 0 END", args: append(args, is)})
 	return true
 }
 
@@ -254,6 +269,9 @@ const shareLock = `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0)) 
 
 // HasArrays reports whether a statement may be given an array: PostgreSQL takes them.
 func (tx *Tx) HasArrays() bool { return tx.db.server != nil }
+
+// IsShared reports whether other servers may write to the database too.
+func (tx *Tx) IsShared() bool { return tx.db.IsShared() }
 
 // Touch says that the unit changed something in memory that a rollback must undo:
 // an error of the unit after it undoes the batch.

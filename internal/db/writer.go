@@ -15,12 +15,13 @@ import (
 // something else is wrong.
 const maxAgain = 8
 
-// writer is the one goroutine that writes. Callers put units in its queue; it takes
-// those whose turn it is, runs them one after the other in one transaction, answers
-// everyone after the commit, and gives back those for which there was no time.
+// writer is the one goroutine that runs units. Callers put them in its queue; it takes
+// those whose turn it is, runs them one after the other in one transaction, and gives
+// back those for which there was no time. While it commits what they did, on another
+// goroutine, it runs the next; everyone is answered after the commit of his batch.
 type writer struct {
 	db      *DB
-	conn    *conn
+	conn    *conn // of the batch that owns it
 	limit   int   // units in a batch
 	span    int64 // for how long a batch gathers them: slow ones do not keep the first caller waiting for the last
 	observe func(Commit)
@@ -33,9 +34,11 @@ type writer struct {
 	wake    chan struct{} // one token: something waits, or the writer is stopped
 	ended   chan struct{}
 
-	again   int     // how often the batch has been run again because of other servers
-	running []*unit // what the writer has taken and not answered
-	open    *batch  // the batch in which they run, while it can be undone
+	again   int         // how often the batch has been run again because of other servers
+	running []*unit     // what the writer has taken, and neither answered nor handed on
+	open    *batch      // the batch in which they run, while it can be undone
+	flight  *batch      // the batch that is being committed; nil if none is
+	commits chan *batch // to be committed
 }
 
 // unit is one call of Update.
@@ -60,9 +63,14 @@ const (
 func newWriter(d *DB, c *conn, config Config) *writer {
 	w := &writer{
 		db: d, conn: c, limit: config.Batch, span: config.Span, observe: config.Observe, queue: newQueue(config.Queue),
-		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), commits: make(chan *batch),
 	}
 	go w.loop()
+	go func() {
+		for b := range w.commits {
+			b.finish()
+		}
+	}()
 	return w
 }
 
@@ -116,19 +124,40 @@ func (w *writer) signal() {
 	}
 }
 
-// take waits for work and returns at most limit units; none when the writer is to
-// stop.
+// take waits for work and returns some units; none when the writer is to stop.
 func (w *writer) take() []*unit {
 	for {
 		w.mu.Lock()
-		units, stopped := w.queue.take(w.limit), w.stopped
+		units, stopped := w.queue.take(w.share()), w.stopped
 		w.pace.begin(len(units))
 		w.mu.Unlock()
 		if stopped || len(units) > 0 {
 			return units
 		}
-		<-w.wake
+		if w.flight == nil {
+			<-w.wake
+			continue
+		}
+		select {
+		case <-w.wake:
+		case <-w.flight.ended:
+			w.land()
+		}
 	}
+}
+
+// fewUnits are not worth to be parted.
+const fewUnits = 16
+
+// share is how many units go into the next batch: half of all that wait or are being
+// committed, so that each half runs while the other is written. Whoever was just answered
+// is back when the next batch is made.
+func (w *writer) share() int {
+	all := w.queue.waiting
+	if w.flight != nil {
+		all += len(w.flight.units)
+	}
+	return min(w.limit, max(fewUnits, (all+1)/2))
 }
 
 // giveBack lets units that the batch had no time for wait again.
@@ -160,16 +189,89 @@ func (w *writer) loop() {
 		if w.isStopped() {
 			break
 		}
-		n := w.once(w.running)
+		n := w.step(w.running)
 		w.giveBack(w.running[:n], w.running[n:])
 		w.running = nil
 		// The callers just answered often have their next unit ready: let them
 		// queue it first, so that it is not left behind by a tiny batch.
 		runtime.Gosched()
 	}
+	w.land()
 	w.refuse(errClosed())
 	orderly = true
+	close(w.commits)
 	close(w.ended)
+}
+
+// step runs as many units as one batch has time for, the first ones, and sees to it that
+// they are answered: at once, or by the batch that is handed on.
+func (w *writer) step(units []*unit) int {
+	if err := w.db.Err(); err != nil {
+		w.land()
+		settle(units, err)
+		return len(units)
+	}
+	isAlone := w.flight == nil
+	b := w.prepare(units, w.flight)
+	if !w.hasLanded() && b.tried.err == nil { // it went on from what has not happened
+		b.forget()
+	}
+	w.open = nil
+	switch {
+	case !w.land():
+		return w.once(units)
+	case b.tried.err != nil:
+		return w.judge(units, b.tried)
+	case isAlone && w.depth() == 0: // nothing to run meanwhile
+		return w.judge(units, w.complete(b))
+	}
+	w.flight = b
+	w.commits <- b
+	return len(b.units)
+}
+
+// hasLanded waits for the batch that is being committed, and reports whether it was.
+func (w *writer) hasLanded() bool {
+	if w.flight == nil {
+		return true
+	}
+	<-w.flight.ended
+	return w.flight.tried.err == nil
+}
+
+// land waits for the batch that is being committed, and reports whether it was. If not,
+// its units are run again, or refused.
+func (w *writer) land() bool {
+	b, isCommitted := w.flight, w.hasLanded()
+	w.flight = nil
+	if isCommitted {
+		return true
+	}
+	b.forget()
+	if n := w.judge(b.units, b.tried); n < len(b.units) {
+		w.work(b.units[n:])
+	}
+	return false
+}
+
+// complete commits a batch here and now.
+func (w *writer) complete(b *batch) tried {
+	b.finish()
+	if b.tried.err != nil {
+		b.forget()
+	}
+	return b.tried
+}
+
+// attempt runs units in one transaction, as many as there is time for, and commits
+// them or undoes them all.
+func (w *writer) attempt(units []*unit) tried {
+	b := w.prepare(units, nil)
+	w.open = nil
+	if b.tried.err != nil {
+		return b.tried
+	}
+	return w.complete(b)
 }
 
 func (w *writer) isStopped() bool {
@@ -197,21 +299,29 @@ func (w *writer) refuse(err error) {
 func (w *writer) deserted() {
 	why := fault.New(fault.Unavailable, "the server stopped writing after an internal error; it needs a restart")
 	w.db.fail(why, fmt.Errorf("a unit of work ended the writer's goroutine"))
-	if w.open != nil {
-		w.open.undo()
+	if b := w.open; b != nil {
+		w.hasLanded()
+		b.rollback()
+		b.forget()
+		w.open = nil
 	}
+	w.land()
 	w.refuse(why)
 	go w.loop()
 }
 
 // once runs as many units as one batch has time for, the first ones, and answers them.
-// One that spoils the batch costs those before it one more run.
 func (w *writer) once(units []*unit) (answered int) {
 	if err := w.db.Err(); err != nil {
 		settle(units, err)
 		return len(units)
 	}
-	t := w.attempt(units)
+	return w.judge(units, w.attempt(units))
+}
+
+// judge answers the units of a try, or runs them again until it can. One that spoils the
+// batch costs those before it one more run.
+func (w *writer) judge(units []*unit, t tried) (answered int) {
 	for isMoved(t.err) && w.again < maxAgain && w.db.Err() == nil {
 		w.again++
 		t = w.attempt(units)
@@ -222,8 +332,7 @@ func (w *writer) once(units []*unit) (answered int) {
 	case w.db.Err() != nil: // all that ran is undone
 		settle(units, w.db.Err())
 		return len(units)
-	case t.err == nil:
-		settle(ran, nil)
+	case t.err == nil: // they were told
 	case t.blame == one:
 		w.stats.poisoned.Add(1)
 		last := t.ran - 1

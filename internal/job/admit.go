@@ -234,7 +234,7 @@ func (s *Service) renewHold(ctx context.Context, old *Job) error {
 		if err == nil {
 			_, err = s.setAside(tx, j, items)
 		}
-		if fault.Of(err) != nil {
+		if isRefusal(err) {
 			return s.giveUp(tx, j, err)
 		}
 		if err != nil {

@@ -51,7 +51,7 @@ func (s *Service) start(tx *db.Tx, j *Job) error {
 	if err == nil {
 		started, err = s.Books.Apply(tx, j.Wallet, command)
 	}
-	if fault.Of(err) != nil {
+	if isRefusal(err) {
 		return s.giveUp(tx, j, err)
 	}
 	if err != nil {
@@ -69,6 +69,10 @@ func (s *Service) start(tx *db.Tx, j *Job) error {
 	tx.AfterCommit(func() { s.granted(id, until) })
 	return nil
 }
+
+// isRefusal reports whether a job is refused. What passes by itself refuses nothing: the
+// job waits, and asks again.
+func isRefusal(err error) bool { return fault.Of(err) != nil && !fault.Is(err, fault.Unavailable) }
 
 // granted notes the lease of a run.
 func (s *Service) granted(id string, until int64) {

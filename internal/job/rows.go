@@ -125,18 +125,35 @@ type Query struct {
 	Limit   int
 }
 
-func (q Query) read(tx *db.Tx, wallet ledger.ID) ([]*Job, error) {
-	status, before, active := string(q.Status), q.Before, int64(0)
+// maxWalk is how many rows of jobs one page of a list looks at to find those that it has.
+const maxWalk = 10_000
+
+// read reads the jobs of a page. Of those that have ended it looks at maxWalk rows at
+// most: if there are more, walked is the last of them.
+func (q Query) read(tx *db.Tx, wallet ledger.ID) (jobs []*Job, walked string, err error) {
+	status, before := string(q.Status), q.Before
 	if q.Status == StatusLanding {
 		status = string(StatusRunning)
 	}
 	if before == "" {
 		before = "~" // after every id
 	}
-	if q.Active {
-		active = 1
+	args := []any{wallet.Organization, wallet.Workspace, before, status, q.Project, int64(q.Limit)}
+	if q.Active || q.Status != "" && !q.Status.Ended() {
+		// Texts that are put together are in no index: what remains is jobs_active, of what
+		// runs and waits anywhere, instead of all that this wallet ever had.
+		jobs, err = many(tx, `WHERE ended = 0 AND organization || '' = $1 AND workspace || '' = $2 AND id || '' < $3
+			AND ($4 = '' OR status = $4) AND ($5 = '' OR project = $5) ORDER BY id || '' DESC LIMIT $6`, args...)
+		return jobs, "", err
 	}
-	return many(tx, `WHERE organization = $1 AND workspace = $2 AND id < $3 AND ($4 = '' OR status = $4)
-		AND ($5 = 0 OR ended = 0) AND ($6 = '' OR project = $6) ORDER BY id DESC LIMIT $7`,
-		wallet.Organization, wallet.Workspace, before, status, active, q.Project, int64(q.Limit))
+	if q.Status != "" || q.Project != "" {
+		err = tx.QueryRow(`SELECT id FROM jobs WHERE organization = $1 AND workspace = $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4`,
+			wallet.Organization, wallet.Workspace, before, int64(maxWalk-1)).Scan(&walked)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, "", fmt.Errorf("read jobs: %w", err)
+		}
+	}
+	jobs, err = many(tx, `WHERE organization = $1 AND workspace = $2 AND id < $3 AND id >= $7
+		AND ($4 = '' OR status = $4) AND ($5 = '' OR project = $5) ORDER BY id DESC LIMIT $6`, append(args, walked)...)
+	return jobs, walked, err
 }

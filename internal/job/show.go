@@ -50,7 +50,8 @@ func (s *Service) Show(ctx context.Context, w ledger.ID, id string) (Shown, erro
 const maxList = 200
 
 // List reads jobs of a wallet, newest first, and the id after which the next
-// page begins ("" if there is none).
+// page begins ("" if there is none). A page may have fewer jobs than its limit, and
+// still not be the last.
 func (s *Service) List(ctx context.Context, w ledger.ID, q Query) (jobs []Shown, next string, err error) {
 	if q.Limit < 1 || q.Limit > maxList {
 		return nil, "", fault.At("/limit", "must be between 1 and %d", maxList)
@@ -63,10 +64,11 @@ func (s *Service) List(ctx context.Context, w ledger.ID, q Query) (jobs []Shown,
 		jobs, next = nil, ""
 		more := q
 		more.Limit = q.Limit + 1
-		found, err := more.read(tx, w)
+		found, walked, err := more.read(tx, w)
 		if err != nil {
 			return err
 		}
+		next = walked
 		for i, j := range found {
 			if i == q.Limit {
 				next = found[i-1].ID

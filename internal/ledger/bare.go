@@ -28,14 +28,13 @@ func loadBare(tx *db.Tx, id ID) (*book, error) {
 }
 
 func (s *set) writeHeads(tx *db.Tx) error {
-	args := s.args[:0]
+	args := s.lists.take()
 	for _, b := range s.touched {
 		if b.wallet == nil {
 			args = b.addHead(args)
 		}
 	}
-	s.args = args
-	return headRows.Write(tx, args)
+	return headRows.Write(tx, s.lists.keep(args))
 }
 
 func (b *book) addHead(args []any) []any {

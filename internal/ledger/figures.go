@@ -39,11 +39,12 @@ func (l *Ledger) Figures(ctx context.Context) (f Figures, err error) {
 	return f, err
 }
 
-// countOverrun adds what a batch has booked as the operator's loss.
-func (l *Ledger) countOverrun(b *book) {
+// overrun is what a batch books as the operator's loss.
+func (b *book) overrun() (sum int64) {
 	for i := range b.postings {
 		if b.postings[i].Kind == wallet.PostOverrun {
-			l.overrun.Add(int64(b.postings[i].Amount))
+			sum += int64(b.postings[i].Amount)
 		}
 	}
+	return sum
 }

@@ -91,8 +91,7 @@ func (l *Ledger) Once(tx *db.Tx, r Request, do func() (status int, answer any, e
 	}
 	s, id := l.set(tx), ID{r.Organization, r.Workspace}
 	name, digest := key{id, r.Route, r.Key}, r.digest()
-	looksUp := !l.db.IsShared() || tx.IsAgain()
-	if looksUp {
+	if tx.IsAgain() || l.recent.has(name) {
 		if answer, found, err := s.earlier(tx, name, digest); found || err != nil {
 			return answer, err
 		}
@@ -101,7 +100,7 @@ func (l *Ledger) Once(tx *db.Tx, r Request, do func() (status int, answer any, e
 	}
 	before := s.entriesOf(id)
 	answer, err := run(do)
-	if err != nil && l.db.IsShared() && fault.Of(err) != nil { // perhaps because it was done before, or just now
+	if err != nil && fault.Of(err) != nil { // perhaps because it was done before, or just now
 		if _, found, err := s.earlier(tx, name, digest); err != nil {
 			return Answer{}, err
 		} else if found { // and half of it may have been done again
@@ -115,9 +114,10 @@ func (l *Ledger) Once(tx *db.Tx, r Request, do func() (status int, answer any, e
 	return answer, s.keep(tx, name, digest, answer, before)
 }
 
-// earlier is the answer that a key was given before. Where looking costs a trip to a
-// database, Once does without: a key that was used before spoils the batch, by the
-// unique index of the journal, and the batch that runs again looks.
+// earlier is the answer that a key was given before. Looking costs a statement, on
+// PostgreSQL a trip, so Once does without where the key was not used lately: if it was
+// used before, it spoils the batch, by the unique index of the journal, and the batch that
+// runs again looks.
 func (s *set) earlier(tx *db.Tx, name key, digest string) (answer Answer, found bool, err error) {
 	e, err := s.answered(tx, name)
 	if err != nil || e == nil {
@@ -191,6 +191,7 @@ func (s *set) keep(tx *db.Tx, k key, digest string, answer Answer, before int) e
 	e := b.entries[len(b.entries)-1]
 	e.Route, e.Key, e.Digest, e.Status, e.Answer = k.route, k.key, digest, answer.Status, string(answer.Body)
 	s.keys[k] = e
+	s.ledger.recent.add(k)
 	return nil
 }
 

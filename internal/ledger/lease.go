@@ -39,8 +39,14 @@ func holderOf(f *wallet.Flow) string {
 	return f.Holder
 }
 
+// A lease is by the clock of the database as far as it can be: a server whose own is
+// surely off takes heartbeats all the same, for running work would end without them, and
+// the keepers of other servers look at what it writes. Else a holder that died would be
+// billed to an instant that has not come, or one that lives be closed as lost.
+
 // begin gives the holder of a flow a lease from now on.
 func (s *set) begin(b *book, flow string, at int64) {
+	at -= s.ledger.db.Ahead()
 	f := b.wallet.Flow(flow)
 	if f == nil || f.Lease == 0 {
 		return // without a lease, or it has ended in the same instant
@@ -60,12 +66,11 @@ type holder struct {
 }
 
 func (s *set) writeLeases(tx *db.Tx) error {
-	args := s.args[:0]
+	args := s.lists.take()
 	for _, l := range s.leases {
 		args = append(args, l.book.organization, l.book.workspace, l.holder, l.until, l.grace, l.until+l.grace, l.proof)
 	}
-	s.args = args
-	return leaseRows.Write(tx, args)
+	return leaseRows.Write(tx, s.lists.keep(args))
 }
 
 // lapses is when the first of the batch's leases may lapse.
@@ -79,15 +84,16 @@ func (s *set) lapses() int64 {
 
 // Renew is the holder's proof of life. It lets the holder run on for lease
 // nanoseconds from now, or longer if it was told so before, and returns until
-// when. A holder that has no lease, or had one that lapsed, gets NotFound: its
+// when, by the unit's clock. A holder that has no lease, or had one that lapsed, gets NotFound: its
 // flows have been closed, and it must report when they truly ended.
 func (l *Ledger) Renew(tx *db.Tx, id ID, name string, lease int64) (until int64, err error) {
-	s, now := l.set(tx), tx.Now()
+	s, ahead := l.set(tx), l.db.Ahead()
+	now := tx.Now() - ahead
 	if held, ok := s.leases[holder{id, name}]; ok { // it began in this batch
 		held.until, held.proof = max(held.until, now+lease), now
 		s.leases[holder{id, name}] = held
 		tx.Touch()
-		return held.until, nil
+		return held.until + ahead, nil
 	}
 	err = tx.QueryRow(`UPDATE leases SET proof = $4,
 			until_at = CASE WHEN $5 > until_at THEN $5 ELSE until_at END,
@@ -97,12 +103,15 @@ func (l *Ledger) Renew(tx *db.Tx, id ID, name string, lease int64) (until int64,
 	if isNoRow(err) {
 		return 0, fault.New(fault.NotFound, "there is no lease of %s: it has lapsed, and its flows were closed", name).WithCode("lease_lapsed")
 	}
-	return until, wrapped("renew a lease", err)
+	return until + ahead, wrapped("renew a lease", err)
 }
 
-// LeaseUntil is until when the holder may run on; 0 if it has no lease.
+// LeaseUntil is until when the holder may run on, by the unit's clock; 0 if it has no lease.
 func (l *Ledger) LeaseUntil(tx *db.Tx, id ID, name string) (until int64, err error) {
 	held, err := l.leaseOf(tx, id, name)
+	if held.until != 0 {
+		held.until += l.db.Ahead()
+	}
 	return held.until, err
 }
 

@@ -46,7 +46,8 @@ type Ledger struct {
 	versions versions
 	keeper   *keeper
 	seed     maphash.Seed // differs from server to server
-	spare    *set         // an empty one, for the next batch
+	recent   recent
+	spare    chan *set // empty ones, for the next batches: one is run while another is written
 	// What the batch that failed last had worked on: run again, it takes these rows
 	// at once and in order, so that servers do not wait for each other in a circle.
 	contested []ID
@@ -59,7 +60,7 @@ func New(database *db.DB, log *slog.Logger) *Ledger {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), versions: versions{db: database}, seed: maphash.MakeSeed()}
+	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), spare: make(chan *set, 2), versions: versions{db: database}, seed: maphash.MakeSeed(), recent: newRecent()}
 }
 
 // Result is what a unit's commands did.
@@ -85,13 +86,15 @@ func (l *Ledger) Create(tx *db.Tx, id ID, policy wallet.Policy) error {
 //
 // A refusal is a *fault.Fault. If it is the first command's, nothing has
 // changed; if commands before it were accepted, the unit must return the error,
-// so that they are undone.
+// so that they are undone. Here alone the gate of a wallet is shut while the server's
+// clock is off ([db.DB.Admits]).
 func (l *Ledger) Apply(tx *db.Tx, id ID, commands ...wallet.Command) (Result, error) {
 	s := l.set(tx)
 	b, err := s.open(tx, id)
 	if err != nil {
 		return Result{}, err
 	}
+	b.wallet.Shut(l.db.Admits())
 	result := Result{At: max(tx.Now(), b.wallet.Root().At), Wallet: b.wallet}
 	if err := s.settle(tx, b, result.At); err != nil {
 		return Result{}, err

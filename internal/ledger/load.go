@@ -64,7 +64,7 @@ func loadRoot(tx *db.Tx, id ID) (r rootRow, err error) {
 // again.
 func (s *set) hold(tx *db.Tx) error {
 	contested := s.ledger.contested
-	if !tx.IsAgain() || s.isHeld || len(contested) == 0 {
+	if !tx.IsAgain() || !tx.IsShared() || s.isHeld || len(contested) == 0 {
 		return nil
 	}
 	s.isHeld = true

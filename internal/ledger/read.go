@@ -1,15 +1,12 @@
 package ledger
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
-	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -34,104 +31,6 @@ func (p Posting) Hash() string { return p.hash.String() }
 // PrevHash is the link before the posting's.
 func (p Posting) PrevHash() string { return p.prev.String() }
 
-// maxPage is the largest number of rows in a page.
-const maxPage = 200
-
-// Page says which part of a list is wanted. Lists are stable: what is added
-// while one turns the pages comes after the last (or, newest first, before the
-// first) and shifts nothing.
-type Page struct {
-	Limit  int    // 1 to maxPage; 50 if 0
-	Cursor string // from the page before; "" for the first
-	Newest bool   // newest first
-}
-
-// cursors are opaque outside; inside they are the name of the list and what its
-// last row was sorted by: what another list gave, or nobody, is refused.
-func (q listing[T]) cursor(after string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(q.table + " " + after))
-}
-
-// listing is a query for a page of rows: sorted by one column, which is unique.
-type listing[T any] struct {
-	columns, table string
-	by             string
-	isNumber       bool // by is a number
-	scan           func(db.Scanner) (T, error)
-	at             func(T) string // the value of by
-}
-
-// read reads a page: the rows of the wallet that meet all conditions, each of
-// which is a text such as "flow =" with its value.
-func (q listing[T]) read(tx *db.Tx, id ID, page Page, where ...condition) (rows []T, next string, err error) {
-	text, args := "SELECT "+q.columns+" FROM "+q.table+inWallet, []any{id.Organization, id.Workspace}
-	for _, c := range where {
-		if c.value != nil && c.value != "" && c.value != int64(0) {
-			args = append(args, c.value)
-			text += " AND " + c.text + " $" + strconv.Itoa(len(args))
-		}
-	}
-	order, compare := " ASC", " > $"
-	if page.Newest {
-		order, compare = " DESC", " < $"
-	}
-	if page.Cursor != "" {
-		after, err := q.after(page.Cursor)
-		if err != nil {
-			return nil, "", err
-		}
-		args = append(args, after)
-		text += " AND " + q.by + compare + strconv.Itoa(len(args))
-	}
-	limit, err := page.limit()
-	if err != nil {
-		return nil, "", err
-	}
-	args = append(args, int64(limit+1))
-	text += " ORDER BY " + q.by + order + " LIMIT $" + strconv.Itoa(len(args))
-	rows, err = db.All(tx, q.scan, text, args...)
-	if err != nil {
-		return nil, "", fmt.Errorf("list %s: %w", q.table, err)
-	}
-	if len(rows) > limit {
-		rows, next = rows[:limit], q.cursor(q.at(rows[limit-1]))
-	}
-	return rows, next, nil
-}
-
-type condition struct {
-	text  string
-	value any // "" and 0 are no condition
-}
-
-func (q listing[T]) after(cursor string) (any, error) {
-	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	after, isOurs := strings.CutPrefix(string(text), q.table+" ")
-	if err != nil || !isOurs || after == "" || !utf8.ValidString(after) {
-		return nil, badCursor()
-	}
-	if !q.isNumber {
-		return after, nil
-	}
-	n, err := strconv.ParseInt(after, 10, 64)
-	if err != nil {
-		return nil, badCursor()
-	}
-	return n, nil
-}
-
-func badCursor() error { return fault.At("/cursor", "is not one that this list gave") }
-
-func (p Page) limit() (int, error) {
-	switch {
-	case p.Limit == 0:
-		return 50, nil
-	case p.Limit < 0 || p.Limit > maxPage:
-		return 0, fault.At("/limit", "must be from 1 to %d", maxPage)
-	}
-	return p.Limit, nil
-}
-
 // FlowFilter narrows a list of flows.
 type FlowFilter struct {
 	Status, Project, Job string
@@ -141,17 +40,20 @@ type FlowFilter struct {
 // Flows lists flows by id, and thereby by their start.
 func (l *Ledger) Flows(tx *db.Tx, id ID, f FlowFilter, page Page) ([]*wallet.Flow, string, error) {
 	q := listing[*wallet.Flow]{flowColumns, "flows", "id", false, scanFlow, func(f *wallet.Flow) string { return f.ID }}
-	where := []condition{{"status =", f.Status}, {"project =", f.Project}, {"job =", f.Job}}
-	if f.IsRunning {
-		where = append(where, condition{"ended = 0 AND ended <", int64(1)}) // the index flows_running is of ended = 0
+	var by []condition
+	if f.IsRunning || f.Status == string(wallet.Running) || f.Status == string(wallet.Landing) {
+		by = append(by, condition{"ended = 0 AND ended <", int64(1)}) // the index flows_running is of ended = 0
 	}
-	return q.read(tx, id, page, where...)
+	return q.read(tx, id, page, by, condition{"status =", f.Status}, condition{"project =", f.Project}, condition{"job =", f.Job})
 }
 
 // Holds lists holds by id: those of a status, or all if it is "".
 func (l *Ledger) Holds(tx *db.Tx, id ID, status wallet.HoldStatus, page Page) ([]*wallet.Hold, string, error) {
 	q := listing[*wallet.Hold]{holdColumns, "holds", "id", false, scanHold, func(h *wallet.Hold) string { return h.ID }}
-	return q.read(tx, id, page, condition{"status =", string(status)})
+	if status == wallet.Held { // as the index holds_open says it
+		return q.read(tx, id, page, []condition{{"status = 'held' AND status =", string(status)}})
+	}
+	return q.read(tx, id, page, nil, condition{"status =", string(status)})
 }
 
 // ChargeFilter narrows a list of charges. From and To are instants of recording,
@@ -167,12 +69,12 @@ const chargeColumns = `no, at, flow, item, hold, event, sku, tier, region, proje
 // Charges lists charges by number.
 func (l *Ledger) Charges(tx *db.Tx, id ID, f ChargeFilter, page Page) ([]*wallet.Charge, string, error) {
 	q := listing[*wallet.Charge]{chargeColumns, "charges", "no", true, scanCharge, func(c *wallet.Charge) string { return number(c.No) }}
-	where, err := between(tx, q.table, id, f.From, f.To)
+	by, err := between(tx, q.table, id, f.From, f.To)
 	if err != nil {
 		return nil, "", err
 	}
-	return q.read(tx, id, page, append(where, condition{"flow <> '' AND flow =", f.Flow}, condition{"sku =", f.SKU},
-		condition{"project =", f.Project}, condition{"job <> '' AND job =", f.Job})...)
+	by = append(by, condition{"flow <> '' AND flow =", f.Flow}, condition{"job <> '' AND job =", f.Job})
+	return q.read(tx, id, page, by, condition{"sku =", f.SKU}, condition{"project =", f.Project})
 }
 
 // PostingFilter narrows a list of postings.
@@ -186,11 +88,11 @@ const postingColumns = `no, at, kind, debit, credit, amount, charge, corrects, t
 // Postings lists postings by number.
 func (l *Ledger) Postings(tx *db.Tx, id ID, f PostingFilter, page Page) ([]Posting, string, error) {
 	q := listing[Posting]{postingColumns, "postings", "no", true, scanPosting, func(p Posting) string { return number(p.No) }}
-	where, err := withCharge(tx, id, f.Charge)
+	by, narrow, err := withCharge(tx, id, f.Charge)
 	if err != nil {
 		return nil, "", err
 	}
-	return q.read(tx, id, page, append(where, condition{"kind =", string(f.Kind)})...)
+	return q.read(tx, id, page, by, append(narrow, condition{"kind =", string(f.Kind)})...)
 }
 
 // EventFilter narrows a list of events. A kind that ends in * stands for all that
@@ -207,7 +109,7 @@ func (l *Ledger) Events(tx *db.Tx, id ID, f EventFilter, page Page) ([]wallet.Ev
 	if begin, open := strings.CutSuffix(f.Kind, "*"); open {
 		kind = []condition{{"kind >=", begin}, {"kind <", begin + "\U0010ffff"}}
 	}
-	return q.read(tx, id, page, append(kind, condition{"subject =", f.Subject}, condition{"no >", f.After})...)
+	return q.read(tx, id, page, []condition{{"no >", f.After}}, append(kind, condition{"subject =", f.Subject})...)
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }

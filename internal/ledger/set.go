@@ -34,20 +34,61 @@ type set struct {
 	assumed map[ID]bool // wallets of which it is asked with the writes whether they are as known
 	seals   bool        // the batch ends with a seal
 	isHeld  bool        // the rows of wallets that were contested are held
-	at      int64       // when it was written
-	args    []any
+	lists   lists
 	state   state
+	news    news
+}
+
+// news is what to say once the batch is durable. It is gathered when all has been said
+// to the database and the commit is under way: the wallets in memory go on meanwhile.
+type news struct {
+	at      int64 // when it was written
+	wallets []changed
+	isMoved bool  // a chain has grown
+	overrun int64 // booked as the operator's loss
+	wake    int64 // when something is due
+}
+
+type changed struct {
+	id  ID
+	now Snapshot
+}
+
+// lists are those in which columns are gathered. What is written keeps its list until the
+// batch has ended.
+type lists struct{ free, used [][]any }
+
+func (l *lists) take() []any {
+	n := len(l.free)
+	if n == 0 {
+		return nil
+	}
+	list := l.free[n-1]
+	l.free = l.free[:n-1]
+	return list
+}
+
+func (l *lists) keep(list []any) []any {
+	l.used = append(l.used, list)
+	return list
+}
+
+func (l *lists) reset() {
+	for _, list := range l.used {
+		l.free = append(l.free, emptied(list))
+	}
+	l.used = l.used[:0]
 }
 
 // set returns the batch's set.
 func (l *Ledger) set(tx *db.Tx) *set {
 	return tx.Member(l, func() db.Member {
-		s := l.spare
-		if s == nil {
-			s = &set{ledger: l, keys: map[key]*Entry{}, bare: map[ID]*book{}, leases: map[holder]lease{}, assumed: map[ID]bool{}}
+		select {
+		case s := <-l.spare:
+			return s
+		default:
+			return &set{ledger: l, keys: map[key]*Entry{}, bare: map[ID]*book{}, leases: map[holder]lease{}, assumed: map[ID]bool{}}
 		}
-		l.spare = nil
-		return s
 	}).(*set)
 }
 
@@ -199,8 +240,27 @@ func (s *set) Flush(tx *db.Tx) error {
 			return err
 		}
 	}
-	s.at = tx.Now()
+	s.leave(tx.Now())
 	return nil
+}
+
+// leave lets the wallets go on: what they had to write is with the database now, and the
+// next batch may begin.
+func (s *set) leave(now int64) {
+	s.news.at, s.news.wake = now, s.lapses()
+	for _, b := range s.used {
+		if b.isTouched {
+			s.news.isMoved = true
+			if b.wallet != nil {
+				b.stored = b.version()
+				s.news.wallets = append(s.news.wallets, changed{b.ID, Snapshot{b.wallet.View(), b.version()}})
+				s.news.overrun += b.overrun()
+				s.news.wake = earlier(s.news.wake, b.wakeAt)
+			}
+		}
+		b.forget()
+	}
+	s.ledger.shelf.trim()
 }
 
 // catchUp brings the journals of the wallets that are written up to their instants. A
@@ -230,14 +290,13 @@ func (s *set) sealEntries(*db.Tx) error {
 }
 
 func (s *set) writeEntries(tx *db.Tx) error {
-	args := s.args[:0]
+	args := s.lists.take()
 	for _, b := range s.touched {
 		for _, e := range b.entries {
 			args = b.addEntry(args, e)
 		}
 	}
-	s.args = args
-	return entryRows.Write(tx, args)
+	return entryRows.Write(tx, s.lists.keep(args))
 }
 
 func (b *book) addEntry(args []any, e *Entry) []any {
@@ -250,14 +309,13 @@ func (b *book) addEntry(args []any, e *Entry) []any {
 }
 
 func (s *set) writePostings(tx *db.Tx) error {
-	args := s.args[:0]
+	args := s.lists.take()
 	for _, b := range s.touched {
 		for i := range b.postings {
 			args = b.addPosting(args, &b.postings[i])
 		}
 	}
-	s.args = args
-	return postingRows.Write(tx, args)
+	return postingRows.Write(tx, s.lists.keep(args))
 }
 
 func (b *book) addPosting(args []any, p *Posting) []any {
@@ -266,7 +324,7 @@ func (b *book) addPosting(args []any, p *Posting) []any {
 }
 
 func (s *set) writeCharges(tx *db.Tx) (err error) {
-	args := s.args[:0]
+	args := s.lists.take()
 	for _, b := range s.touched {
 		for i := range b.charges {
 			if args, err = b.addCharge(args, &b.charges[i]); err != nil {
@@ -274,8 +332,7 @@ func (s *set) writeCharges(tx *db.Tx) (err error) {
 			}
 		}
 	}
-	s.args = args
-	return chargeRows.Write(tx, args)
+	return chargeRows.Write(tx, s.lists.keep(args))
 }
 
 func (b *book) addCharge(args []any, c *wallet.Charge) ([]any, error) {
@@ -309,15 +366,14 @@ func (s *set) writeRefunds(tx *db.Tx) error {
 }
 
 func (s *set) writeTotals(tx *db.Tx) error {
-	args := s.args[:0]
+	args := s.lists.take()
 	for _, b := range s.touched {
 		for t, sum := range b.totals {
 			t.Quantity, t.Amount = sum.quantity, credit.Amount(sum.amount)
 			args = b.addTotal(args, &t)
 		}
 	}
-	s.args = args
-	return totalRows.Write(tx, args)
+	return totalRows.Write(tx, s.lists.keep(args))
 }
 
 func (b *book) addTotal(args []any, t *wallet.Total) []any {
@@ -327,7 +383,7 @@ func (b *book) addTotal(args []any, t *wallet.Total) []any {
 }
 
 func (s *set) writeEvents(tx *db.Tx) (err error) {
-	args := s.args[:0]
+	args := s.lists.take()
 	for _, b := range s.touched {
 		for i := range b.events {
 			if args, err = b.addEvent(args, &b.events[i]); err != nil {
@@ -335,8 +391,7 @@ func (s *set) writeEvents(tx *db.Tx) (err error) {
 			}
 		}
 	}
-	s.args = args
-	return eventRows.Write(tx, args)
+	return eventRows.Write(tx, s.lists.keep(args))
 }
 
 func (b *book) addEvent(args []any, e *wallet.Event) ([]any, error) {
@@ -353,32 +408,27 @@ func (b *book) addEvent(args []any, e *wallet.Event) ([]any, error) {
 // Done publishes what was committed, or forgets the wallets that may be ahead of
 // their rows.
 func (s *set) Done(committed bool) {
-	l, wake := s.ledger, s.lapses()
-	l.contested = l.contested[:0]
-	for _, b := range s.used {
-		switch {
-		case !committed:
+	l := s.ledger
+	if committed {
+		for _, c := range s.news.wallets {
+			l.shown.publish(c.id, c.now)
+		}
+		if s.news.isMoved {
+			l.keeper.seal.moved(s.news.at)
+		}
+		l.overrun.Add(s.news.overrun)
+		l.keeper.ring(earlier(s.news.wake, l.keeper.seal.due.Load()))
+	} else {
+		l.contested = l.contested[:0]
+		for _, b := range s.used {
 			l.shelf.drop(b.ID)
 			l.contested = append(l.contested, b.ID)
-		case b.wallet == nil:
-			l.keeper.seal.moved(s.at)
-		case b.isTouched:
-			b.stored = b.version()
-			l.shown.publish(b.ID, Snapshot{b.wallet.View(), b.version()})
-			l.keeper.seal.moved(s.at)
-			l.countOverrun(b)
-			wake = earlier(wake, b.wakeAt)
 		}
-		b.forget()
 	}
 	s.reset()
-	if committed {
-		l.shelf.trim()
-		l.keeper.ring(earlier(wake, l.keeper.seal.due.Load()))
-	}
 }
 
-// reset makes the set ready for the next batch. Its lists of columns keep their
+// reset makes the set ready for another batch. Its lists of columns keep their
 // memory: it is needed again at once, and bounded by the size of a batch.
 func (s *set) reset() {
 	clear(s.keys)
@@ -387,5 +437,10 @@ func (s *set) reset() {
 	clear(s.assumed)
 	s.used, s.touched = emptied(s.used), emptied(s.touched)
 	s.seals, s.isHeld = false, false
-	s.ledger.spare = s
+	s.lists.reset()
+	s.news = news{wallets: emptied(s.news.wallets)}
+	select {
+	case s.ledger.spare <- s:
+	default:
+	}
 }

@@ -56,18 +56,18 @@ func firstNo(tx *db.Tx, table string, id ID, at int64) (int64, error) {
 
 // withCharge are the conditions that postings were made with a charge: they were
 // recorded at its instant.
-func withCharge(tx *db.Tx, id ID, no int64) ([]condition, error) {
+func withCharge(tx *db.Tx, id ID, no int64) (by, narrow []condition, err error) {
 	if no == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var at int64
-	err := tx.QueryRow(`SELECT at FROM charges`+inWallet+` AND no = $3`, id.Organization, id.Workspace, no).Scan(&at)
+	err = tx.QueryRow(`SELECT at FROM charges`+inWallet+` AND no = $3`, id.Organization, id.Workspace, no).Scan(&at)
 	if errors.Is(err, sql.ErrNoRows) {
-		return []condition{{"no <", int64(1)}}, nil // nor are there postings
+		return []condition{{"no <", int64(1)}}, nil, nil // nor are there postings
 	}
 	if err != nil {
-		return nil, wrapped("find a charge", err)
+		return nil, nil, wrapped("find a charge", err)
 	}
-	where, err := between(tx, "postings", id, at, at+1)
-	return append(where, condition{"charge =", no}), err
+	by, err = between(tx, "postings", id, at, at+1)
+	return by, []condition{{"charge =", no}}, err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -22,6 +23,8 @@ type Book struct {
 	books *ledger.Ledger
 	mu    sync.RWMutex
 	cards map[string]*History
+
+	changing atomic.Int32 // batches that have put a version and have not ended
 }
 
 // NewBook returns the rate cards by which the flows in the books are priced.
@@ -84,7 +87,12 @@ func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card
 	if err := b.insert(tx, card); err != nil {
 		return nil, err
 	}
-	b.inBatch(tx).cards[name] = h.with(card)
+	batch := b.inBatch(tx)
+	batch.cards[name] = h.with(card)
+	if !batch.isChange {
+		batch.isChange = true
+		b.changing.Add(1)
+	}
 	return card, b.tell(tx, name, h.reprice(card))
 }
 
@@ -131,9 +139,9 @@ func (b *Book) read(tx *db.Tx, name string) (h *History, err error) {
 	if h = batch.cards[name]; h != nil {
 		return h, nil
 	}
-	if h = b.remembered(name); h != nil && tx.Assume(cardLock, int64(len(h.versions)), latestVersion, name) {
+	if h = b.remembered(name); h != nil && b.changing.Load() == 0 && tx.Assume(cardLock, int64(len(h.versions)), latestVersion, name) {
 		batch.cards[name] = h
-		batch.isAssumed = true
+		batch.isAssumed = tx.IsShared()
 		return h, nil
 	}
 	if err := tx.Share(cardLock); err != nil {
@@ -180,6 +188,7 @@ type inBatch struct {
 	book      *Book
 	cards     map[string]*History
 	isAssumed bool // a card is taken to be as it is remembered
+	isChange  bool // a version was put
 }
 
 // Flush has nothing to write: versions are written as they are put.
@@ -187,11 +196,13 @@ func (*inBatch) Flush(*db.Tx) error { return nil }
 
 // Done remembers what was committed.
 func (in *inBatch) Done(committed bool) {
-	if !committed {
-		return
+	if committed {
+		for _, h := range in.cards {
+			in.book.remember(h)
+		}
 	}
-	for _, h := range in.cards {
-		in.book.remember(h)
+	if in.isChange { // before it was remembered, others had to look
+		in.book.changing.Add(-1)
 	}
 }
 

@@ -54,6 +54,7 @@ var problemCodes = []problemCode{
 	{"database_locked", "Another program keeps the database locked."},
 	{"storage_failed", "The database cannot be written to, as when the disk is full. The operator must act."},
 	{"database_unreachable", "The database does not answer: it is being restarted, or another takes its place. Try again after Retry-After."},
+	{"clock_off", "The clock of this server is off that of its database, by values.clock_offset_seconds: nothing new is started here until they agree. Another server may do it; the operator must look at NTP."},
 	{"outcome_unknown", "The database went away while this was written. Repeat it with the same Idempotency-Key: it is done once."},
 	{"internal", "A fault of the server; its log has it under the request_id."},
 }

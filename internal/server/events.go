@@ -19,6 +19,10 @@ func (s *Server) eventCalls() {
 	}, listEvents)
 }
 
+// lastWalks is how many pages the last events are looked for in: a kind or subject that is
+// rarer than one among the last 100,000 is found from the beginning on, page by page.
+const lastWalks = 10
+
 func listEvents(r *reading, p *struct {
 	WorkspacePath
 	api.EventQuery
@@ -35,6 +39,12 @@ func listEvents(r *reading, p *struct {
 	}
 	err = r.view(func(tx *db.Tx) error {
 		events, next, err := r.ledger.Events(tx, r.id, filter, wanted)
+		for walks := 1; err == nil && fromEnd && next != "" && len(events) < p.Last && walks < lastWalks; walks++ {
+			var more []wallet.Event
+			wanted.Cursor, wanted.Limit = next, p.Last-len(events)
+			more, next, err = r.ledger.Events(tx, r.id, filter, wanted)
+			events = append(events, more...)
+		}
 		if err != nil {
 			return err
 		}

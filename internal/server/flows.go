@@ -37,7 +37,8 @@ func (s *Server) flowCalls() {
 	command(s, call{
 		id: "heartbeat-flow", method: "POST", path: "/v1/workspaces/{workspace}/flows/{flow}/heartbeat", tag: tagFlows,
 		action: org.Run, optional: true, repeatable: true, summary: "Renew the lease of a flow",
-		description: "The lease runs from this instant on.",
+		description: "The lease runs from this instant on. While the server's clock is off (503 clock_off to whoever starts something), " +
+			"a longer lease than before is not given, and the flow keeps the one it has.",
 	}, heartbeatFlow)
 	command(s, call{
 		id: "stop-flow", method: "POST", path: "/v1/workspaces/{workspace}/flows/{flow}/stop", tag: tagFlows, action: org.Run,
@@ -127,6 +128,10 @@ func heartbeatFlow(u *unit, p *FlowPath, b *api.Heartbeat) (api.Flow, error) {
 		changes = append(changes, wallet.Limit{Flow: f.ID, Lease: &lease})
 	}
 	result, err := u.ledger.Apply(u.tx, u.id, changes...)
+	if len(changes) > 0 && fault.Is(err, fault.Unavailable) && u.db.Admits() != nil { // no longer lease, but the one it has
+		lease = f.Lease
+		result, err = u.ledger.Apply(u.tx, u.id)
+	}
 	if err != nil {
 		return api.Flow{}, err
 	}
@@ -139,7 +144,8 @@ func heartbeatFlow(u *unit, p *FlowPath, b *api.Heartbeat) (api.Flow, error) {
 
 func stopFlow(u *unit, p *FlowPath, b *api.FlowStop) (api.Flow, error) {
 	var f fields
-	at := f.past("/at", b.At, u.tx.Now())
+	at := f.past("/at", b.At, max(u.tx.Now(), u.tx.Happened()))
+	at = min(at, u.tx.Now()) // a server that is behind cannot record a later end
 	if err := f.Err(); err != nil {
 		return api.Flow{}, err
 	}

@@ -16,7 +16,7 @@ func TestPagesNeitherSkipNorRepeat(t *testing.T) {
 	s.fill(7)
 	for _, path := range []string{
 		"/v1/organizations", "/v1/organizations/default/workspaces", ws + "/lots", ws + "/flows", ws + "/flows?status=stopped",
-		ws + "/holds", ws + "/charges", ws + "/postings", ws + "/events", ws + "/events?kind=hold.*", ws + "/jobs",
+		ws + "/holds", ws + "/charges", ws + "/postings", ws + "/events", ws + "/events?kind=flow.*", ws + "/jobs",
 		ws + "/activities", ws + "/usage?group_by=sku,project&bucket=hour", "/v1/rate-cards/default/versions",
 	} {
 		whole := s.turn(path, 200)

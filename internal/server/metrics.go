@@ -101,6 +101,9 @@ var (
 	poisonedUnits = gauge("purser_units_poisoned_total", "Units of work that failed after a write, so that others ran again.")
 	writerTrips   = gauge("purser_database_trips_total", "Trips to the PostgreSQL and back that units of work waited for.")
 	refusedUnits  = gauge("purser_units_refused_total", "Units of work refused because too many of the same organization, or of all, waited.")
+	clockOffset   = gauge("purser_clock_offset_seconds", "How far this server's clock is ahead of that of its PostgreSQL, as measured last.")
+	clockBound    = gauge("purser_clock_offset_bound_seconds", "Half of the trip in which that was measured: the offset is surely so near to it.")
+	clockOff      = gauge("purser_clock_off", "1 while nothing is admitted because the clock is surely off.")
 	walletCount   = gauge("purser_wallets", "Wallets.")
 	runningFlows  = gauge("purser_running_flows", "Flows that have not ended.")
 	unleasedFlows = gauge("purser_unleased_flows", "Running flows without a lease: if their reporter goes silent they run on.")
@@ -125,6 +128,11 @@ func (f figures) Collect(out chan<- prometheus.Metric) {
 	send(poisonedUnits, prometheus.CounterValue, float64(stats.Poisoned))
 	send(writerTrips, prometheus.CounterValue, float64(stats.Trips))
 	send(refusedUnits, prometheus.CounterValue, float64(stats.Refused))
+	if o, isMeasured := f.db.Offset(); isMeasured {
+		send(clockOffset, prometheus.GaugeValue, time.Duration(o.By).Seconds())
+		send(clockBound, prometheus.GaugeValue, time.Duration(o.Bound).Seconds())
+		send(clockOff, prometheus.GaugeValue, map[bool]float64{true: 1}[f.db.Admits() != nil])
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
 	defer cancel()
 	books, err := f.ledger.Figures(ctx)

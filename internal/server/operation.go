@@ -246,6 +246,9 @@ func once(ctx context.Context, c call, p any, body []byte) ledger.Request {
 	if c.repeatable {
 		r.Key = ""
 	}
+	if r.Key != "" { // here, and not where others wait for it
+		r.Digest = ledger.BodyDigest(body)
+	}
 	v := reflect.ValueOf(p).Elem()
 	for _, f := range reflect.VisibleFields(v.Type()) {
 		name := f.Tag.Get("path")

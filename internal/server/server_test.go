@@ -32,7 +32,9 @@ func newStageWith(t *testing.T, c app.Config) *stage {
 	t.Helper()
 	c.Data = t.TempDir()
 	c.Listen, c.OperatorToken = "unix:"+filepath.Join(c.Data, "http.sock"), token
-	c.Database = dbtest.URL(t)
+	if c.Database == "" {
+		c.Database = dbtest.URL(t)
+	}
 	a, err := app.Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

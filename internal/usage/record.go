@@ -64,7 +64,7 @@ func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading, before See
 		v := &verdicts[i]
 		v.Source, v.ID = r.Event.Source, r.Event.ID
 		k, before := seen[r.Event.name()]
-		line, problem := judge(prices, r, tx.Now(), k)
+		line, problem := judge(prices, r, tx.Happened(), k)
 		switch {
 		case problem != nil:
 			v.Status, v.Fault = Rejected, problem

@@ -146,7 +146,7 @@ const (
 	EventLate             = "flow.late"     // the true end of a lost flow was charged
 	EventEarly            = "flow.early"    // the true end of a flow lies before the one in the books
 	EventOverrun          = "overrun"
-	EventHeld             = "hold.created"
+	EventHeld             = "hold.created" // these three until the rules holdsAreQuiet
 	EventCaptured         = "hold.captured"
 	EventReleased         = "hold.released"
 	EventHoldExpired      = "hold.expired"

@@ -33,8 +33,21 @@ func (w *Wallet) eligible(items []Item, project string) []int32 {
 	return route
 }
 
-// pass refuses what is not covered.
+// Shut has the gate refuse whatever asks it, and say why; nil opens it again. Stops,
+// facts and all else that does not ask go on. It is not part of the state: what is
+// refused stands nowhere.
+func (w *Wallet) Shut(why error) { w.shut = why }
+
+// pass refuses what may not begin.
 func (w *Wallet) pass(g gate) error {
+	if w.shut != nil {
+		return w.shut
+	}
+	return w.covers(g)
+}
+
+// covers refuses what is not covered.
+func (w *Wallet) covers(g gate) error {
 	have := w.usableLeft(g.route)
 	leased := w.leased()
 	free := addSat(have, -leased)

@@ -256,7 +256,7 @@ func (w *Wallet) transferOut(c TransferOut) error {
 			route = append(route, int32(i))
 		}
 	}
-	if err := w.pass(gate{route: route, need: c.Amount, rate: w.burnRate()}); err != nil {
+	if err := w.covers(gate{route: route, need: c.Amount, rate: w.burnRate()}); err != nil {
 		return err
 	}
 	parts, _ := w.take(route, c.Amount)

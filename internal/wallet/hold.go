@@ -49,8 +49,15 @@ func (w *Wallet) reserve(c Reserve) error {
 	}
 	w.putHold(h)
 	w.dirty.holds[c.ID] = h
-	w.event(EventHeld, c.ID, "amount", c.Amount.String())
+	w.holdEvent(EventHeld, h, "amount", c.Amount.String())
 	return nil
+}
+
+// holdEvent is an event of a wallet that lives by rules under which holds are not quiet.
+func (w *Wallet) holdEvent(kind string, h *Hold, data ...string) {
+	if !w.root.Policy.follows(holdsAreQuiet) {
+		w.event(kind, h.ID, data...)
+	}
 }
 
 // burnRate is what the running flows cost an hour, rounded up.
@@ -102,7 +109,7 @@ func (w *Wallet) capture(c Capture) error {
 	for _, line := range c.Lines {
 		w.chargeLine(line, h)
 	}
-	w.event(EventCaptured, h.ID, "amount", h.Captured.String())
+	w.holdEvent(EventCaptured, h, "amount", h.Captured.String())
 	if w.holds[h.ID] != nil {
 		w.endHold(h, Captured)
 	} else {
@@ -175,7 +182,7 @@ func (w *Wallet) closeHold(h *Hold, status HoldStatus) {
 	case status == Expired:
 		w.event(EventHoldExpired, h.ID)
 	case status == Released && h.Flow == "":
-		w.event(EventReleased, h.ID)
+		w.holdEvent(EventReleased, h)
 	}
 }
 

@@ -32,8 +32,12 @@ const (
 	// totals where it cost nothing or was refunded before, too.
 	returnsQuantities = 3
 
+	// holdsAreQuiet: that a hold was made, captured or released is no event. Whoever did it
+	// was answered, nobody waits to act on it, and a gateway does it for every request.
+	holdsAreQuiet = 4
+
 	// Rules is the number of the present rules.
-	Rules = 3
+	Rules = 4
 )
 
 // follows reports whether the wallet lives by a rule.

@@ -42,6 +42,8 @@ type Wallet struct {
 
 	pruneDue bool // the timeline has grown
 
+	shut error // why the gate refuses whatever asks it; nil if it decides
+
 	fx    *Effects
 	dirty dirt
 }

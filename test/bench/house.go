@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/purserhq/purser/internal/app"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
@@ -40,6 +41,7 @@ func open(ctx context.Context, url string, wallets int) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
+	go func() { _ = app.CollectSeldom(ctx) }() // as the server does
 	h := &house{ctx: ctx, db: d, books: ledger.New(d, log)}
 	h.prices = price.NewBook(h.books)
 	h.usage = usage.New(h.books, h.prices)
