@@ -156,7 +156,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.server = server.New(server.Parts{
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
-		Metrics: metrics, WithoutAPI: !c.Roles.API,
+		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
 	if err := a.db.Enroll(ctx, a.advertised()); err != nil { // before it looks at its jobs: nothing that is asked of them meanwhile is missed
 		return err
@@ -236,6 +236,7 @@ func (a *App) executor() (job.Executor, error) {
 	}
 	return local.New(local.Config{
 		Dir: a.config.Data, Now: a.db.Clock().Now, Log: a.log, Command: a.config.Supervisor,
+		Home: a.db.Self(), Key: a.jobKey, Others: a.refuges,
 	}), nil
 }
 

@@ -70,7 +70,7 @@ func (r Roles) omitted() (list []string) {
 		list = append(list, "no keeper: nothing is charged, landed, expired or sealed by itself; a command still does what is due in its own wallet")
 	}
 	if !r.Jobs {
-		list = append(list, "no jobs: none is started, and those that run are not heard and land when their leases end")
+		list = append(list, "no jobs: none is started, and those that run are not heard here: unless another server hears them, they land when their leases end")
 	}
 	return list
 }

@@ -39,7 +39,8 @@ func (s *Service) keepClean(ctx context.Context) {
 }
 
 // Clean removes the files of the jobs that ended longer than [KeepFiles] ago and
-// cannot be resumed. Those of jobs that the books do not know stay.
+// cannot be resumed. Those of jobs that the books do not know stay. Where the files say
+// how a job ended that another server has closed as lost, its end is made right.
 func (s *Service) Clean(ctx context.Context) error {
 	kept, err := s.Executor.Kept()
 	if err != nil {
@@ -47,9 +48,14 @@ func (s *Service) Clean(ctx context.Context) error {
 	}
 	var errs []error
 	for batch := range slices.Chunk(kept, cleanBatch) {
-		outdated, err := s.outdated(ctx, batch)
+		outdated, lost, err := s.sift(ctx, batch)
 		if err != nil {
 			return err
+		}
+		for _, id := range lost {
+			if err := s.amend(ctx, id); err != nil {
+				errs = append(errs, fmt.Errorf("record the true end of job %s: %w", id, err))
+			}
 		}
 		for _, id := range outdated {
 			if ctx.Err() != nil {
@@ -63,10 +69,21 @@ func (s *Service) Clean(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// outdated are those of the jobs whose files are kept no longer.
-func (s *Service) outdated(ctx context.Context, ids []string) (outdated []string, err error) {
+// amend tells the books the end of a job that was closed as lost, if its files have one.
+func (s *Service) amend(ctx context.Context, id string) error {
+	state, err := s.Executor.Inspect(id)
+	if err != nil || state.End == nil {
+		return err
+	}
+	_, err = s.end(ctx, *state.End, s.DB.Self(), false)
+	return err
+}
+
+// sift finds those of the jobs whose files are kept no longer, and of the others those
+// of this server that were closed as lost.
+func (s *Service) sift(ctx context.Context, ids []string) (outdated, lost []string, err error) {
 	err = s.DB.View(ctx, func(tx *db.Tx) error {
-		outdated = nil
+		outdated, lost = nil, nil
 		now := s.DB.Clock().Now()
 		for _, id := range ids {
 			j, err := find(tx, id)
@@ -76,11 +93,14 @@ func (s *Service) outdated(ctx context.Context, ids []string) (outdated []string
 			if err != nil {
 				return err
 			}
-			if j.Status.Ended() && max(j.EndedAt+KeepFiles, j.resumableUntil()) <= now {
+			switch {
+			case j.Status.Ended() && max(j.EndedAt+KeepFiles, j.resumableUntil()) <= now:
 				outdated = append(outdated, id)
+			case j.Reason == ReasonLost && s.isHere(j):
+				lost = append(lost, id)
 			}
 		}
 		return nil
 	})
-	return outdated, err
+	return outdated, lost, err
 }

@@ -48,7 +48,7 @@ func (s *Service) Stop(tx *db.Tx, w ledger.ID, id string, grace *int64, reason s
 		}
 		over = tx.Now() + wait
 	}
-	tx.AfterCommit(func() { s.Executor.Wake(id, over) })
+	tx.AfterCommit(func() { s.wake(id, over) })
 	return s.show(tx, j, nil)
 }
 
@@ -92,7 +92,7 @@ func (s *Service) Change(tx *db.Tx, w ledger.ID, id string, c Change) (Shown, er
 	if err != nil {
 		return Shown{}, err
 	}
-	tx.AfterCommit(func() { s.Executor.Wake(id, 0) })
+	tx.AfterCommit(func() { s.wake(id, 0) })
 	return s.show(tx, j, result.Wallet.View())
 }
 

@@ -127,7 +127,7 @@ func (s *Service) launch(ctx context.Context, id string) error {
 		return ctx.Err()
 	}
 	s.Log.Error("a job could not be launched", "job", id, "error", err)
-	_, err = s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: s.DB.Clock().Now(), Error: "it could not be launched: " + err.Error()}, false)
+	_, err = s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: s.DB.Clock().Now(), Error: "it could not be launched: " + err.Error()}, s.DB.Self(), false)
 	return err
 }
 
@@ -153,7 +153,7 @@ func (s *Service) reconcile(ctx context.Context, j *Job) error {
 		return err
 	}
 	if state.End != nil && !j.stale(*state.End) {
-		_, err := s.end(ctx, *state.End, false)
+		_, err := s.end(ctx, *state.End, s.DB.Self(), false)
 		return err
 	}
 	if err := s.Executor.Clear(j.ID); err != nil {

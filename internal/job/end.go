@@ -20,7 +20,7 @@ func (s *Service) Gone(ctx context.Context, id string) error {
 		return err
 	}
 	if state.End != nil {
-		_, err = s.end(ctx, *state.End, false)
+		_, err = s.end(ctx, *state.End, s.DB.Self(), false)
 		return err
 	}
 	return s.endLost(ctx, id, state)
@@ -34,19 +34,23 @@ func (s *Service) endLost(ctx context.Context, id string, state State) error {
 	if e := s.entry(id); e != nil {
 		proof = max(proof, e.proof)
 	}
-	_, err := s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: proof, Checkpoint: state.Checkpoint}, true)
+	_, err := s.end(ctx, Report{Job: id, Phase: Ended, EndedAt: proof, Checkpoint: state.Checkpoint}, s.DB.Self(), true)
 	return err
 }
 
-// end records how a run ended, once: the flow is closed at that instant in the
-// same unit as the job's row. Told again, it is only acknowledged.
-func (s *Service) end(ctx context.Context, r Report, lost bool) (Orders, error) {
+// end records how a run of a server, home, ended, once: the flow is closed at that
+// instant in the same unit as the job's row. Told again, it is only acknowledged. A
+// run that was closed as lost, and lived to tell its end, is made right by it.
+func (s *Service) end(ctx context.Context, r Report, home string, lost bool) (Orders, error) {
 	err := s.DB.Update(s.inLane(ctx, r.Job), func(tx *db.Tx) error {
 		j, err := find(tx, r.Job)
+		if err == nil && !lost && j.Server == home {
+			err = s.reopen(tx, j)
+		}
 		switch {
 		case err != nil:
 			return err
-		case j.Status.Ended(), j.Status == StatusQueued, !s.isHere(j), !lost && j.stale(r):
+		case j.Status.Ended(), j.Status == StatusQueued, home != "" && j.Server != home, !lost && j.stale(r):
 			return nil
 		case j.run() == nil:
 			return s.endUnstarted(tx, j, r)

@@ -112,6 +112,7 @@ type Report struct {
 	Seen  int64 // Orders.Version of the orders it holds; 0 if it has none
 	Lease int64 // Orders.LeaseUntil of the orders it holds; 0 if it does not say
 	Wait  bool  // it would rather wait a few seconds than be told the same again
+	Over  int64 // by when it ends by itself on the orders it has, whoever gave them; 0 if never
 
 	Proof     int64 // the last instant at which the command was seen running
 	StartedAt int64 // when the command was executed; 0 if it never was
@@ -142,6 +143,14 @@ type Orders struct {
 	Stop       bool   // SIGTERM now, SIGKILL Grace later; cannot be taken back
 	Reason     string // why Land, Kill or Stop: credits, budget, max_cost, max_runtime, stop, …
 	Ack        bool   // the end is recorded: no more reports are needed
+}
+
+// AreNewsTo reports whether the orders are to be answered to a report at once. A
+// renewed lease is, because the one in hand may end before a held answer comes; a
+// supervisor of an earlier release does not say which it has.
+func (o Orders) AreNewsTo(r Report) bool {
+	isRenewed := r.Lease != 0 && o.LeaseUntil != r.Lease
+	return !r.Wait || o.Ack || o.Version != r.Seen || isRenewed
 }
 
 // State is what is known of a job's latest run from outside.

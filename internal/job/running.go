@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -25,7 +26,7 @@ func (s *Service) Report(ctx context.Context, r Report) (Orders, error) {
 	case Running:
 		return s.proceed(ctx, r)
 	case Ended:
-		return s.end(ctx, r, false)
+		return s.end(ctx, r, s.DB.Self(), false)
 	}
 	return Orders{}, fault.New(fault.Invalid, "%q is no phase of a run", r.Phase)
 }
@@ -37,6 +38,21 @@ func (s *Service) proceed(ctx context.Context, r Report) (Orders, error) {
 	if e == nil || e.job.run() == nil {
 		return s.strayed(ctx, r)
 	}
+	orders, err := s.present(ctx, e)
+	if err != nil {
+		return Orders{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if live := s.active[r.Job]; live != nil {
+		live.heard, live.lease, live.proof = orders, orders.LeaseUntil, max(live.proof, r.Proof)
+	}
+	return orders, nil
+}
+
+// present are the orders of a run as its wallet stands, with as much of a lease as
+// that allows.
+func (s *Service) present(ctx context.Context, e *entry) (Orders, error) {
 	now := s.DB.Clock().Now()
 	st, flow, err := s.stand(ctx, e)
 	if err != nil {
@@ -47,13 +63,7 @@ func (s *Service) proceed(ctx context.Context, r Report) (Orders, error) {
 			return Orders{}, err
 		}
 	}
-	orders := st.orders()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if live := s.active[r.Job]; live != nil {
-		live.heard, live.lease, live.proof = orders, st.lease, max(live.proof, r.Proof)
-	}
-	return orders, nil
+	return st.orders(), nil
 }
 
 // strayed answers a run of which we know nothing any more: its job was closed
@@ -66,9 +76,14 @@ func (s *Service) strayed(ctx context.Context, r Report) (Orders, error) {
 	if err != nil {
 		return Orders{}, err
 	}
+	return lostOrders(r), nil
+}
+
+// lostOrders end a run that nothing pays for any more.
+func lostOrders(r Report) Orders {
 	o := Orders{Go: r.Phase == Running, Kill: 1, Reason: ReasonLost}
 	o.Version = o.version()
-	return o, nil
+	return o
 }
 
 // entry is a copy of the entry of an active job, or nil.
@@ -163,7 +178,7 @@ func (s *Service) renew(ctx context.Context, e *entry, st stand, flow *wallet.Fl
 		return err
 	})
 	if fault.Is(err, fault.NotFound) {
-		return e.lease, nil // it has lapsed: the flow is closed, and the next orders say so
+		return cmp.Or(e.lease, now), nil // it has lapsed: the flow is closed, and the next orders say so
 	}
 	if wanted != flow.Lease {
 		s.forget(e.job.ID)

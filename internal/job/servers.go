@@ -156,8 +156,8 @@ func (s *Service) adopt(tx *db.Tx, orphan *Job) error {
 // are, and so does it.
 func (s *Service) adoptEnd(tx *db.Tx, j *Job, run *Run) error {
 	flow, err := s.Books.Flow(tx, j.Wallet, run.Flow)
-	if err != nil || !flow.Status.Ended() {
-		return err // its supervisor may live: the lease decides
+	if err != nil || !flow.Status.Ended() || tx.Now()-flow.EndedAt < deserted {
+		return err // its supervisor may live: the lease decides, and the end is its to tell
 	}
 	closed, err := s.close(tx, j, Report{Job: j.ID, Phase: Ended, StartedAt: run.StartedAt, EndedAt: flow.EndedAt}, true)
 	if err != nil {

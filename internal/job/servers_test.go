@@ -2,6 +2,8 @@ package job
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,7 +24,7 @@ func (h *launches) Launch(_ context.Context, spec Spec) error { h.launched[spec.
 func (h *launches) Wake(string, int64)                        {}
 func (h *launches) Inspect(id string) (State, error)          { return h.states[id], nil }
 func (h *launches) Clear(string) error                        { return nil }
-func (h *launches) Kept() ([]string, error)                   { return nil, nil }
+func (h *launches) Kept() ([]string, error)                   { return slices.Sorted(maps.Keys(h.states)), nil }
 func (h *launches) Remove(string) error                       { return nil }
 func (h *launches) Run(ctx context.Context, _ Handler) error  { <-ctx.Done(); return nil }
 

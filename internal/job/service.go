@@ -38,7 +38,8 @@ type Service struct {
 	places   map[string]place              // of those that wait
 	running  map[ledger.ID]map[string]bool // ids of running jobs, by wallet
 	watchers map[ledger.ID]context.CancelFunc
-	ctx      context.Context // of Run
+	visitors map[string][]chan struct{} // by job: requests of runs of other servers that wait for news
+	ctx      context.Context            // of Run
 }
 
 // entry is a job that has not ended, as it was committed last. The job is
@@ -69,6 +70,7 @@ func New(c Config) *Service {
 		Config: c, kick: make(chan struct{}, 1),
 		active: map[string]*entry{}, places: map[string]place{},
 		running: map[ledger.ID]map[string]bool{}, watchers: map[ledger.ID]context.CancelFunc{},
+		visitors: map[string][]chan struct{}{},
 	}
 }
 
@@ -166,7 +168,7 @@ func (s *Service) reread(ctx context.Context) error {
 		tx.AfterCommit(func() {
 			for _, j := range jobs {
 				s.remember(j)
-				s.Executor.Wake(j.ID, 0)
+				s.wake(j.ID, 0)
 			}
 		})
 		return nil

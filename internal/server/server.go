@@ -47,6 +47,8 @@ type Parts struct {
 	Advance       func(ctx context.Context, to int64) error // moves the test clock and does all that is due; nil on a real clock
 	Metrics       *Metrics                                  // made by NewMetrics
 	WithoutAPI    bool                                      // only /healthz, /readyz and /metrics answer
+	Visits        http.Handler                              // answers supervisors of other servers, which have a mark of their own; nil for none
+	VisitPath     string                                    // where
 }
 
 // Server answers HTTP requests.
@@ -94,6 +96,9 @@ func New(p Parts) *Server {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metrics.handler())
+	if p.Visits != nil {
+		mux.Handle("POST "+p.VisitPath, p.Visits)
+	}
 	s.handler = s.edge(s.routed(mux))
 	return s
 }

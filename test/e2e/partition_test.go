@@ -142,13 +142,13 @@ func TestAnAnswerLostUnderACommit(t *testing.T) {
 	s.verify()
 }
 
-// One of two servers is cut off from their database. The other goes on, and closes what
-// the first can run no longer; the first admits nothing, its job lands at the end of its
+// One of two servers is cut off from their database. The other, which runs no jobs, goes
+// on, and closes what the first can run no longer; the first admits nothing, its job lands at the end of its
 // lease, and when it is back the job is billed to its true end. Nothing is spent twice.
 func TestOneOfTwoServersIsCutOff(t *testing.T) {
 	t.Parallel()
 	s, p, base := distant(t, "--lease-min", "6s", "--lease-max", "6s")
-	other := startFor(t, s.token, "--database", base.URL("postgres"))
+	other := startFor(t, s.token, "--database", base.URL("postgres"), "--roles", "api,keeper")
 	a := other.audit()
 	j, tr := s.beating()
 	stop := a.load("load", 4)

@@ -73,10 +73,13 @@ func (c *clock) set(r reading) {
 }
 
 // now is the present instant on the server's clock.
-func (c *clock) now() int64 {
+func (c *clock) now() int64 { return c.at(bootTime()) }
+
+// at is the instant on the server's clock at a boot time.
+func (c *clock) at(boot int64) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last.server + bootTime() - c.last.boot
+	return c.last.server + boot - c.last.boot
 }
 
 // boot is the boot time at an instant on the server's clock.

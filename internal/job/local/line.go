@@ -30,9 +30,16 @@ const (
 // their Now was read. Both processes are on one machine and share that clock,
 // so the supervisor knows the server's instants to the microsecond, however
 // long the answer was under way.
+//
+// Another server has a boot time of its own. It says for how long it held the request
+// instead, and the supervisor adds that to the boot time at which it sent it.
 type answer struct {
 	Orders job.Orders
 	Boot   int64
+	Held   int64   `json:",omitempty"`
+	Refuge *refuge `json:",omitempty"`
+
+	sent int64 // boot time; 0 if its own server answered
 }
 
 // errUnknown is the server's word that it knows of no such job.
@@ -43,7 +50,12 @@ var errUnknown = errors.New("the server does not know this job")
 type line struct {
 	socket string
 	client *http.Client
+	clock  *clock
 	news   chan news
+
+	away   *http.Client // to other servers
+	refuge refuge       // where they are, as was told last
+	isAway bool         // another server answered last
 
 	mu     sync.Mutex
 	report job.Report
@@ -57,12 +69,14 @@ type news struct {
 	unknown bool
 }
 
-func newLine(socket string, first job.Report) *line {
+func newLine(socket string, clock *clock, first job.Report) *line {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, socket) }
 	return &line{
 		socket: socket,
 		client: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 1}},
+		clock:  clock,
 		news:   make(chan news),
+		away:   newAway(),
 		report: first,
 		turn:   make(chan struct{}),
 	}
@@ -108,12 +122,12 @@ func (l *line) say(urgent bool, change func(*job.Report)) {
 // keep talks until ctx ends.
 func (l *line) keep(ctx context.Context) {
 	for ctx.Err() == nil {
-		call, cancel := context.WithTimeout(ctx, callLimit)
+		call, cancel := context.WithCancel(ctx)
 		l.mu.Lock()
 		report, turn := l.report, l.turn
 		l.hangUp = cancel
 		l.mu.Unlock()
-		a, err := l.post(call, report)
+		a, err := l.ask(call, report)
 		cancel()
 		if err == nil || errors.Is(err, errUnknown) {
 			l.heard(ctx, a, err)

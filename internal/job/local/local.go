@@ -13,7 +13,8 @@
 //   - no process is ever signalled that the job did not start.
 //
 // The supervisor is this same program, started as `purser supervise DIR`. It
-// talks to whatever server listens on DATA/supervisor.sock.
+// talks to whatever server listens on DATA/supervisor.sock, and while none does
+// there, to another one on the same database (docs/decisions/020).
 //
 // It is no sandbox: jobs run as the user of the server, and a job that means
 // harm can reach whatever that user can.
@@ -59,6 +60,11 @@ type Config struct {
 	Linger     time.Duration // how long a supervisor without a server waits before Go and after the end
 	LogLimit   int64         // bytes that one run may add to its log
 	NoCgroup   bool          // do without a control group even where one can be had
+
+	// Where several servers use one database, what supervisors are told of the others.
+	Home   string                     // this server; empty if it has the database to itself
+	Key    func(job string) []byte    // of a job
+	Others func(home string) []string // the URLs at which supervisors of a server are heard
 }
 
 // Executor is the job.Executor of this machine.

@@ -191,15 +191,11 @@ func (e *Executor) stamp(id string, orders job.Orders) answer {
 		t.over = sooner(over, t.ordered)
 	}
 	e.mu.Unlock()
-	return answer{Orders: orders, Boot: r.boot}
-}
-
-// isNews reports whether the orders are to be answered at once. A renewed lease
-// is, because the one in hand may end before a held answer comes; a supervisor
-// of an earlier release does not say which it has.
-func isNews(orders job.Orders, report job.Report) bool {
-	renewed := report.Lease != 0 && orders.LeaseUntil != report.Lease
-	return !report.Wait || orders.Ack || orders.Version != report.Seen || renewed
+	a := answer{Orders: orders, Boot: r.boot}
+	if e.config.Home != "" {
+		a.Refuge = &refuge{Home: e.config.Home, Key: e.config.Key(id), URLs: e.config.Others(e.config.Home)}
+	}
+	return a
 }
 
 // hold passes the report on and gives the answer, at once if it is news to the
@@ -211,11 +207,14 @@ func (e *Executor) hold(ctx context.Context, handler job.Handler, report job.Rep
 	t.turn++
 	t.open++
 	turn, woken := t.turn, t.woken
+	if t.over != 0 && report.Over != 0 { // another server may have let it live longer
+		t.over = sooner(max(t.over, later(report.Over, bootTime()-e.config.Now())), t.ordered)
+	}
 	e.mu.Unlock()
 	defer e.closed(ctx, t)
 
 	orders, err := e.pass(ctx, handler, t, turn, report)
-	if err != nil || isNews(orders, report) {
+	if err != nil || orders.AreNewsTo(report) {
 		return orders, err
 	}
 	timer := time.NewTimer(e.holdFor(orders))

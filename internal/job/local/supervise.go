@@ -86,7 +86,7 @@ func prepare(f folder) (*supervisor, error) {
 	// Caught and dropped, rather than ignored: what is ignored stays ignored in the job.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
 	s.end = job.Report{Job: s.plan.Spec.Job, Phase: job.Ready, Wait: true}
-	s.line = newLine(s.plan.Socket, s.end)
+	s.line = newLine(s.plan.Socket, s.clock, s.end)
 	return s, nil
 }
 
@@ -189,10 +189,19 @@ func (s *supervisor) awaitGo() bool {
 	}
 }
 
-// take obeys newer orders from here on.
+// take obeys newer orders from here on. Those of another server are by its clock, and
+// are moved to that of this machine, by which the job began and will end. They move by
+// no more than that one is ahead: what the request took on its way has them come sooner.
 func (s *supervisor) take(a answer) {
-	s.clock.set(reading{server: a.Orders.Now, boot: a.Boot})
-	s.course.take(s.clock.now(), a.Orders)
+	orders := a.Orders
+	if a.sent == 0 {
+		s.clock.set(reading{server: orders.Now, boot: a.Boot})
+	} else {
+		orders = shifted(orders, s.clock.at(a.sent+a.Held)-orders.Now)
+	}
+	s.course.take(s.clock.now(), orders)
+	over := later(orders.LeaseUntil, orders.Grace)
+	s.line.say(false, func(r *job.Report) { r.Over = over })
 }
 
 // start executes the command, and answers whether that worked.
