@@ -262,11 +262,15 @@ func (c *conn) rollbackPostgres() {
 	}
 }
 
+// onlyPostgres begins a line of a migration that SQLite is to pass over as a comment.
+const onlyPostgres = "-- postgresql: "
+
 // postgresText is a text of a migration for PostgreSQL: texts sort by their bytes,
 // as SQLite and Go have them, whatever the database's own order is.
 func postgresText(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(line, onlyPostgres)
 		if fields := strings.Fields(line); len(fields) > 1 && strings.TrimSuffix(fields[1], ",") == "TEXT" {
 			lines[i] = strings.Replace(line, "TEXT", `TEXT COLLATE "C"`, 1)
 		}

@@ -20,7 +20,7 @@ import (
 // Views open the file for writing too, though they never write: the last
 // connection to close folds the log into the file.
 var (
-	writing = url.Values{"mode": {"rwc"}, "_pragma": {"busy_timeout(10000)", "synchronous(FULL)", "cache_size(-16384)",
+	writing = url.Values{"mode": {"rwc"}, "_pragma": {"busy_timeout(10000)", "synchronous(FULL)", "cache_size(-32768)",
 		"wal_autocheckpoint(16000)", "journal_size_limit(67108864)", "temp_store(MEMORY)"}}
 	reading     = url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(10000)", "query_only(1)", "cache_size(-4096)", "temp_store(MEMORY)"}}
 	onlyReading = url.Values{"mode": {"ro"}, "_pragma": reading["_pragma"]}

@@ -19,6 +19,7 @@ type Table struct {
 	keys     []string
 	updates  []string // columns that are written to a row that is there
 	texts    []bulk
+	single   string // the text for one row on PostgreSQL
 	arrays   atomic.Pointer[string] // the text for PostgreSQL, made when the types are known
 	claims   atomic.Pointer[string] // that of Claim
 }
@@ -69,6 +70,7 @@ func assigned(columns []string, source string) string {
 func NewTableOn(name, columns, conflict string) *Table {
 	names := strings.Fields(columns)
 	t := &Table{Name: name, Columns: names, conflict: conflict}
+	t.single = t.head() + "VALUES " + Tuples(1, len(names), 1) + conflict
 	for _, rows := range sizes {
 		t.texts = append(t.texts, bulk{rows, t.sqliteHead() + "VALUES " + Tuples(rows, len(names), 1) + conflict})
 	}
@@ -129,8 +131,17 @@ func (t *Table) write(c *conn, args []any) error {
 	return nil
 }
 
+// fewRows are written to PostgreSQL one by one: an array for each column costs more.
+const fewRows = 2
+
 // queue writes the rows with one statement of arrays.
 func (t *Table) queue(tx *Tx, args []any) error {
+	if width := len(t.Columns); len(args) <= fewRows*width {
+		for row := range slices.Chunk(args, width) {
+			tx.batch.later(queued{query: t.single, args: row})
+		}
+		return nil
+	}
 	columns, err := Arrays(args, len(t.Columns))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", t.Name, err)
@@ -155,6 +166,13 @@ func (t *Table) Claim(tx *Tx, args []any, was []any) error {
 	if tx.db.server == nil || len(args) == 0 {
 		return t.Write(tx, args)
 	}
+	tx.wrote = true
+	if width := len(t.Columns); len(was) <= fewRows {
+		for i, version := range was {
+			tx.batch.later(queued{query: t.claimOne(), args: slices.Concat(args[i*width:(i+1)*width], []any{version})})
+		}
+		return nil
+	}
 	columns, err := Arrays(args, len(t.Columns))
 	if err != nil {
 		return fmt.Errorf("claim %s: %w", t.Name, err)
@@ -163,7 +181,6 @@ func (t *Table) Claim(tx *Tx, args []any, was []any) error {
 	if err != nil {
 		return fmt.Errorf("claim %s: %w", t.Name, err)
 	}
-	tx.wrote = true
 	tx.batch.later(queued{query: t.claimText(tx), args: append(columns, versions[0], int64(len(was)))})
 	return nil
 }
@@ -186,6 +203,20 @@ func (t *Table) claimText(tx *Tx) string {
 		" SELECT 1 / CASE WHEN count(*) = $" + strconv.Itoa(len(columns)+1) + "::bigint THEN 1 ELSE 0 END FROM written"
 	t.claims.Store(&text)
 	return text
+}
+
+// claimOne is claimText for one row. All columns of the table are keys or written.
+func (t *Table) claimOne() string {
+	number := func(column string) string { return "$" + strconv.Itoa(slices.Index(t.Columns, column)+1) }
+	var set, same []string
+	for _, column := range t.updates {
+		set = append(set, column+" = "+number(column))
+	}
+	for _, key := range t.keys {
+		same = append(same, key+" = "+number(key))
+	}
+	return "WITH written AS (UPDATE " + t.Name + " SET " + strings.Join(set, ", ") + " WHERE " + strings.Join(same, " AND ") +
+		" AND version = $" + strconv.Itoa(len(t.Columns)+1) + " RETURNING 1) SELECT 1 / CASE WHEN count(*) = 1 THEN 1 ELSE 0 END FROM written"
 }
 
 // unnest is a table made of arrays.

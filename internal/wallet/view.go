@@ -47,6 +47,11 @@ func (v *View) Policy() Policy { return v.root.Policy }
 
 // at is the course at an instant not before the view.
 func (v *View) at(t int64) *course {
+	if len(v.c.classes) == 0 && v.c.nextScheduled() > t { // nothing moves but time
+		still := *v.c
+		still.at = t
+		return &still
+	}
 	run := v.c.clone()
 	for {
 		next := run.next(t)

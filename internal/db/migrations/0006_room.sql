@@ -1,0 +1,6 @@
+-- Rows that are written over again and again leave room for their next version on
+-- their page, so that no index has to change with them. SQLite writes in place.
+-- postgresql: ALTER TABLE wallets SET (fillfactor = 40);
+-- postgresql: ALTER TABLE lots SET (fillfactor = 40);
+-- postgresql: ALTER TABLE totals SET (fillfactor = 40);
+-- postgresql: ALTER TABLE leases SET (fillfactor = 40);
