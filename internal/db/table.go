@@ -19,7 +19,7 @@ type Table struct {
 	keys     []string
 	updates  []string // columns that are written to a row that is there
 	texts    []bulk
-	single   string // the text for one row on PostgreSQL
+	single   string                 // the text for one row on PostgreSQL
 	arrays   atomic.Pointer[string] // the text for PostgreSQL, made when the types are known
 	claims   atomic.Pointer[string] // that of Claim
 }
