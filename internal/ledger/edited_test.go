@@ -64,7 +64,7 @@ func TestSwapped(t *testing.T) {
 
 // # Every table is verified, or said not to be.
 func TestEveryTableIsVerified(t *testing.T) {
-	h, others := open(t), []string{"clock", "jobs", "schema_versions", "servers"}
+	h, others := open(t), []string{"clock", "jobs", "memberships", "schema_versions", "servers", "users"}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {
 		query = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`
