@@ -14,6 +14,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -48,6 +49,7 @@ type Config struct {
 	Leases        job.Leases   // of the local executor; the default if zero
 	Roles         Roles        // what this process does; all if zero
 	Committed     func()       // called after every commit, while the next one waits; nil for nobody
+	Proxies       []netip.Prefix // that are believed from where a request comes
 	Advertise     string       // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
@@ -155,7 +157,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	a.server = server.New(server.Parts{
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Log: a.log,
-		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
+		Trusted: c.Proxies, OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
 	if err := a.db.Enroll(ctx, a.advertised()); err != nil { // before it looks at its jobs: nothing that is asked of them meanwhile is missed

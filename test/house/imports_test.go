@@ -27,6 +27,7 @@ var arrows = []arrow{
 	{"internal/demo", "api", "the demo asks the server as any client would"},
 
 	{"internal/server", "api", "what crosses HTTP is defined there"},
+	{"internal/server", "internal/audit", "what was done is recorded, and shown"},
 	{"internal/server", "internal/credit", "amounts become text and back"},
 	{"internal/server", "internal/db", "an HTTP request opens the unit of work"},
 	{"internal/server", "internal/fault", "faults become problems"},
@@ -55,6 +56,9 @@ var arrows = []arrow{
 	{"internal/usage", "internal/db", "its rows share the unit of work"},
 	{"internal/usage", "internal/credit", "amounts and quantities"},
 	{"internal/usage", "internal/fault", "verdicts"},
+
+	{"internal/audit", "internal/ledger", "an entry is one of the journal"},
+	{"internal/audit", "internal/db", "it is written in the unit of work of what it tells of"},
 
 	{"internal/org", "internal/ledger", "a workspace comes with its wallet"},
 	{"internal/org", "internal/wallet", "the policy of a wallet"},
