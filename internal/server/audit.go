@@ -71,6 +71,26 @@ func (s *Server) clientOf(r *http.Request) string {
 	return client.String()
 }
 
+// ParseProxies reads the proxies that are trusted: addresses and networks with commas
+// between them.
+func ParseProxies(text string) (all []netip.Prefix, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		p, err := netip.ParsePrefix(part)
+		if a, notOne := netip.ParseAddr(part); notOne == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "--trusted-proxies: %.80q is no address or network, such as 10.0.0.0/8", part)
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
+}
+
 func (s *Server) trusts(a netip.Addr) bool {
 	for _, p := range s.trusted {
 		if p.Contains(a) {

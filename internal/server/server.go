@@ -29,6 +29,7 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/usage"
@@ -42,6 +43,7 @@ type Parts struct {
 	Prices        *price.Book
 	Usage         *usage.Service
 	Jobs          *job.Service
+	Mails         *mail.Outbox
 	Log           *slog.Logger
 	OperatorToken string
 	TopUpURL      string                                    // told with a refusal for credits
@@ -49,7 +51,7 @@ type Parts struct {
 	Advance       func(ctx context.Context, to int64) error // moves the test clock and does all that is due; nil on a real clock
 	Metrics       *Metrics                                  // made by NewMetrics
 	WithoutAPI    bool                                      // only /healthz, /readyz and /metrics answer
-	Trusted       []netip.Prefix // proxies that are believed whom they speak for
+	Trusted       []netip.Prefix                            // proxies that are believed whom they speak for
 	Visits        http.Handler                              // answers supervisors of other servers, which have a mark of their own; nil for none
 	VisitPath     string                                    // where
 }
@@ -62,6 +64,7 @@ type Server struct {
 	prices    *price.Book
 	usage     *usage.Service
 	jobs      *job.Service
+	mails     *mail.Outbox
 	log       *slog.Logger
 	tokens    tokens
 	topUpURL  string
@@ -83,7 +86,7 @@ type Server struct {
 // New makes a server of its parts.
 func New(p Parts) *Server {
 	s := &Server{
-		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, usage: p.Usage, jobs: p.Jobs, log: p.Log, tokens: newTokens(p.OperatorToken),
+		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, usage: p.Usage, jobs: p.Jobs, mails: p.Mails, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), trusted: p.Trusted, metrics: p.Metrics, closed: make(chan struct{}),
 	}
@@ -131,6 +134,7 @@ func (s *Server) register() {
 	s.clockCalls()
 	s.verifyCalls()
 	s.auditCalls()
+	s.mailCalls()
 	s.whoamiCalls()
 }
 
