@@ -193,6 +193,8 @@ func (p *program) showFacts(answer any, facts ...fact) error {
 	switch p.settings.output() {
 	case "json":
 		return p.showJSON(answer)
+	case "jsonl":
+		return p.showLine(answer)
 	case "csv":
 		t := &table{rows: [][]cell{nil}}
 		for _, f := range facts {

@@ -223,6 +223,9 @@ func (s *settings) origin(name string) (value, origin string) {
 }
 
 // output is the form of the output.
+// isJSON reports whether programs read the output as JSON, whole or by lines.
+func (s *settings) isJSON() bool { return s.output() == "json" || s.output() == "jsonl" }
+
 func (s *settings) output() string { return s.get("output") }
 
 // token is the token to send: the one that is set or, to a server on this

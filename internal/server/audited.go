@@ -25,7 +25,9 @@ func (s *Server) auditCalls() {
 	query(s, call{
 		id: "list-audit", method: "GET", path: "/v1/organizations/{organization}/audit", tag: tagTenants, action: org.Manage,
 		summary: "List the audit log of an organization", description: aboutAudit,
-	}, func(r *reading, p *auditOfOrganization) (api.List[api.AuditEntry], error) { return r.acts(p.AuditQuery) })
+	}, func(r *reading, p *auditOfOrganization) (api.List[api.AuditEntry], error) {
+		return r.acts(p.AuditQuery)
+	})
 	query(s, call{
 		id: "list-installation-audit", method: "GET", path: "/v1/audit", tag: tagServer, action: org.Operate,
 		summary: "List the audit log of the installation", description: aboutAudit + " What was done in an organization is in the log of that.",
