@@ -51,7 +51,7 @@ func clean(value any, depth int) any {
 	switch v := value.(type) {
 	case map[string]any:
 		for name := range v {
-			if isSecret(name) {
+			if IsSecret(name) {
 				v[name] = Redacted
 			} else {
 				v[name] = clean(v[name], depth+1)
@@ -65,7 +65,8 @@ func clean(value any, depth int) any {
 	return value
 }
 
-func isSecret(name string) bool {
+// IsSecret reports whether what stands under a name is not told.
+func IsSecret(name string) bool {
 	name = strings.ToLower(name)
 	return slices.Contains(hidden, name) || !slices.Contains(told, name) && slices.ContainsFunc(secret, func(part string) bool { return strings.Contains(name, part) })
 }

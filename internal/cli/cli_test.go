@@ -473,3 +473,17 @@ func TestResources(t *testing.T) {
 		}
 	}
 }
+
+// A setting of the mail server that cannot be right is wrong usage, and its password is
+// not repeated.
+func TestAWrongMailServer(t *testing.T) {
+	for _, args := range [][]string{
+		{"--smtp-url", "smtp://purser:hunter22@mx.example"}, {"--smtp-url", "http://purser:hunter22@mx.example", "--mail-from", "a@b.example"},
+		{"--trusted-proxies", "hunter22/8,x"},
+	} {
+		got := command(t, nil, nil, append([]string{"serve", "--data", t.TempDir()}, args...)...)
+		if got.status != statusUsage || strings.Contains(got.err, ":hunter22") || got.err == "" {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}

@@ -244,6 +244,79 @@ func TestTakenOver(t *testing.T) {
 	}
 }
 
+// # While a mail server takes its time the mail stays its sender's; a sender that was
+// away too long does not take it back.
+func TestExtended(t *testing.T) {
+	p := newPost(t, false, false)
+	o := open(t, p, "")
+	o.put(verify("ann@acme.example"))
+	claim := func() *Mail {
+		t.Helper()
+		m, err := o.claim(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	first := claim()
+	for range 5 {
+		o.advance(9 * time.Second)
+		if err := o.extend(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if claim() != nil {
+		t.Error("another server took it")
+	}
+	o.advance(10 * time.Second)
+	second := claim()
+	if second == nil || second.Attempts != 2 {
+		t.Fatalf("%+v", second)
+	}
+	due := o.one().DueAt
+	o.advance(time.Second)
+	if err := o.extend(t.Context(), first); err != nil || o.one().DueAt != due {
+		t.Errorf("the first moved it to %d: %v", o.one().DueAt, err)
+	}
+	if err := o.note(t.Context(), first, fmt.Errorf("too late")); err != nil || o.one().Result != "" {
+		t.Errorf("%+v %v", o.one(), err)
+	}
+	if err := o.note(t.Context(), first, nil); err != nil || o.one().Status != Sent { // it was sent, whoever did it
+		t.Errorf("%+v %v", o.one(), err)
+	}
+}
+
+// # Mails are bounded: of those that ended, and of those that wait, the oldest go.
+func TestBounded(t *testing.T) {
+	o := open(t, nil, "")
+	err := o.db.Update(t.Context(), func(tx *db.Tx) error {
+		for _, status := range []string{Sent, Waiting} {
+			_, err := tx.Exec(`INSERT INTO mails (id, organization, recipient, template, data, status, attempts, result, created_at, due_at, ended_at)
+				WITH RECURSIVE n (i) AS (SELECT 100001 UNION ALL SELECT i + 1 FROM n WHERE i < 152500)
+				SELECT 'mail_' || CAST($1 AS TEXT) || i, '', 'a@b.example', 'verify', '{}', CAST($1 AS TEXT), 0, '', CAST($2 AS BIGINT), 0, CAST($2 AS BIGINT) FROM n`, status, tx.Now())
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = o.Sweep(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended, waiting int
+	var oldest string
+	err = o.db.View(t.Context(), func(tx *db.Tx) error {
+		return tx.QueryRow(`SELECT COUNT(CASE WHEN status <> 'waiting' THEN 1 END), COUNT(CASE WHEN status = 'waiting' THEN 1 END),
+			MIN(CASE WHEN status = 'waiting' THEN id END) FROM mails`).Scan(&ended, &waiting, &oldest)
+	})
+	if err != nil || ended != maxEnded || waiting != maxWaiting || oldest != "mail_waiting102501" {
+		t.Errorf("%d ended, %d wait, from %s on: %v", ended, waiting, oldest, err)
+	}
+}
+
 // # What one types stays what it is: no header, no second recipient, no markup, no link
 // to a script.
 func TestInjection(t *testing.T) {

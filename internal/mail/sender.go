@@ -163,14 +163,18 @@ func (o *Outbox) renew(ctx context.Context, m *Mail, done <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		err := o.db.Update(ctx, func(tx *db.Tx) error {
-			_, err := tx.Exec(`UPDATE mails SET due_at = $3 WHERE id = $1 AND attempts = $2 AND status = 'waiting'`, m.ID, m.Attempts, tx.Now()+claimed)
-			return err
-		})
-		if err != nil && ctx.Err() == nil {
+		if err := o.extend(ctx, m); err != nil && ctx.Err() == nil {
 			o.log.Warn("a mail that is being sent may be sent twice", "mail", m.ID, "error", err)
 		}
 	}
+}
+
+// extend gives a claim its whole time again, unless another server has taken over.
+func (o *Outbox) extend(ctx context.Context, m *Mail) error {
+	return o.db.Update(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(`UPDATE mails SET due_at = $3 WHERE id = $1 AND attempts = $2 AND status = 'waiting'`, m.ID, m.Attempts, tx.Now()+claimed)
+		return err
+	})
 }
 
 // note writes down what became of an attempt. It does so even while the program ends: a
@@ -185,6 +189,7 @@ func (o *Outbox) note(ctx context.Context, m *Mail, sent error) error {
 		}
 		again := tx.Now() + delays[min(m.Attempts, int64(len(delays)))-1]
 		if isFinal(sent) || again > m.CreatedAt+giveUp {
+			tx.AfterCommit(func() { o.log.Warn("a mail was given up", "mail", m.ID, "template", m.Template, "error", sent) })
 			_, err := tx.Exec(`UPDATE mails SET status = 'failed', data = '', result = $3, ended_at = $4
 				WHERE id = $1 AND attempts = $2 AND status = 'waiting'`, m.ID, m.Attempts, said(sent), tx.Now())
 			return err

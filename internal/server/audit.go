@@ -154,7 +154,7 @@ func targetOf(r *reading, p, answer any) (string, error) {
 	add(r.id.Workspace)
 	v := reflect.ValueOf(p).Elem()
 	for _, f := range reflect.VisibleFields(v.Type()) {
-		if name := f.Tag.Get("path"); name != "" && name != "workspace" && name != "organization" {
+		if name := f.Tag.Get("path"); name != "" && name != "workspace" && name != "organization" && !audit.IsSecret(name) {
 			add(fmt.Sprint(v.FieldByIndex(f.Index).Interface()))
 		}
 	}
@@ -172,6 +172,9 @@ func targetOf(r *reading, p, answer any) (string, error) {
 // maxRefusals is how many refusals the log takes in a minute: whoever tries and tries
 // must not fill it. How many came besides stands in the next one.
 const maxRefusals = 10
+
+// refusalPatience is how long a refusal waits for its entry: none is better than no answer.
+const refusalPatience = 2 * time.Second
 
 // refusals counts those of the present minute.
 type refusals struct {
@@ -214,7 +217,9 @@ func (s *Server) noteRefusal(ctx context.Context, from origin, c call, r *readin
 	}
 	after, err := jsonOf(what)
 	if err == nil {
-		err = s.db.Update(db.InLane(ctx, r.id.Organization), func(tx *db.Tx) error {
+		lane, cancel := context.WithTimeout(db.InLane(context.WithoutCancel(ctx), r.id.Organization), refusalPatience) // who goes away is noted all the same
+		defer cancel()
+		err = s.db.Update(lane, func(tx *db.Tx) error {
 			return s.audit.Record(tx, audit.Entry{
 				Organization: r.id.Organization, Actor: r.actor.ID, Action: audit.Refused,
 				Target: cmp.Or(r.id.Workspace, r.id.Organization, c.id), After: after, Address: from.address, Agent: from.agent,

@@ -3,8 +3,12 @@ package server
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 )
 
 // Unaudited is the table of the calls that leave no entry, for the tests outside.
@@ -33,6 +37,41 @@ func TestClientOf(t *testing.T) {
 		if got := s.clientOf(r); got != c.want {
 			t.Errorf("%s for %q: %s, want %s", c.remote, c.forwarded, got, c.want)
 		}
+	}
+}
+
+// # Proxies are addresses and networks, or a wrong setting.
+func TestParseProxies(t *testing.T) {
+	got, err := ParseProxies("10.1.2.3/8, 192.0.2.1,fd00::/8")
+	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("fd00::/8")}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v %v", got, err)
+	}
+	if got, err := ParseProxies(""); got != nil || err != nil {
+		t.Errorf("%v %v", got, err)
+	}
+	for _, text := range []string{"10.0.0.0/33", "proxy.example", "10.0.0.1,", ","} {
+		if _, err := ParseProxies(text); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// # A secret in a path is not told as what a call was about.
+func TestTargetOf(t *testing.T) {
+	p := struct {
+		WorkspacePath
+		Lot   string `path:"lot"`
+		Token string `path:"token"`
+	}{WorkspacePath{"acme"}, "lot_1", "pt_secret"}
+	r := &reading{id: ledger.ID{Organization: "org_1", Workspace: "ws_1"}}
+	for answer, want := range map[any]string{nil: "ws_1/lot_1", struct{ ID string }{"lot_1"}: "ws_1/lot_1", struct{ ID string }{"x_1"}: "ws_1/lot_1/x_1", "text": "ws_1/lot_1"} {
+		if got, err := targetOf(r, &p, answer); got != want || err != nil {
+			t.Errorf("%v: %s %v, want %s", answer, got, err, want)
+		}
+	}
+	if got, err := targetOf(&reading{id: ledger.ID{Organization: "org_1"}}, &none{}, nil); got != "org_1" || err != nil {
+		t.Errorf("%s %v", got, err)
 	}
 }
 
