@@ -288,3 +288,13 @@ func (c *Client) Whoami(ctx context.Context, q WhoamiQuery) (Whoami, error) {
 func (c *Client) Version(ctx context.Context) (Version, error) {
 	return ask[Version](ctx, c, get, at("/version"), nil, nil)
 }
+
+// Audit lists the audit log of an organization, or of the installation (""), the newest
+// entry first.
+func (c *Client) Audit(ctx context.Context, organization string, q AuditQuery) (List[AuditEntry], error) {
+	path := at("/audit")
+	if organization != "" {
+		path = at("/organizations/%s/audit", organization)
+	}
+	return ask[List[AuditEntry]](ctx, c, get, path, q, nil)
+}

@@ -14,6 +14,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -27,6 +28,7 @@ import (
 	"github.com/purserhq/purser/internal/job/local"
 	"github.com/purserhq/purser/internal/job/simulated"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/server"
@@ -43,17 +45,25 @@ type Config struct {
 	OperatorToken string       // the file operator-token in the data directory if empty
 	TopUpURL      string       // told with a refusal for credits; the page about grants in /docs if empty
 	Version       api.Version
-	Log           *slog.Logger // discarded if nil
-	Supervisor    []string     // what starts a supervisor, before the job's directory; this program's own if empty
-	Leases        job.Leases   // of the local executor; the default if zero
-	Roles         Roles        // what this process does; all if zero
-	Committed     func()       // called after every commit, while the next one waits; nil for nobody
-	Advertise     string       // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
+	Log           *slog.Logger   // discarded if nil
+	Supervisor    []string       // what starts a supervisor, before the job's directory; this program's own if empty
+	Leases        job.Leases     // of the local executor; the default if zero
+	Roles         Roles          // what this process does; all if zero
+	Committed     func()         // called after every commit, while the next one waits; nil for nobody
+	SMTP          *mail.SMTP     // what mails go through; nil to keep them for the operator
+	Proxies       []netip.Prefix // that are believed from where a request comes
+	Advertise     string         // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
 // An empty text is no limit.
 func ParseCapacity(text string) (job.Capacity, error) { return job.ParseCapacity(text) }
+
+// ParseSMTP reads where mails are handed to, and from whom they are; nil for nowhere.
+func ParseSMTP(url, from string) (*mail.SMTP, error) { return mail.ParseSMTP(url, from) }
+
+// ParseProxies reads addresses and networks: "10.0.0.0/8,192.0.2.1".
+func ParseProxies(text string) ([]netip.Prefix, error) { return server.ParseProxies(text) }
 
 // Supervise is the supervisor of one job in its directory: the program that
 // [Config].Supervisor starts. It returns the exit status.
@@ -74,6 +84,7 @@ type App struct {
 	db       *db.DB
 	ledger   *ledger.Ledger
 	jobs     *job.Service
+	mails    *mail.Outbox
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -138,6 +149,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := openBooks(ctx, a.db, a.ledger, prices, orgs); err != nil {
 		return err
 	}
+	a.mails = mail.New(a.db, c.SMTP, a.log)
 	executor, err := a.executor()
 	if err != nil {
 		return err
@@ -154,8 +166,8 @@ func (a *App) start(ctx context.Context) (err error) {
 		c.TopUpURL = a.URL() + "/docs#create-grant"
 	}
 	a.server = server.New(server.Parts{
-		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Log: a.log,
-		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
+		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Mails: a.mails, Log: a.log,
+		Trusted: c.Proxies, OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
 	if err := a.db.Enroll(ctx, a.advertised()); err != nil { // before it looks at its jobs: nothing that is asked of them meanwhile is missed
@@ -251,6 +263,9 @@ func (a *App) run() {
 	}
 	if a.config.Roles.Keeper && a.config.TestClock == 0 {
 		a.loop("keeper", func() error { return a.ledger.Keep(ctx) })
+	}
+	if a.config.Roles.Keeper {
+		a.loop("mail", func() error { return a.mails.Run(ctx) })
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })

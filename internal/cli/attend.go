@@ -57,7 +57,7 @@ func (p *program) attend(ctx context.Context, job api.Job, from int64, signals <
 	client := p.client()
 	client.Patience = missAfter
 	a := &attendance{p: p, client: client, space: p.workspace(), screen: newScreen(p.out, p.err), from: from}
-	a.screen.quiet = p.settings.output() == "json"
+	a.screen.quiet = p.settings.isJSON()
 	a.saw(job)
 	a.say()
 	ctx, cancel := context.WithCancel(ctx)

@@ -248,7 +248,14 @@ func TestOutputs(t *testing.T) {
 		{"id":"lot_b","kind":"purchased","status":"active","amount":"100","remaining":"100","held":"5","priority":50,
 		 "scope":{},"effective_at":"2026-11-02T10:30:00.25Z","expires_at":null,"created_at":"2026-11-02T10:30:00.25Z",
 		 "used_from":"2026-11-22T09:00:00Z","used_up_at":"2026-11-22T14:00:00Z"}],"next_cursor":null}`
-	c := serve(t, map[string]any{"GET /v1/workspaces/default/lots": lots, "GET /v1/workspaces/default/balance": balanceJSON})
+	const audit = `{"items":[{"no":7,"at":"2026-11-22T09:00:00.5Z","actor":"operator","action":"change-policy","target":"ws_1",
+		"before":{"overdraft":"0"},"after":{"overdraft":"2"},"address":"203.0.113.7","agent":"purser/1"}],"next_cursor":null}`
+	const mails = `{"items":[{"id":"mail_1","organization":"","to":"ann@acme.example","template":"verify","status":"waiting","attempts":1,
+		"result":"451 too busy","created_at":"2026-11-22T09:00:00Z","next_at":"2026-11-22T09:00:10Z","ended_at":null}],"next_cursor":null}`
+	const read = `{"id":"mail_1","to":"ann@acme.example","status":"waiting","created_at":"2026-11-22T09:00:00Z","result":"",
+		"subject":"Confirm your address","text":"Hello\n\nhttps://a.example/x\n","html":"<p>"}`
+	c := serve(t, map[string]any{"GET /v1/workspaces/default/lots": lots, "GET /v1/workspaces/default/balance": balanceJSON,
+		"GET /v1/organizations/default/audit": audit, "GET /v1/audit": audit, "GET /v1/mails": mails, "GET /v1/mails/mail_1": read})
 	for _, test := range []struct{ args, want string }{
 		{"credits lots", `ID     KIND         STATUS     REMAINING  AMOUNT  HELD  PRIORITY  SCOPE      EFFECTIVE AT         EXPIRES AT           USED FROM            USED UP AT
 lot_a  promotional  active  12.000000001      50     0        10  sku=gpu.*  2026-11-01 00:00:00  2026-12-01 00:00:00  -                    -
@@ -266,6 +273,27 @@ landing at  2026-11-22T13:18:24Z
 empty at    2026-11-22T13:20:24Z
 as of       2026-11-22T09:00:00.5Z
 version     7
+`},
+		{"audit", `NO  AT                   ACTOR     ACTION         TARGET  ADDRESS      AFTER
+ 7  2026-11-22 09:00:00  operator  change-policy  ws_1    203.0.113.7  {"overdraft":"2"}
+`},
+		{"audit ls --installation -o csv", `no,at,actor,action,target,address,after,before,agent
+7,2026-11-22T09:00:00.5Z,operator,change-policy,ws_1,203.0.113.7,"{""overdraft"":""2""}","{""overdraft"":""0""}",purser/1
+`},
+		{"audit -o jsonl", `{"no":7,"at":"2026-11-22T09:00:00.5Z","actor":"operator","action":"change-policy","target":"ws_1","before":{"overdraft":"0"},"after":{"overdraft":"2"},"address":"203.0.113.7","agent":"purser/1"}
+`},
+		{"mail ls", `ID      CREATED AT           TO                TEMPLATE  STATUS   ATTEMPTS  NEXT AT              RESULT
+mail_1  2026-11-22 09:00:00  ann@acme.example  verify    waiting         1  2026-11-22 09:00:10  451 too busy
+`},
+		{"mail show mail_1", `id          mail_1
+to          ann@acme.example
+status      waiting
+created at  2026-11-22 09:00:00
+subject     Confirm your address
+
+Hello
+
+https://a.example/x
 `},
 		{"credits runway -o csv", `runway_seconds,burn_rate,available,landing_at,empty_at,as_of
 15623,19.12,82.350125,2026-11-22T13:18:24Z,2026-11-22T13:20:24Z,2026-11-22T09:00:00.5Z
@@ -328,7 +356,7 @@ func TestAWrongOutputConcernsOnlyWhatPrints(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.json")
 	env := map[string]string{"PURSER_CONFIG": file}
 	set := func(value string) ran { return command(t, nil, env, "config", "set", "output", value) }
-	if got := set("xml"); got.status != statusUsage || !strings.Contains(got.err, `table, json or csv, not "xml"`) {
+	if got := set("xml"); got.status != statusUsage || !strings.Contains(got.err, `table, json, jsonl or csv, not "xml"`) {
 		t.Errorf("it was set: %+v", got)
 	}
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
@@ -442,6 +470,20 @@ func TestResources(t *testing.T) {
 	for _, text := range []string{"", ":8", "h100:0", "h100:-1", "h100:x"} {
 		if _, _, err := parseGPU(text); err == nil {
 			t.Errorf("%q passed as a GPU", text)
+		}
+	}
+}
+
+// A setting of the mail server that cannot be right is wrong usage, and its password is
+// not repeated.
+func TestAWrongMailServer(t *testing.T) {
+	for _, args := range [][]string{
+		{"--smtp-url", "smtp://purser:hunter22@mx.example"}, {"--smtp-url", "http://purser:hunter22@mx.example", "--mail-from", "a@b.example"},
+		{"--trusted-proxies", "hunter22/8,x"},
+	} {
+		got := command(t, nil, nil, append([]string{"serve", "--data", t.TempDir()}, args...)...)
+		if got.status != statusUsage || strings.Contains(got.err, ":hunter22") || got.err == "" {
+			t.Errorf("%v: %+v", args, got)
 		}
 	}
 }

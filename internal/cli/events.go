@@ -81,7 +81,7 @@ func (p *program) note(format string, args ...any) {
 }
 
 func (p *program) printEvent(e api.Event) {
-	if p.settings.output() == "json" {
+	if p.settings.isJSON() {
 		p.showLine(e)
 		return
 	}

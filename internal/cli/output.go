@@ -72,6 +72,8 @@ func (p *program) show(answer any, t *table) error {
 	switch p.settings.output() {
 	case "json":
 		return p.showJSON(answer)
+	case "jsonl":
+		return p.showLines(answer)
 	case "csv":
 		return t.writeCSV(p.out)
 	}
@@ -84,6 +86,26 @@ func (p *program) showJSON(answer any) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(answer)
+}
+
+// showLines writes the items of a list as a line of JSON each, and another answer as one.
+func (p *program) showLines(answer any) error {
+	whole, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	var list struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	if json.Unmarshal(whole, &list) != nil || list.Items == nil { // it is no list
+		return p.showLine(answer)
+	}
+	for _, item := range list.Items {
+		if err := p.showLine(item); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // showLine writes an answer as one line of JSON.
@@ -171,6 +193,8 @@ func (p *program) showFacts(answer any, facts ...fact) error {
 	switch p.settings.output() {
 	case "json":
 		return p.showJSON(answer)
+	case "jsonl":
+		return p.showLine(answer)
 	case "csv":
 		t := &table{rows: [][]cell{nil}}
 		for _, f := range facts {

@@ -184,7 +184,7 @@ func (p *program) attendOr(ctx context.Context, job api.Job, from int64, detach 
 	switch {
 	case !detach:
 		return p.attend(context.WithoutCancel(ctx), job, from, signals)
-	case p.settings.output() == "json":
+	case p.settings.isJSON():
 		return p.showJSON(job)
 	}
 	fmt.Fprintln(p.out, job.ID)

@@ -25,6 +25,9 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
 		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
+		{name: "smtp-url", env: "PURSER_SMTP_URL", secret: true, usage: "mail server, as in smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps:// for TLS from the first byte; mails are only kept if unset"},
+		{name: "mail-from", env: "PURSER_MAIL_FROM", usage: "from whom mails are, as in 'Purser <purser@example.org>'"},
+		{name: "trusted-proxies", env: "PURSER_TRUSTED_PROXIES", usage: "proxies, as 10.0.0.0/8,192.0.2.1, that are believed what they say in X-Forwarded-For"},
 		{name: "lease-min", env: "PURSER_LEASE_MIN", usage: "shortest lease of a job, which is how long it runs on while the server is away", fallback: app.DefaultLeaseMin},
 		{name: "lease-max", env: "PURSER_LEASE_MAX", usage: "longest lease of a job; it is a tenth of the runway in between", fallback: app.DefaultLeaseMax},
 		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},
@@ -59,6 +62,11 @@ Any number of servers can use one PostgreSQL, each with a data directory of its 
 and all with the same PURSER_OPERATOR_TOKEN. Each runs jobs on its own machine; of
 everything else, each can do all. They find each other in the database, and read the
 logs of each other's jobs at the URL that --advertise names.
+
+Mails go through the mail server that --smtp-url names, with STARTTLS unless tls=none or
+tls=opportunistic stands in the URL. It holds a password: give it in PURSER_SMTP_URL or
+in the file of --config rather than on the command line. Without it mails wait for
+"purser mail".
 
 Settings are taken from flags, then the environment (PURSER_DATA, and the names in
 brackets below), then the JSON file that --config names, with the same names, then
@@ -126,10 +134,18 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return usageError{err}
 	}
+	smtp, err := app.ParseSMTP(s.get("smtp-url"), s.get("mail-from"))
+	if err != nil {
+		return usageError{err}
+	}
+	proxies, err := app.ParseProxies(s.get("trusted-proxies"))
+	if err != nil {
+		return usageError{err}
+	}
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
-		Advertise: s.get("advertise"), TopUpURL: s.get("top-up-url"), Leases: app.Leases(shortest, longest),
+		Advertise: s.get("advertise"), TopUpURL: s.get("top-up-url"), Leases: app.Leases(shortest, longest), SMTP: smtp, Proxies: proxies,
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {

@@ -55,8 +55,8 @@ func clientSettings(env lookupEnv) *settings {
 		{name: "workspace", env: "PURSER_WORKSPACE", usage: "workspace that pays: its name in the organization, org.workspace, or its id"},
 		{name: "project", env: "PURSER_PROJECT", usage: "project that the spending counts as"},
 		{name: "data", env: "PURSER_DATA", usage: "data directory of a server on this machine", fallback: defaultData(env)},
-		{name: "output", short: "o", env: "PURSER_OUTPUT", usage: "form of the output: table, json or csv", fallback: "table",
-			values: []string{"table", "json", "csv"}},
+		{name: "output", short: "o", env: "PURSER_OUTPUT", usage: "form of the output: table, json, jsonl (a line for each of a list) or csv", fallback: "table",
+			values: []string{"table", "json", "jsonl", "csv"}},
 	}}
 }
 
@@ -223,6 +223,9 @@ func (s *settings) origin(name string) (value, origin string) {
 }
 
 // output is the form of the output.
+// isJSON reports whether programs read the output as JSON, whole or by lines.
+func (s *settings) isJSON() bool { return s.output() == "json" || s.output() == "jsonl" }
+
 func (s *settings) output() string { return s.get("output") }
 
 // token is the token to send: the one that is set or, to a server on this

@@ -84,11 +84,11 @@ func statusOfProblem(status int) int {
 func (p *program) complain(err error) {
 	var refused *api.Problem
 	isProblem := errors.As(err, &refused)
-	if isProblem && p.settings.output() == "json" {
+	if isProblem && p.settings.isJSON() {
 		p.writeProblem(refused)
 		return
 	}
-	if p.settings.output() == "json" {
+	if p.settings.isJSON() {
 		p.complainJSON(err)
 		return
 	}

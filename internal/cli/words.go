@@ -97,7 +97,7 @@ func kindOf(f *pflag.Flag) string {
 
 // offered are the words that flags take.
 var offered = map[string][]string{
-	"output":     {"table", "json", "csv"},
+	"output":     {"table", "json", "jsonl", "csv"},
 	"tier":       {"on-demand", "spot", "reserved"},
 	"window":     {"hour", "day", "week", "month", "total", "rolling"},
 	"bucket":     {"hour", "day", "month"},

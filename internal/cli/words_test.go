@@ -103,7 +103,7 @@ func TestCompletion(t *testing.T) {
 	const noFiles = ":4"
 	for args, want := range map[string]string{
 		"run --tier ":        "on-demand spot reserved " + noFiles,
-		"usage -o ":          "table json csv " + noFiles,
+		"usage -o ":          "table json jsonl csv " + noFiles,
 		"run --gpu ":         "h100 " + noFiles,
 		"explain ":           "job_1 job_2 job_3 " + noFiles,
 		"job stop ":          "job_3 " + noFiles,

@@ -26,6 +26,7 @@ type book struct {
 	charges   []wallet.Charge
 	refunds   []wallet.RefundOf
 	events    []wallet.Event
+	acts      []Acted
 	totals    map[wallet.Total]amounts // by a total without its amounts
 	changes   wallet.Changes           // taken from the wallet before its time
 }
@@ -110,6 +111,7 @@ func emptied[T any](list []T) []T {
 func (b *book) forget() {
 	b.entries, b.postings, b.charges = emptied(b.entries), emptied(b.postings), emptied(b.charges)
 	b.refunds, b.events = emptied(b.refunds), emptied(b.events)
+	b.acts = emptied(b.acts)
 	clear(b.totals)
 	b.changes = wallet.Changes{}
 	b.isUsed, b.isTouched = false, false

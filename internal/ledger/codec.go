@@ -42,6 +42,7 @@ var kinds = map[string]reflect.Type{
 	"tick":         reflect.TypeFor[wallet.Tick](),
 	"adopt":        reflect.TypeFor[wallet.Adopt](),
 	declaring:      reflect.TypeFor[declare](),
+	acting:         reflect.TypeFor[Act](),
 }
 
 // declaring is the kind of an entry that declares a row.
@@ -67,7 +68,7 @@ func encodeCommand(c any) (kind, text string, err error) {
 	return kind, text, err
 }
 
-// decodeCommand is the inverse: a create, a declare, or a wallet.Command.
+// decodeCommand is the inverse: a create, a declare, an Act, or a wallet.Command.
 func decodeCommand(kind, text string) (any, error) {
 	t, ok := kinds[kind]
 	if !ok {

@@ -17,7 +17,7 @@ import (
 // schema_versions which files have run.
 var keys = map[string]int{
 	"wallets": 2, "lots": 3, "flows": 3, "holds": 3, "budgets": 3, "marks": 3, "postings": 3, "charges": 3, "totals": 10,
-	"events": 3, "journal": 3, "heads": 2, "seals": 1, "leases": 3, "usage_events": 4, "rate_cards": 2, "organizations": 1,
+	"events": 3, "journal": 3, "heads": 2, "seals": 1, "leases": 3, "usage_events": 4, "audit": 3, "rate_cards": 2, "organizations": 1,
 	"workspaces": 2,
 }
 
@@ -64,7 +64,7 @@ func TestSwapped(t *testing.T) {
 
 // # Every table is verified, or said not to be.
 func TestEveryTableIsVerified(t *testing.T) {
-	h, others := open(t), []string{"clock", "jobs", "memberships", "schema_versions", "servers", "users"}
+	h, others := open(t), []string{"clock", "jobs", "mails", "memberships", "schema_versions", "servers", "users"}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {
 		query = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`
@@ -255,7 +255,8 @@ func TestForged(t *testing.T) {
 		{"usage_events", "id = 'ev_9'"}, {"usage_events", "workspace = 'ws_9'"}, {"heads", "organization = 'org_9'"},
 		{"seals", "no = no + 1000"}, {"rate_cards", "version = 7"}, {"rate_cards", "name = 'forged'"},
 		{"organizations", "id = 'org_9', slug = 'nine'"}, {"workspaces", "id = 'ws_9', slug = 'nine'"},
-		{"workspaces", "organization = 'org_9'"}, {"leases", "holder = 'nobody', until_at = until_at + 1"},
+		{"workspaces", "organization = 'org_9'"}, {"audit", "no = no + 1000"}, {"audit", "organization = 'org_9'"}, {"audit", "workspace = 'ws_9'"},
+		{"leases", "holder = 'nobody', until_at = until_at + 1"},
 	} {
 		t.Run(c.table+" "+c.change, func(t *testing.T) {
 			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+h.at(c.table, 0))

@@ -26,6 +26,7 @@ type replay struct {
 
 	entries                   *stream
 	postings, charges, events *stream
+	acts                      *stream
 
 	made     map[string]int64         // rows that came into being, by table
 	ids      map[string]bool          // of flows and holds, by table; only if wanted
@@ -48,6 +49,7 @@ func newReplay(v *verification, id ID) *replay {
 	r.book.nextEntry = 1
 	r.entries, r.postings = newStream(r, entryRows), newStream(r, postingRows)
 	r.charges, r.events = newStream(r, chargeRows), newStream(r, eventRows)
+	r.acts = newStream(r, actRows)
 	return r
 }
 
@@ -125,6 +127,8 @@ func (r *replay) entry(e *Entry) error {
 		return nil
 	case declaring:
 		return r.declared(e)
+	case acting:
+		return r.acted(e)
 	}
 	command, fx, err := r.command(e)
 	if err != nil {
@@ -290,7 +294,7 @@ func (r *replay) same(s *stream, replayed []any) error {
 
 // leftovers finds rows behind the last that the replay gave.
 func (r *replay) leftovers() error {
-	for _, s := range []*stream{r.charges, r.postings, r.events} {
+	for _, s := range []*stream{r.charges, r.postings, r.events, r.acts} {
 		row, err := s.next()
 		if err != nil {
 			return err

@@ -233,7 +233,7 @@ func first(charges []wallet.Charge) int64 {
 // Flush writes everything, in as few statements as there are tables and sizes.
 func (s *set) Flush(tx *db.Tx) error {
 	for _, write := range []func(*db.Tx) error{
-		s.catchUp, s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeLeases,
+		s.catchUp, s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeActs, s.writeLeases,
 		s.writeStates, s.writeSeal,
 	} {
 		if err := write(tx); err != nil {

@@ -187,7 +187,7 @@ func (v *verification) differ(d Difference) error {
 }
 
 // tables are those of which every row belongs to a journal.
-var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks", "totals", "usage_events", "heads"}
+var tables = []string{"journal", "wallets", "postings", "charges", "events", "lots", "flows", "holds", "budgets", "marks", "totals", "usage_events", "heads", "audit"}
 
 // strangers looks for rows that no journal accounts for.
 func (v *verification) strangers() error {

@@ -50,6 +50,13 @@ func full(t *testing.T) *house {
 		_, err := h.Once(tx, Request{Organization: "org_acme", Route: "POST /members", Key: "k1"}, func() (int, any, error) { return 201, "ok", nil })
 		return err
 	}))
+	h.must(h.update(func(tx *db.Tx) error {
+		return errors.Join(
+			h.Record(tx, "org_acme", Act{Actor: "usr_ann", Action: "set-budgets", Target: "ws_acme", Before: `[]`, After: `[{"amount":"5"}]`, Address: "10.0.0.7", Agent: "purser/1"}),
+			h.Record(tx, "", Act{Actor: "operator", Action: "put-rate-card", Target: "default", After: `{"skus":[]}`, Address: "10.0.0.8"}),
+			h.Record(tx, "org_acme", Act{Actor: "usr_bob", Action: "change-policy", Target: "ws_other", After: `{}`}),
+		)
+	}))
 	h.advance(3 * hour)
 	h.apply(acme, wallet.Stop{Flow: "flow_2", At: h.clock.Now() - 2*hour})
 	h.apply(acme, wallet.Refund{Charge: wallet.Charge{No: 1}, Amount: 1})

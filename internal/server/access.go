@@ -69,6 +69,7 @@ func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
 		if c.action != "" {
 			var err error
 			if actor, err = s.sender(r); err != nil {
+				s.noteRefusal(r.Context(), s.originOf(r), c, &reading{Server: s}, err)
 				s.writeFault(w, r, err)
 				return
 			}
@@ -82,7 +83,8 @@ func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
 			s.writeFault(w, r, err)
 			return
 		}
-		next(huma.WithValue(huma.WithValue(ctx, actorKey{}, actor), keyKey{}, key))
+		ctx = huma.WithValue(huma.WithValue(ctx, actorKey{}, actor), keyKey{}, key)
+		next(huma.WithValue(ctx, originKey{}, s.originOf(r)))
 	}
 }
 

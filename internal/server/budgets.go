@@ -36,6 +36,7 @@ func setBudgets(u *unit, _ *WorkspacePath, b *api.Budgets) (api.Budgets, error) 
 		return api.Budgets{}, err
 	}
 	known := present.Wallet.View().Budgets(present.At)
+	u.before = budgetsOnWire(known, present.At)
 	var f fields
 	budgets := make([]wallet.Budget, len(b.Items))
 	for i := range b.Items {

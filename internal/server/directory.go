@@ -67,7 +67,11 @@ func (s *Server) enter(ctx context.Context, c call, p any) (*reading, error) {
 		}
 		s.names.keep(a, r.id)
 	}
-	return r, s.can(r.actor, c, r.id)
+	if err := s.can(r.actor, c, r.id); err != nil {
+		s.noteRefusal(ctx, originIn(ctx), c, r, err)
+		return r, err
+	}
+	return r, nil
 }
 
 // can asks whether the actor may make the call there. Calls without an action

@@ -19,6 +19,9 @@ import (
 // actionExtension is where the description says which action a call is.
 const actionExtension = "x-purser-action"
 
+// auditedExtension is where it says that a call leaves an entry in the audit log.
+const auditedExtension = "x-purser-audited"
+
 // maxKey bounds an Idempotency-Key.
 const maxKey = 255
 
@@ -120,6 +123,8 @@ type unit struct {
 	tx    *db.Tx
 	actor org.Actor
 	id    ledger.ID // of the workspace that the path names
+
+	before any // what the audit log is told of what was there before
 }
 
 // none is the body of calls that take none.
@@ -150,23 +155,29 @@ func commandThen[P, B, O any](s *Server, c call, do func(*unit, *P, *B) (O, erro
 		}
 		return writtenOf(answer), nil
 	}, schemaOf[O](s))
+	s.describeAudit(c)
 }
 
-// task registers a POST that changes nothing itself, and so needs neither a unit
-// of work nor a record of its key.
+// task registers a POST that has no unit of work of its own, and no record of its key:
+// it changes nothing, or opens its units itself. What it changes is audited after it.
 func task[P, B, O any](s *Server, c call, do func(*reading, *P, *B) (O, error)) {
-	register(s, c, func(ctx context.Context, p *P, body *B, _ []byte) (*written, error) {
+	register(s, c, func(ctx context.Context, p *P, body *B, raw []byte) (*written, error) {
 		r, err := s.enter(ctx, c, p)
 		if err != nil {
 			return nil, err
 		}
 		value, err := do(r, p, body)
+		if err == nil {
+			err = s.recordTask(r, c, p, raw, value)
+		}
 		if err != nil {
+			s.noteRefusal(ctx, originIn(ctx), c, r, err)
 			return nil, err
 		}
 		answer, err := json.Marshal(value)
 		return &written{Status: c.success(), Body: answer}, err
 	}, schemaOf[O](s))
+	s.describeAudit(c)
 }
 
 // written is the answer to a call that has a body.
@@ -231,10 +242,14 @@ func (s *Server) update(ctx context.Context, c call, p any, request ledger.Reque
 		u := &unit{Server: s, tx: tx, actor: r.actor, id: r.id}
 		answer, err = s.ledger.Once(tx, request, func() (int, any, error) {
 			value, err := do(u)
+			if err == nil {
+				err = s.record(u, originIn(ctx), c, p, request.Body, value)
+			}
 			return c.success(), value, err
 		})
 		return err
 	})
+	s.noteRefusal(ctx, originIn(ctx), c, r, err)
 	return answer, err
 }
 

@@ -145,6 +145,11 @@ func changePolicy(u *unit, _ *WorkspacePath, b *api.PolicyChange) (api.Policy, e
 	if err := f.Err(); err != nil {
 		return api.Policy{}, err
 	}
+	present, err := u.ledger.Apply(u.tx, u.id)
+	if err != nil {
+		return api.Policy{}, err
+	}
+	u.before = policyOnWire(present.Wallet.View().Policy())
 	policy, err := u.orgs.SetPolicy(u.tx, u.id, patch)
 	return policyOnWire(policy), err
 }

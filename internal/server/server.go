@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -23,10 +24,12 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/audit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/usage"
@@ -40,6 +43,7 @@ type Parts struct {
 	Prices        *price.Book
 	Usage         *usage.Service
 	Jobs          *job.Service
+	Mails         *mail.Outbox
 	Log           *slog.Logger
 	OperatorToken string
 	TopUpURL      string                                    // told with a refusal for credits
@@ -47,6 +51,7 @@ type Parts struct {
 	Advance       func(ctx context.Context, to int64) error // moves the test clock and does all that is due; nil on a real clock
 	Metrics       *Metrics                                  // made by NewMetrics
 	WithoutAPI    bool                                      // only /healthz, /readyz and /metrics answer
+	Trusted       []netip.Prefix                            // proxies that are believed whom they speak for
 	Visits        http.Handler                              // answers supervisors of other servers, which have a mark of their own; nil for none
 	VisitPath     string                                    // where
 }
@@ -59,6 +64,7 @@ type Server struct {
 	prices    *price.Book
 	usage     *usage.Service
 	jobs      *job.Service
+	mails     *mail.Outbox
 	log       *slog.Logger
 	tokens    tokens
 	topUpURL  string
@@ -68,6 +74,9 @@ type Server struct {
 	api       huma.API
 	handler   http.Handler
 	names     directory
+	audit     *audit.Log
+	trusted   []netip.Prefix
+	refusals  refusals
 	advancing sync.Mutex // one advance of the test clock at a time
 	streams   atomic.Int64
 	draining  atomic.Bool
@@ -77,9 +86,9 @@ type Server struct {
 // New makes a server of its parts.
 func New(p Parts) *Server {
 	s := &Server{
-		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, usage: p.Usage, jobs: p.Jobs, log: p.Log, tokens: newTokens(p.OperatorToken),
+		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, usage: p.Usage, jobs: p.Jobs, mails: p.Mails, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
-		metrics: p.Metrics, closed: make(chan struct{}),
+		audit: audit.New(p.Ledger), trusted: p.Trusted, metrics: p.Metrics, closed: make(chan struct{}),
 	}
 	s.metrics.registry.MustRegister(figures{p.DB, p.Ledger})
 	mux := http.NewServeMux()
@@ -124,6 +133,8 @@ func (s *Server) register() {
 	s.priceCalls()
 	s.clockCalls()
 	s.verifyCalls()
+	s.auditCalls()
+	s.mailCalls()
 	s.whoamiCalls()
 }
 

@@ -27,11 +27,13 @@ var arrows = []arrow{
 	{"internal/demo", "api", "the demo asks the server as any client would"},
 
 	{"internal/server", "api", "what crosses HTTP is defined there"},
+	{"internal/server", "internal/audit", "what was done is recorded, and shown"},
 	{"internal/server", "internal/credit", "amounts become text and back"},
 	{"internal/server", "internal/db", "an HTTP request opens the unit of work"},
 	{"internal/server", "internal/fault", "faults become problems"},
 	{"internal/server", "internal/job", "requests about jobs"},
 	{"internal/server", "internal/ledger", "requests about the books"},
+	{"internal/server", "internal/mail", "what became of mails is shown"},
 	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
 	{"internal/server", "internal/price", "requests about prices"},
 	{"internal/server", "internal/usage", "requests about usage"},
@@ -55,6 +57,12 @@ var arrows = []arrow{
 	{"internal/usage", "internal/db", "its rows share the unit of work"},
 	{"internal/usage", "internal/credit", "amounts and quantities"},
 	{"internal/usage", "internal/fault", "verdicts"},
+
+	{"internal/mail", "internal/db", "a mail is a row of the unit of work of what it tells of"},
+	{"internal/mail", "internal/fault", "what is no address is told to whoever typed it"},
+
+	{"internal/audit", "internal/ledger", "an entry is one of the journal"},
+	{"internal/audit", "internal/db", "it is written in the unit of work of what it tells of"},
 
 	{"internal/org", "internal/ledger", "a workspace comes with its wallet"},
 	{"internal/org", "internal/wallet", "the policy of a wallet"},
@@ -102,6 +110,7 @@ var foreign = []arrow{
 	{"test/bench", "github.com/jackc/pgx/v5", "raw rows and commits, with nothing of ours in between"},
 	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
 	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
+	{"internal/mail", "github.com/wneessen/go-mail", "SMTP and the form of mails"},
 	{"internal/cli", "github.com/spf13/cobra/...", "commands, help and completion"},
 	{"internal/cli", "github.com/spf13/pflag", "the flags of those commands"},
 	{"internal/cli", "golang.org/x/term", "whether a person is watching, and how wide the window is"},
