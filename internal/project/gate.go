@@ -175,12 +175,15 @@ func (p Place) forbids(w Work, now int64) error {
 			return p.refusal(b)
 		}
 	}
-	longest := policy.MaxRuntime
-	if longest == 0 || w.Runtime <= longest && (w.Since == 0 || now-w.Since < longest) {
+	longest, asked := policy.MaxRuntime, w.Runtime
+	if w.Since > 0 { // what began so long ago would be over
+		asked = max(asked, now-w.Since+1)
+	}
+	if longest == 0 || asked <= longest {
 		return nil
 	}
 	return p.refusal(&breach{"max_runtime_seconds", longest / second,
-		fmt.Sprintf("lets nothing run for longer than %s, and this asks for %s", span(longest), span(max(w.Runtime, now-w.Since)))})
+		fmt.Sprintf("lets nothing run for longer than %s, and this asks for %s", span(longest), span(asked))})
 }
 
 const second = int64(time.Second)
@@ -204,20 +207,24 @@ func (p Place) AdmitHold(tx *db.Tx, skus []string, tier string) error {
 		return nil
 	}
 	policy := &p.project.Policy
-	named := skus
-	if len(named) == 0 {
-		named = []string{"*"}
-	}
-	for _, sku := range named {
-		b := policy.skuBreach(sku)
-		if b == nil && (tier != "" || len(skus) > 0) {
+	var b *breach
+	for _, sku := range skus {
+		if b = policy.skuBreach(sku); b == nil {
 			b = policy.tierBreach(sku, tier)
 		}
 		if b != nil {
-			return p.book.confirmed(tx, p.id, p.refusal(b))
+			break
 		}
 	}
-	return nil
+	if len(skus) == 0 {
+		if b = policy.skuBreach("*"); b == nil && tier != "" {
+			b = policy.tierBreach("", tier)
+		}
+	}
+	if b == nil {
+		return nil
+	}
+	return p.book.confirmed(tx, p.id, p.refusal(b))
 }
 
 // refusal says which rule of which project forbids something, and what it would allow.

@@ -36,10 +36,10 @@ func (p *Policy) check() error {
 	var wrong fault.Fields
 	for i, tier := range p.Tiers {
 		if !slices.Contains(price.Tiers, tier) {
-			wrong.Add(fmt.Sprintf("/policy/tiers/%d", i), "is no tier: "+strings.Join(price.Tiers, ", "))
+			wrong.Add(fmt.Sprintf("/tiers/%d", i), "is no tier: "+strings.Join(price.Tiers, ", "))
 		}
 	}
-	for _, named := range []struct{ pointer, tier string }{{"/policy/required_tier", p.RequiredTier}, {"/policy/default_tier", p.DefaultTier}} {
+	for _, named := range []struct{ pointer, tier string }{{"/required_tier", p.RequiredTier}, {"/default_tier", p.DefaultTier}} {
 		switch {
 		case named.tier == "":
 		case !slices.Contains(price.Tiers, named.tier):
@@ -49,24 +49,24 @@ func (p *Policy) check() error {
 		}
 	}
 	if p.RequiredTier != "" && p.DefaultTier != "" && p.RequiredTier != p.DefaultTier {
-		wrong.Add("/policy/default_tier", "is not the required tier")
+		wrong.Add("/default_tier", "is not the required tier")
 	}
 	if len(p.SKUs) > maxPatterns {
-		wrong.Add("/policy/skus", fmt.Sprintf("has %d patterns; at most %d", len(p.SKUs), maxPatterns))
+		wrong.Add("/skus", fmt.Sprintf("has %d patterns; at most %d", len(p.SKUs), maxPatterns))
 	}
 	for i, sku := range p.SKUs {
 		if sku == "" || len(sku) > maxPattern || strings.Count(sku, "*") > 3 {
-			wrong.Add(fmt.Sprintf("/policy/skus/%d", i), "must be 1 to 100 characters with at most three *")
+			wrong.Add(fmt.Sprintf("/skus/%d", i), "must be 1 to 100 characters with at most three *")
 		}
 	}
 	if p.MaxGPUs < 0 || p.MaxGPUs > maxGPUs {
-		wrong.Add("/policy/max_gpus", "must be between 0 (no limit) and 1000000")
+		wrong.Add("/max_gpus", "must be between 0 (no limit) and 1000000")
 	}
 	if p.GPUHours < 0 || p.GPUHours > maxGPUHours {
-		wrong.Add("/policy/gpu_hours_per_month", "must be between 0 (no limit) and 1000000000")
+		wrong.Add("/gpu_hours_per_month", "must be between 0 (no limit) and 1000000000")
 	}
 	if p.MaxRuntime < 0 || p.MaxRuntime > maxRuntime {
-		wrong.Add("/policy/max_runtime_seconds", "must be between 0 (no limit) and a year")
+		wrong.Add("/max_runtime_seconds", "must be between 0 (no limit) and a year")
 	}
 	return wrong.Err()
 }

@@ -9,6 +9,7 @@ package project
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -40,7 +41,7 @@ const (
 
 var slugs = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
-func (p *Project) check() error {
+func (p *Project) checkNames() error {
 	if len(p.Slug) > maxSlug || !slugs.MatchString(p.Slug) {
 		return fault.At("/slug", "%.80q cannot be a slug: lower-case letters, digits and inner hyphens, at most %d", p.Slug, maxSlug)
 	}
@@ -48,7 +49,7 @@ func (p *Project) check() error {
 		strings.TrimSpace(p.Name) == "" {
 		return fault.At("/name", "a name is one line of text, at most %d characters", maxName)
 	}
-	return p.Policy.check()
+	return nil
 }
 
 const columns = `SELECT slug, id, name, policy, created_at, archived_at FROM projects WHERE organization = $1 AND workspace = $2`
@@ -81,7 +82,10 @@ func (b *Book) Create(tx *db.Tx, id ledger.ID, n Project) (*Project, error) {
 	if n.Name == "" {
 		n.Name = n.Slug
 	}
-	if err := n.check(); err != nil {
+	if err := n.checkNames(); err != nil {
+		return nil, err
+	}
+	if err := fault.Under("/policy", n.Policy.check()); err != nil {
 		return nil, err
 	}
 	return &n, b.change(tx, id, func(r *Rules) error {
@@ -119,7 +123,7 @@ func (b *Book) Change(tx *db.Tx, id ledger.ID, name string, edit func(*Project) 
 		if err := edit(&is); err != nil {
 			return err
 		}
-		if err := is.check(); err != nil {
+		if err := errors.Join(is.checkNames(), is.Policy.check()); err != nil {
 			return err
 		}
 		row, err := is.row()

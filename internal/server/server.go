@@ -29,6 +29,7 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -38,6 +39,7 @@ type Parts struct {
 	Ledger        *ledger.Ledger
 	Orgs          *org.Orgs
 	Prices        *price.Book
+	Projects      *project.Book
 	Usage         *usage.Service
 	Jobs          *job.Service
 	Log           *slog.Logger
@@ -57,6 +59,7 @@ type Server struct {
 	ledger    *ledger.Ledger
 	orgs      *org.Orgs
 	prices    *price.Book
+	projects  *project.Book
 	usage     *usage.Service
 	jobs      *job.Service
 	log       *slog.Logger
@@ -77,7 +80,7 @@ type Server struct {
 // New makes a server of its parts.
 func New(p Parts) *Server {
 	s := &Server{
-		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, usage: p.Usage, jobs: p.Jobs, log: p.Log, tokens: newTokens(p.OperatorToken),
+		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		metrics: p.Metrics, closed: make(chan struct{}),
 	}
@@ -120,6 +123,7 @@ func (s *Server) register() {
 	s.jobCalls()
 	s.transferCalls()
 	s.budgetCalls()
+	s.projectCalls()
 	s.eventCalls()
 	s.priceCalls()
 	s.clockCalls()
