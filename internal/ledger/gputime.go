@@ -8,8 +8,8 @@ import (
 
 // GPUTime is how long a project has used GPUs since an instant that begins an hour, in
 // micro-unit-seconds (a GPU for a second is 10^6): by the hourly totals, and by what
-// runs and was not charged for yet, up to the wallet's instant.
-func (l *Ledger) GPUTime(tx *db.Tx, id ID, w *wallet.Wallet, project string, from int64) (sum int64, err error) {
+// runs and was not charged for yet, up to the instant of the result.
+func (l *Ledger) GPUTime(tx *db.Tx, id ID, r Result, project string, from int64) (sum int64, err error) {
 	err = tx.QueryRow(`SELECT CAST(COALESCE(SUM(quantity), 0) AS BIGINT) FROM totals`+inWallet+
 		` AND hour >= $3 AND project = $4 AND sku LIKE 'gpu.%'`, id.Organization, id.Workspace, from, project).Scan(&sum)
 	if err != nil {
@@ -22,10 +22,9 @@ func (l *Ledger) GPUTime(tx *db.Tx, id ID, w *wallet.Wallet, project string, fro
 			}
 		}
 	}
-	now := w.Root().At
-	for _, f := range w.Flows() {
-		if since := max(from, f.SettledAt); f.Project == project && since < now {
-			sum += GPUTimeOf(wallet.GPUsOf(f.Items), now-since)
+	for _, f := range r.Wallet.Flows() {
+		if since := max(from, f.SettledAt); f.Project == project && since < r.At {
+			sum += GPUTimeOf(wallet.GPUsOf(f.Items), r.At-since)
 		}
 	}
 	return sum, nil

@@ -84,11 +84,12 @@ func (p Place) Runtime() int64 {
 
 // Work is what somebody wants to run.
 type Work struct {
-	Items   []wallet.Item // with their tiers filled in
-	Running []wallet.Item // what of it runs already, and was let in before
-	Hold    string        // made for it: its GPUs are counted with the items
-	Since   int64         // when it began, if that has passed
-	Runtime int64         // for how long it is to run, in nanoseconds; 0 if that was not said
+	Items     []wallet.Item // with their tiers filled in
+	Running   []wallet.Item // what of it runs already, and was let in before
+	Hold      string        // made for it: its GPUs are counted with the items
+	Since     int64         // when it began, if that has passed
+	Runtime   int64         // for how long it is to run, in nanoseconds; 0 if that was not said
+	IsEndless bool          // storage: how long it lasts is no rule about it
 }
 
 // Admit refuses work that the policy forbids, in the unit of work that starts it and
@@ -116,7 +117,7 @@ func (p Place) Admit(tx *db.Tx, w Work) error {
 	if most := credit.Quantity(policy.MaxGPUs) * credit.Units; most > 0 && have+more > most {
 		return p.book.confirmed(tx, p.id, p.refusal(tooManyGPUs(most, have, more)).With("gpus_in_use", have.String()))
 	}
-	return p.admitHours(tx, present.Wallet, w, have, more)
+	return p.admitHours(tx, present, w, have, more)
 }
 
 func tooManyGPUs(most, have, more credit.Quantity) *breach {
@@ -128,14 +129,14 @@ func tooManyGPUs(most, have, more credit.Quantity) *breach {
 // admitHours refuses what may use up the GPU-hours of the month: like a budget, it asks
 // that what runs and what is to start can go on for the wallet's min_runway, or to the
 // end of the month. What runs is not stopped by it.
-func (p Place) admitHours(tx *db.Tx, w *wallet.Wallet, work Work, have, more credit.Quantity) error {
+func (p Place) admitHours(tx *db.Tx, present ledger.Result, work Work, have, more credit.Quantity) error {
 	most := p.project.Policy.GPUHours
 	if most == 0 {
 		return nil
 	}
-	now := w.Root().At
+	now := present.At
 	month, next := (&wallet.Budget{Window: wallet.Monthly}).Bounds(now)
-	used, err := p.book.books.GPUTime(tx, p.id, w, p.name, month)
+	used, err := p.book.books.GPUTime(tx, p.id, present, p.name, month)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (p Place) admitHours(tx *db.Tx, w *wallet.Wallet, work Work, have, more cre
 		used += ledger.GPUTimeOf(more, now-max(month, work.Since))
 	}
 	limit := int64(most) * secondsPerHour
-	need := ledger.GPUTimeOf(have+more, min(w.Root().Policy.MinRunway, next-now))
+	need := ledger.GPUTimeOf(have+more, min(present.Wallet.Root().Policy.MinRunway, next-now))
 	if used < limit && need <= limit-used {
 		return nil
 	}
@@ -179,7 +180,7 @@ func (p Place) forbids(w Work, now int64) error {
 	if w.Since > 0 { // what began so long ago would be over
 		asked = max(asked, now-w.Since+1)
 	}
-	if longest == 0 || asked <= longest {
+	if longest == 0 || asked <= longest || w.IsEndless {
 		return nil
 	}
 	return p.refusal(&breach{"max_runtime_seconds", longest / second,

@@ -47,7 +47,7 @@ func setBudgets(u *unit, _ *WorkspacePath, b *api.Budgets) (api.Budgets, error) 
 	for i := range budgets {
 		if g := &budgets[i]; g.ID == "" {
 			g.ID = u.tx.NewID("bdg_")
-			if g.Spent, g.Past, err = u.ledger.Spent(u.tx, u.id, present.Wallet, *g); err != nil {
+			if g.Spent, g.Past, err = u.ledger.Spent(u.tx, u.id, present, *g); err != nil {
 				return api.Budgets{}, err
 			}
 		}

@@ -99,11 +99,10 @@ func (u *unit) price(start *wallet.Start, asks []price.Ask) error {
 		return err
 	}
 	isStorage := strings.HasPrefix(start.Items[0].SKU, "storage.")
-	work := project.Work{Items: start.Items}
 	if longest := place.Runtime(); longest > 0 && !isStorage {
-		start.Until, work.Since = since+longest, start.At
+		start.Until = since + longest
 	}
-	return place.Admit(u.tx, work)
+	return place.Admit(u.tx, project.Work{Items: start.Items, Since: start.At, IsEndless: isStorage})
 }
 
 // inTiers fills in the tiers that a project means where none is named.

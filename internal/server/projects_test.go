@@ -1,0 +1,517 @@
+package server_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/app"
+)
+
+// project makes a project with a policy.
+func (s *stage) project(workspace, slug string, policy api.ProjectPolicyChange) api.Project {
+	s.Helper()
+	return must(s.CreateProject(s.Context(), workspace, api.NewProject{Slug: slug, Policy: policy}))(s)
+}
+
+func flowIn(project, sku, tier, quantity string) api.NewFlow {
+	return api.NewFlow{Project: project, Items: []api.NewItem{{SKU: sku, Tier: tier, Quantity: api.Quantity(quantity)}}}
+}
+
+// refused checks that a policy forbids something by a rule, and says what it allows.
+func (s *stage) refused(err error, project, rule, allowed string) {
+	s.Helper()
+	var p *api.Problem
+	if !errors.As(err, &p) || p.Status != 403 || p.Code != "policy_forbids" || p.Values["project"] != project || p.Values["rule"] != rule ||
+		fmt.Sprint(p.Values["allowed"]) != allowed || !strings.Contains(p.Detail, "project "+project) {
+		s.Errorf("want the rule %s of %s with %s: %+v", rule, project, allowed, p)
+	}
+}
+
+// refusedAs checks that something is refused with a status and a code.
+func (s *stage) refusedAs(err error, status int, code string) *api.Problem {
+	s.Helper()
+	var p *api.Problem
+	if !errors.As(err, &p) || p.Status != status || p.Code != code {
+		s.Errorf("want %d %s: %v", status, code, err)
+		return &api.Problem{}
+	}
+	return p
+}
+
+func of[T any](value T) *T { return &value }
+
+// Each rule of a policy lets in what lies at its border, and refuses what lies behind it,
+// for flows, changes of flows, holds and jobs alike.
+func TestEachRuleOfAPolicy(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	s.grant("default", "1000000")
+	start := func(n api.NewFlow) error { _, err := s.StartFlow(ctx, "default", n); return err }
+	run := func(n api.NewJob) error {
+		n.Command = []string{"sleep", "60"}
+		_, err := s.CreateJob(ctx, "default", n)
+		return err
+	}
+
+	s.project("default", "spotty", api.ProjectPolicyChange{Tiers: &[]string{"spot", "reserved"}, DefaultTier: of("spot")})
+	flow := must(s.StartFlow(ctx, "default", flowIn("spotty", "gpu.h100", "", "1")))(t)
+	if flow.Items[0].Tier != "spot" {
+		t.Errorf("the default tier is not filled in: %+v", flow.Items)
+	}
+	must(s.StartFlow(ctx, "default", flowIn("spotty", "gpu.h100", "spot", "1")))(t)
+	s.refused(start(flowIn("spotty", "gpu.h100", "on-demand", "1")), "spotty", "tiers", "[spot reserved]")
+	must(s.StartFlow(ctx, "default", flowIn("spotty", "storage.cluster", "", "1")))(t) // comes in no tiers
+	job := must(s.CreateJob(ctx, "default", api.NewJob{Command: []string{"true"}, Project: "spotty", Resources: api.Resources{GPU: "h100"}}))(t)
+	if job.Tier != "spot" {
+		t.Errorf("a job's default tier is %s", job.Tier)
+	}
+
+	s.project("default", "strict", api.ProjectPolicyChange{RequiredTier: of("on-demand"), SKUs: &[]string{"gpu.a*", "cpu.*"}})
+	must(s.StartFlow(ctx, "default", flowIn("strict", "gpu.a10", "", "1")))(t)
+	s.refused(start(flowIn("strict", "gpu.a10", "spot", "1")), "strict", "required_tier", "[on-demand]")
+	s.refused(start(flowIn("strict", "gpu.h100", "", "1")), "strict", "skus", "[gpu.a* cpu.*]")
+	s.refused(run(api.NewJob{Project: "strict", Tier: "spot"}), "strict", "required_tier", "[on-demand]")
+	s.refused(run(api.NewJob{Project: "strict", Resources: api.Resources{GPU: "h100"}}), "strict", "skus", "[gpu.a* cpu.*]")
+	if err := run(api.NewJob{Project: "strict"}); err != nil { // a vCPU
+		t.Error(err)
+	}
+	hold := func(tier string, skus ...string) error {
+		_, err := s.CreateHold(ctx, "default", api.NewHold{Amount: "1", TTLSeconds: 60, Project: "strict", Tier: tier, SKUs: skus})
+		return err
+	}
+	if err := hold("", "gpu.a10", "cpu.*"); err != nil {
+		t.Error(err)
+	}
+	s.refused(hold("", "gpu.a10", "gpu.h100"), "strict", "skus", "[gpu.a* cpu.*]")
+	s.refused(hold("spot", "gpu.a10"), "strict", "required_tier", "[on-demand]")
+	s.refused(hold(""), "strict", "skus", "[gpu.a* cpu.*]")
+
+	s.project("default", "short", api.ProjectPolicyChange{MaxRuntimeSeconds: of(int64(7200))})
+	flow = must(s.StartFlow(ctx, "default", flowIn("short", "gpu.a10", "", "1")))(t)
+	if flow.StopReason != "until" || *flow.StopAt != "2027-01-01T11:00:00Z" {
+		t.Errorf("it stops at %v by %s", *flow.StopAt, flow.StopReason)
+	}
+	job = must(s.CreateJob(ctx, "default", api.NewJob{Command: []string{"true"}, Project: "short"}))(t)
+	if job.MaxRuntimeSeconds != 7200 {
+		t.Errorf("a job of the project may run for %d s", job.MaxRuntimeSeconds)
+	}
+	if err := run(api.NewJob{Project: "short", MaxRuntimeSeconds: 7200}); err != nil {
+		t.Error(err)
+	}
+	s.refused(run(api.NewJob{Project: "short", MaxRuntimeSeconds: 7201}), "short", "max_runtime_seconds", "7200")
+	long := must(s.CreateJob(ctx, "default", api.NewJob{Command: []string{"sleep", "99999"}, Project: "short", MaxRuntimeSeconds: 60}))(t)
+	_, err := s.ChangeJob(ctx, "default", long.ID, api.JobChange{MaxRuntimeSeconds: of(int64(7201))})
+	s.refused(err, "short", "max_runtime_seconds", "7200")
+	must(s.ChangeJob(ctx, "default", long.ID, api.JobChange{MaxRuntimeSeconds: of(int64(7200))}))(t)
+	past := flowIn("short", "gpu.a10", "", "1")
+	past.At = "2027-01-01T07:00:00Z" // two hours ago
+	s.refused(start(past), "short", "max_runtime_seconds", "7200")
+	past.At = "2027-01-01T07:00:00.000000001Z"
+	if err := start(past); err != nil {
+		t.Error(err)
+	}
+	s.advance("7200")
+	if ended := must(s.Flow(ctx, "default", flow.ID))(t); ended.Status != "stopped" || *ended.EndedAt != "2027-01-01T11:00:00Z" || ended.Charged != "1.52" {
+		t.Errorf("it ran for two hours: %+v", ended)
+	}
+	s.verified()
+}
+
+// GPUs at once are those of running flows and of jobs that wait; a change may go down,
+// and up to the border.
+func TestGPUsAtOnce(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	s.grant("default", "1000000")
+	s.project("default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(8))})
+	first := must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "5")))(t)
+	must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.a10", "spot", "2.5")))(t)
+	_, err := s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "0.500001"))
+	s.refused(err, "vision", "max_gpus", "0.5")
+	must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "0.5")))(t)
+	must(s.StartFlow(ctx, "default", flowIn("vision", "cpu.vcpu", "", "64")))(t) // are no GPUs
+	must(s.StartFlow(ctx, "default", flowIn("other", "gpu.h100", "", "64")))(t)
+
+	change := func(quantity string) error {
+		_, err := s.ChangeFlow(ctx, "default", first.ID, api.FlowChange{Items: flowIn("", "gpu.h100", "", quantity).Items})
+		return err
+	}
+	s.refused(change("6"), "vision", "max_gpus", "0")
+	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(2))}))(t)
+	s.refused(change("5.1"), "vision", "max_gpus", "0")
+	for _, quantity := range []string{"5", "4"} { // what runs goes on, and less is never refused
+		if err := change(quantity); err != nil {
+			t.Error(err)
+		}
+	}
+	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(0))}))(t)
+	if err := change("50"); err != nil {
+		t.Error(err)
+	}
+	s.verified()
+}
+
+// Of four times as many jobs and flows as there may be, exactly as many get in, whether
+// they run or wait for a GPU.
+func TestExactlySoManyGPUs(t *testing.T) {
+	const n = 8
+	s := newStageWith(t, app.Config{TestClock: start.UnixNano(), Capacity: must(app.ParseCapacity("gpu.h100=3"))(t)})
+	s.grant("default", "1000000")
+	s.project("default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(n))})
+	s.project("default", "flows", api.ProjectPolicyChange{MaxGPUs: of(int64(n))})
+	jobs := s.atOnce(4*n, func() error {
+		_, err := s.CreateJob(s.Context(), "default", api.NewJob{
+			Command: []string{"sleep", "600"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 1},
+		})
+		return err
+	}, 403, "policy_forbids")
+	flows := s.atOnce(4*n, func() error {
+		_, err := s.StartFlow(s.Context(), "default", flowIn("flows", "gpu.h100", "", "1"))
+		return err
+	}, 403, "policy_forbids")
+	if jobs != n || flows != n {
+		t.Errorf("%d jobs and %d flows of %d got in", jobs, flows, n)
+	}
+	s.advance("1") // three of them run now
+	_, err := s.CreateJob(s.Context(), "default", api.NewJob{Command: []string{"true"}, Project: "vision", Resources: api.Resources{GPU: "h100"}})
+	s.refused(err, "vision", "max_gpus", "0")
+	s.advance("1800")
+	three := api.NewJob{Command: []string{"sleep", "600"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 3}}
+	must(s.CreateJob(s.Context(), "default", three))(s)
+	must(s.CreateJob(s.Context(), "default", three))(s)
+	_, err = s.CreateJob(s.Context(), "default", three)
+	s.refused(err, "vision", "max_gpus", "2")
+	s.verified()
+}
+
+// atOnce does something so many times in parallel, and counts what was not refused.
+func (s *stage) atOnce(times int, do func() error, status int, code string) (done int) {
+	s.Helper()
+	var wait sync.WaitGroup
+	results := make(chan error, times)
+	for range times {
+		wait.Go(func() { results <- do() })
+	}
+	wait.Wait()
+	close(results)
+	for err := range results {
+		if err == nil {
+			done++
+			continue
+		}
+		s.refusedAs(err, status, code)
+	}
+	return done
+}
+
+// A budget at each level admits exactly as many as it affords, and says which it is.
+func TestExactlySoManyInABudget(t *testing.T) {
+	const n = 6
+	for key, value := range map[string]string{"workspace": "", "project": "vision", "user": "ada", "token": "operator", "job": "train"} {
+		t.Run(key, func(t *testing.T) {
+			s := newStage(t)
+			s.grant("default", "1000000")
+			must(s.SetBudgets(t.Context(), "default", api.Budgets{Items: []api.Budget{
+				{Key: key, Value: value, Amount: "14.34", Window: "day", Hard: true}, // six times 2.39
+			}}))(t)
+			flow := flowIn("vision", "gpu.h100", "", "1")
+			flow.User, flow.Job = "ada", "train"
+			admitted := s.atOnce(4*n, func() error { _, err := s.StartFlow(t.Context(), "default", flow); return err }, 402, "budget_exceeded")
+			if admitted != n {
+				t.Errorf("%d of %d got in", admitted, n)
+			}
+			_, err := s.StartFlow(t.Context(), "default", flow)
+			p := s.refusedAs(err, 402, "budget_exceeded")
+			if p.Values["budget_key"] != key || p.Values["budget_until"] != "2027-01-02T00:00:00Z" || p.Values["budget_left"] != "14.34" ||
+				p.Required != "16.73" || !strings.Contains(p.Detail, "14.34 a day for the "+strings.TrimSpace(key+" "+value)) {
+				t.Errorf("%+v", p)
+			}
+			s.advance("3600")
+			if b := must(s.Budgets(t.Context(), "default"))(t).Items[0]; b.Spent != "14.34" || b.Remaining != "0" || *b.WindowUntil != "2027-01-02T00:00:00Z" {
+				t.Errorf("after an hour: %+v", b)
+			}
+			s.verified()
+		})
+	}
+}
+
+// A hard budget of a month lands a project's job at the computed instant and the exact
+// amount, reports 80 and 100 %, and lets the project on in the next month.
+func TestAMonthlyBudgetLandsAJob(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	s.grant("default", "1000")
+	s.project("default", "vision", api.ProjectPolicyChange{})
+	must(s.SetBudgets(ctx, "default", api.Budgets{Items: []api.Budget{
+		{Key: "project", Value: "vision", Amount: "23.9", Window: "month", Hard: true},
+	}}))(t)
+	n := api.NewJob{Command: []string{"sleep", "36000"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 2}}
+	n.Command = []string{"sh", "-c", "trap '' TERM; sleep 36000"} // works on until it is killed
+	job := must(s.CreateJob(ctx, "default", n))(t)
+	s.advance("1")
+	job = must(s.Job(ctx, "default", job.ID))(t)
+	if job.Status != "running" || job.StopReason != "budget" {
+		t.Errorf("%s, stops by %s", job.Status, job.StopReason)
+	}
+	s.advance("36000") // five hours would do
+	job = must(s.Job(ctx, "default", job.ID))(t)
+	flow := must(s.Flow(ctx, "default", job.Flow))(t)
+	if job.Status != "exhausted" || job.Charged != "23.9" || flow.Reason != "budget" {
+		t.Errorf("%s by %s at %s", job.Status, flow.Reason, job.Charged)
+	}
+	started, ended := must(job.StartedAt.UnixNano())(t), must(job.EndedAt.UnixNano())(t)
+	if ended-started != 5*3600*1e9 {
+		t.Errorf("it ran for %d ns", ended-started)
+	}
+	var percents []string
+	for _, e := range must(s.Events(ctx, "default", api.EventQuery{}))(t).Items {
+		if e.Kind == "budget.reached" {
+			percents = append(percents, e.Data["percent"])
+		}
+	}
+	if fmt.Sprint(percents) != "[80 100]" {
+		t.Errorf("reported at %v %%", percents)
+	}
+	_, err := s.CreateJob(ctx, "default", n)
+	if p := s.refusedAs(err, 402, "budget_exceeded"); p.Values["budget_until"] != "2027-02-01T00:00:00Z" || p.Values["budget_left"] != "0" {
+		t.Errorf("%+v", p.Values)
+	}
+	must(s.AdvanceClock(ctx, api.Advance{To: "2027-02-01T00:00:00Z"}))(t)
+	must(s.CreateJob(ctx, "default", n))(t)
+	s.verified()
+}
+
+// The GPU-hours of a month count what ran and what runs, up to this very instant, in one
+// project of one workspace; a start, a change and a resumed month are judged by them.
+func TestGPUHoursOfAMonth(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	s.grant("default", "1000000")
+	s.project("default", "vision", api.ProjectPolicyChange{GPUHoursPerMonth: of(api.Quantity("10"))})
+	start := func(quantity string) (api.Flow, error) {
+		return s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", quantity))
+	}
+	_, err := start("10.000001") // an hour of it is more
+	s.refused(err, "vision", "gpu_hours_per_month", "10")
+	flow := must(start("4"))(t)
+	s.advance("3600")
+	_, err = start("2.000001") // six are left, and an hour of both is more than that
+	s.refused(err, "vision", "gpu_hours_per_month", "6")
+	grown := func(quantity string) error {
+		_, err := s.ChangeFlow(ctx, "default", flow.ID, api.FlowChange{Items: flowIn("", "gpu.h100", "", quantity).Items})
+		return err
+	}
+	s.refused(grown("6.000001"), "vision", "gpu_hours_per_month", "6")
+	if err := grown("6"); err != nil {
+		t.Error(err)
+	}
+	s.advance("1800")
+	must(s.StopFlow(ctx, "default", flow.ID, api.FlowStop{}))(t)
+	s.advance("600")
+	late := flowIn("vision", "gpu.h100", "", "2")
+	late.At = "2027-01-01T10:09:59Z" // half an hour and a second ago: an hour more is too much
+	_, err = s.StartFlow(ctx, "default", late)
+	s.refused(err, "vision", "gpu_hours_per_month", "1.999444")
+	late.At = "2027-01-01T10:10:00Z"
+	must(s.StartFlow(ctx, "default", late))(t)
+	s.advance("7200") // it has used them up, and goes on: this limit stops nothing
+	if b := must(s.Flows(ctx, "default", api.FlowQuery{Status: "running"}))(t); len(b.Items) != 1 {
+		t.Errorf("%d flows run", len(b.Items))
+	}
+	_, err = start("0.000001")
+	s.refused(err, "vision", "gpu_hours_per_month", "0")
+	job := api.NewJob{Command: []string{"sleep", "60"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 1}}
+	_, err = s.CreateJob(ctx, "default", job)
+	s.refused(err, "vision", "gpu_hours_per_month", "0")
+	must(s.StartFlow(ctx, "default", flowIn("vision", "cpu.vcpu", "", "1")))(t)
+	must(s.StopFlow(ctx, "default", must(s.Flows(ctx, "default", api.FlowQuery{Status: "running", Project: "vision"}))(t).Items[1].ID, api.FlowStop{}))(t)
+	must(s.AdvanceClock(ctx, api.Advance{To: "2027-01-31T23:30:00Z"}))(t)
+	must(s.AdvanceClock(ctx, api.Advance{To: "2027-02-01T00:00:00Z"}))(t)
+	must(s.CreateJob(ctx, "default", job))(t)
+	must(start("9"))(t)
+	_, err = start("0.000001")
+	s.refused(err, "vision", "gpu_hours_per_month", "10")
+	s.verified()
+}
+
+// A policy that changes decides about what waits, grows and is resumed, and leaves alone
+// what runs. An archived project lets nothing new in, until it is restored.
+func TestAPolicyThatChanges(t *testing.T) {
+	s := newStageWith(t, app.Config{TestClock: start.UnixNano(), Capacity: must(app.ParseCapacity("gpu.h100=1"))(t)})
+	ctx := t.Context()
+	s.grant("default", "1000")
+	s.project("default", "vision", api.ProjectPolicyChange{})
+	n := api.NewJob{Command: []string{"sleep", "600"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 1}}
+	running, waiting := must(s.CreateJob(ctx, "default", n))(t), must(s.CreateJob(ctx, "default", n))(t)
+	s.advance("1")
+	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{RequiredTier: of("spot")}))(t)
+	s.advance("300")
+	if j := must(s.Job(ctx, "default", running.ID))(t); j.Status != "running" {
+		t.Errorf("what ran is %s", j.Status)
+	}
+	s.advance("600")
+	if j := must(s.Job(ctx, "default", waiting.ID))(t); j.Status != "failed" || !strings.HasPrefix(j.Reason, "policy_forbids: the policy of project vision requires the tier spot") {
+		t.Errorf("what waited is %s: %s", j.Status, j.Reason)
+	}
+	if b := s.balance("default"); b.Held != "0" {
+		t.Errorf("%s is held for what was refused", b.Held)
+	}
+	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{RequiredTier: of("")}))(t)
+	flow := must(s.StartFlow(ctx, "default", flowIn("vision", "cpu.vcpu", "", "2")))(t)
+	if p := must(s.ArchiveProject(ctx, "default", "vision"))(t); p.ArchivedAt == nil {
+		t.Error("it is not archived")
+	}
+	_, err := s.CreateJob(ctx, "default", n)
+	s.refusedAs(err, 409, "project_archived")
+	_, err = s.StartFlow(ctx, "default", flowIn("vision", "cpu.vcpu", "", "2"))
+	s.refusedAs(err, 409, "project_archived")
+	_, err = s.CreateHold(ctx, "default", api.NewHold{Amount: "1", TTLSeconds: 60, Project: "vision"})
+	s.refusedAs(err, 409, "project_archived")
+	_, err = s.ChangeFlow(ctx, "default", flow.ID, api.FlowChange{Items: flowIn("", "cpu.vcpu", "", "3").Items})
+	s.refusedAs(err, 409, "project_archived")
+	must(s.ChangeFlow(ctx, "default", flow.ID, api.FlowChange{Items: flowIn("", "cpu.vcpu", "", "1").Items}))(t)
+	must(s.StopFlow(ctx, "default", flow.ID, api.FlowStop{}))(t)
+	if p := must(s.RestoreProject(ctx, "default", "vision"))(t); p.ArchivedAt != nil {
+		t.Error("it is still archived")
+	}
+	must(s.CreateJob(ctx, "default", n))(t)
+	s.verified()
+}
+
+// In a strict workspace what starts names a project that there is, and usage none that
+// there is not. A project is one of its workspace, and of no other.
+func TestStrictProjectsAndTenants(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	must(s.CreateOrganization(ctx, api.NewOrganization{Slug: "acme"}))(t)
+	s.grant("default", "1000")
+	s.grant("acme", "1000")
+	made := s.project("acme", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(1))})
+	for _, name := range []string{made.ID, made.Slug} {
+		if p := must(s.Project(ctx, "acme", name))(t); p.ID != made.ID || p.Policy.MaxGPUs != 1 {
+			t.Errorf("%s: %+v", name, p)
+		}
+		_, err := s.Project(ctx, "default", name)
+		s.refusedAs(err, 404, "not_found")
+		_, err = s.ChangeProjectPolicy(ctx, "default", name, api.ProjectPolicyChange{MaxGPUs: of(int64(9))})
+		s.refusedAs(err, 404, "not_found")
+		_, err = s.ArchiveProject(ctx, "default", name)
+		s.refusedAs(err, 404, "not_found")
+	}
+	must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "9")))(t) // any name may stand for a project here
+	_, err := s.CreateProject(ctx, "acme", api.NewProject{Slug: "vision"})
+	s.refusedAs(err, 409, "slug_taken")
+	s.project("default", "vision", api.ProjectPolicyChange{})
+	if rules := must(s.SetProjectRules(ctx, "acme", api.ProjectRules{StrictProjects: true}))(t); !rules.StrictProjects || must(s.ProjectRules(ctx, "default"))(t).StrictProjects {
+		t.Error("strict there and not here")
+	}
+	event := func(workspace, id, project string) api.Verdict {
+		if project != "" {
+			project = fmt.Sprintf(`,"project":%q`, project)
+		}
+		text := fmt.Sprintf(`[{"specversion":"1.0","id":%q,"source":"/m","type":"t","data":{"sku":"network.egress","quantity":1%s}}]`, id, project)
+		answer := s.send("POST", "/v1/workspaces/"+workspace+"/usage-events", text, "Content-Type", batchType)
+		var got api.Verdicts
+		if err := json.Unmarshal(answer.body, &got); err != nil || len(got.Items) != 1 {
+			t.Fatalf("%s: %v", answer.body, err)
+		}
+		return got.Items[0]
+	}
+	for _, name := range []string{"nothing", ""} {
+		_, err = s.StartFlow(ctx, "acme", flowIn(name, "gpu.h100", "", "1"))
+		if p := s.refusedAs(err, 422, "unknown_project"); len(p.Errors) != 1 || p.Errors[0].Pointer != "/project" {
+			t.Errorf("%+v", p)
+		}
+		_, err = s.CreateJob(ctx, "acme", api.NewJob{Command: []string{"true"}, Project: name})
+		s.refusedAs(err, 422, "unknown_project")
+		_, err = s.CreateHold(ctx, "acme", api.NewHold{Amount: "1", TTLSeconds: 60, Project: name})
+		s.refusedAs(err, 422, "unknown_project")
+		must(s.StartFlow(ctx, "default", flowIn(name, "gpu.h100", "", "1")))(t)
+	}
+	if v := event("acme", "1", "nothing"); v.Status != "rejected" || v.Code != "unknown_project" {
+		t.Errorf("%+v", v)
+	}
+	for id, name := range map[string]string{"2": "vision", "3": ""} {
+		if v := event("acme", id, name); v.Status != "accepted" {
+			t.Errorf("%q: %+v", name, v)
+		}
+	}
+	if v := event("default", "1", "nothing"); v.Status != "accepted" {
+		t.Errorf("%+v", v)
+	}
+	must(s.SetProjectRules(ctx, "default", api.ProjectRules{StrictProjects: true}))(t)
+	if v := event("default", "1", "nothing"); v.Status != "duplicate" { // it was recorded before
+		t.Errorf("%+v", v)
+	}
+	must(s.StartFlow(ctx, "acme", flowIn("vision", "gpu.h100", "", "1")))(t)
+	s.verified()
+}
+
+// Projects are listed page by page; what a policy cannot be is refused at its place.
+func TestProjectsAreListedAndChecked(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	for _, slug := range []string{"c", "a", "b"} {
+		s.project("default", slug, api.ProjectPolicyChange{})
+	}
+	var slugs []string
+	for p, err := range api.All(api.Page{Limit: 2}, func(p api.Page) (api.List[api.Project], error) { return s.Projects(ctx, "default", p) }) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		slugs = append(slugs, p.Slug)
+	}
+	if fmt.Sprint(slugs) != "[a b c]" {
+		t.Errorf("%v", slugs)
+	}
+	if p := must(s.ChangeProject(ctx, "default", "a", api.ProjectChange{Name: of("Alpha")}))(t); p.Name != "Alpha" || p.Slug != "a" {
+		t.Errorf("%+v", p)
+	}
+	for pointer, change := range map[string]api.ProjectPolicyChange{
+		"/tiers/1":             {Tiers: &[]string{"spot", "gold"}},
+		"/required_tier":       {Tiers: &[]string{"spot"}, RequiredTier: of("reserved")},
+		"/default_tier":        {RequiredTier: of("spot"), DefaultTier: of("on-demand")},
+		"/skus/0":              {SKUs: &[]string{""}},
+		"/max_gpus":            {MaxGPUs: of(int64(-1))},
+		"/gpu_hours_per_month": {GPUHoursPerMonth: of(api.Quantity("-1"))},
+		"/max_runtime_seconds": {MaxRuntimeSeconds: of(int64(31536001))},
+	} {
+		_, err := s.ChangeProjectPolicy(ctx, "default", "a", change)
+		if p := s.refusedAs(err, 422, "invalid"); len(p.Errors) == 0 || p.Errors[0].Pointer != pointer {
+			t.Errorf("%s: %+v", pointer, p.Errors)
+		}
+		_, err = s.CreateProject(ctx, "default", api.NewProject{Slug: "d", Policy: change})
+		if p := s.refusedAs(err, 422, "invalid"); len(p.Errors) == 0 || !strings.HasSuffix(p.Errors[0].Pointer, pointer) {
+			t.Errorf("new, %s: %+v", pointer, p.Errors)
+		}
+	}
+	if p := must(s.Project(ctx, "default", "a"))(t); fmt.Sprint(p.Policy) != fmt.Sprint(api.ProjectPolicy{}) {
+		t.Errorf("a refused policy left %+v", p.Policy)
+	}
+	s.verified()
+}
+
+// A budget that is set while something runs, and nothing else happened since, has counted
+// it up to this very instant.
+func TestANewBudgetCountsWhatRuns(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "1000")
+	must(s.StartFlow(t.Context(), "default", flowIn("vision", "gpu.h100", "", "2")))(t)
+	s.advance("1800")
+	set := must(s.SetBudgets(t.Context(), "default", api.Budgets{Items: []api.Budget{
+		{Key: "project", Value: "vision", Amount: "4.78", Window: "day", Hard: true},
+	}}))(t)
+	if b := set.Items[0]; b.Spent != "2.39" || b.Remaining != "2.39" {
+		t.Errorf("%+v", b)
+	}
+	s.advance("36000")
+	if f := must(s.Flows(t.Context(), "default", api.FlowQuery{}))(t).Items[0]; f.Charged != "4.78" || f.Reason != "budget" {
+		t.Errorf("%s by %s", f.Charged, f.Reason)
+	}
+	s.verified()
+}
