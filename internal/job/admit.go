@@ -41,7 +41,9 @@ func (s *Service) enqueue(tx *db.Tx, j *Job) (Shown, error) {
 	if err != nil {
 		return Shown{}, err
 	}
-	j.Request.obey(place)
+	if !j.Resumed { // else it keeps the tier that it has run on
+		j.Request.inTier(place)
+	}
 	items, err := s.quote(tx, &j.Request)
 	if err != nil {
 		return Shown{}, err

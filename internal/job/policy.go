@@ -6,14 +6,11 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// obey fills in what the policy of its project says where the request says nothing: the
-// tier, and for how long it may run.
-func (q *Request) obey(place project.Place) {
-	for _, n := range q.needs() { // a job has one tier, and one resource that comes in tiers at least
+// inTier fills in the tier that its project means where a new request names none. All
+// resources of a job come in tiers.
+func (q *Request) inTier(place project.Place) {
+	for _, n := range q.needs() {
 		q.Tier = place.Tier(q.Tier, n.sku)
-	}
-	if q.MaxRuntime == 0 {
-		q.MaxRuntime = place.Runtime()
 	}
 }
 

@@ -515,3 +515,40 @@ func TestANewBudgetCountsWhatRuns(t *testing.T) {
 	}
 	s.verified()
 }
+
+// A job that is resumed is judged as one that is new.
+func TestAResumedJobIsJudged(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	s.grant("default", "1000")
+	s.project("default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(2))})
+	n := api.NewJob{
+		Command: []string{"sleep", "36000"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 2},
+		MaxRuntimeSeconds: 3600, Env: map[string]string{"PURSER_SIM_CHECKPOINT": "1"},
+	}
+	landed := must(s.CreateJob(ctx, "default", n))(t)
+	s.advance("4000")
+	if j := must(s.Job(ctx, "default", landed.ID))(t); !j.Resumable {
+		t.Fatalf("%s %s cannot be resumed", j.Status, j.Reason)
+	}
+	resume := func(seconds int64) error {
+		_, err := s.ResumeJob(ctx, "default", landed.ID, api.JobResume{MaxRuntimeSeconds: seconds})
+		return err
+	}
+	other := must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "1")))(t)
+	s.refused(resume(7200), "vision", "max_gpus", "1")
+	must(s.StopFlow(ctx, "default", other.ID, api.FlowStop{}))(t)
+	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{MaxRuntimeSeconds: of(int64(7200))}))(t)
+	s.refused(resume(7201), "vision", "max_runtime_seconds", "7200")
+	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{RequiredTier: of("spot")}))(t)
+	s.refused(resume(7200), "vision", "required_tier", "[spot]")
+	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{RequiredTier: of("")}))(t)
+	if err := resume(7200); err != nil {
+		t.Error(err)
+	}
+	s.advance("10000")
+	if j := must(s.Job(ctx, "default", landed.ID))(t); j.Reason != "max_runtime" || j.Run != 2 || j.Charged != "9.401994444" { // 3,481 s and 3,600 s: each was warned two minutes before its end
+		t.Errorf("%+v", j)
+	}
+	s.verified()
+}
