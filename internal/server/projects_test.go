@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/purserhq/purser/api"
@@ -46,7 +45,7 @@ func (s *stage) refusedAs(err error, status int, code string) *api.Problem {
 func of[T any](value T) *T { return &value }
 
 // Each rule of a policy lets in what lies at its border, and refuses what lies behind it,
-// for flows, changes of flows, holds and jobs alike.
+// for flows, holds and jobs alike.
 func TestEachRuleOfAPolicy(t *testing.T) {
 	s := newStage(t)
 	ctx := t.Context()
@@ -90,13 +89,26 @@ func TestEachRuleOfAPolicy(t *testing.T) {
 	s.refused(hold("", "gpu.a10", "gpu.h100"), "strict", "skus", "[gpu.a* cpu.*]")
 	s.refused(hold("spot", "gpu.a10"), "strict", "required_tier", "[on-demand]")
 	s.refused(hold(""), "strict", "skus", "[gpu.a* cpu.*]")
+	s.verified()
+}
 
+// What may not run for longer ends by itself, at the very instant, whether it says so or not.
+func TestTheLongestRun(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	s.grant("default", "1000")
+	start := func(n api.NewFlow) error { _, err := s.StartFlow(ctx, "default", n); return err }
+	run := func(n api.NewJob) error {
+		n.Command = []string{"sleep", "60"}
+		_, err := s.CreateJob(ctx, "default", n)
+		return err
+	}
 	s.project("default", "short", api.ProjectPolicyChange{MaxRuntimeSeconds: of(int64(7200))})
-	flow = must(s.StartFlow(ctx, "default", flowIn("short", "gpu.a10", "", "1")))(t)
+	flow := must(s.StartFlow(ctx, "default", flowIn("short", "gpu.a10", "", "1")))(t)
 	if flow.StopReason != "until" || *flow.StopAt != "2027-01-01T11:00:00Z" {
 		t.Errorf("it stops at %v by %s", *flow.StopAt, flow.StopReason)
 	}
-	job = must(s.CreateJob(ctx, "default", api.NewJob{Command: []string{"true"}, Project: "short"}))(t)
+	job := must(s.CreateJob(ctx, "default", api.NewJob{Command: []string{"true"}, Project: "short"}))(t)
 	if job.MaxRuntimeSeconds != 7200 {
 		t.Errorf("a job of the project may run for %d s", job.MaxRuntimeSeconds)
 	}
@@ -119,223 +131,6 @@ func TestEachRuleOfAPolicy(t *testing.T) {
 	if ended := must(s.Flow(ctx, "default", flow.ID))(t); ended.Status != "stopped" || *ended.EndedAt != "2027-01-01T11:00:00Z" || ended.Charged != "1.52" {
 		t.Errorf("it ran for two hours: %+v", ended)
 	}
-	s.verified()
-}
-
-// GPUs at once are those of running flows and of jobs that wait; a change may go down,
-// and up to the border.
-func TestGPUsAtOnce(t *testing.T) {
-	s := newStage(t)
-	ctx := t.Context()
-	s.grant("default", "1000000")
-	s.project("default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(8))})
-	first := must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "5")))(t)
-	must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.a10", "spot", "2.5")))(t)
-	_, err := s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "0.500001"))
-	s.refused(err, "vision", "max_gpus", "0.5")
-	must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "0.5")))(t)
-	must(s.StartFlow(ctx, "default", flowIn("vision", "cpu.vcpu", "", "64")))(t) // are no GPUs
-	must(s.StartFlow(ctx, "default", flowIn("other", "gpu.h100", "", "64")))(t)
-
-	change := func(quantity string) error {
-		_, err := s.ChangeFlow(ctx, "default", first.ID, api.FlowChange{Items: flowIn("", "gpu.h100", "", quantity).Items})
-		return err
-	}
-	s.refused(change("6"), "vision", "max_gpus", "0")
-	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(2))}))(t)
-	s.refused(change("5.1"), "vision", "max_gpus", "0")
-	for _, quantity := range []string{"5", "4"} { // what runs goes on, and less is never refused
-		if err := change(quantity); err != nil {
-			t.Error(err)
-		}
-	}
-	must(s.ChangeProjectPolicy(ctx, "default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(0))}))(t)
-	if err := change("50"); err != nil {
-		t.Error(err)
-	}
-	s.verified()
-}
-
-// Of four times as many jobs and flows as there may be, exactly as many get in, whether
-// they run or wait for a GPU.
-func TestExactlySoManyGPUs(t *testing.T) {
-	const n = 8
-	s := newStageWith(t, app.Config{TestClock: start.UnixNano(), Capacity: must(app.ParseCapacity("gpu.h100=3"))(t)})
-	s.grant("default", "1000000")
-	s.project("default", "vision", api.ProjectPolicyChange{MaxGPUs: of(int64(n))})
-	s.project("default", "flows", api.ProjectPolicyChange{MaxGPUs: of(int64(n))})
-	jobs := s.atOnce(4*n, func() error {
-		_, err := s.CreateJob(s.Context(), "default", api.NewJob{
-			Command: []string{"sleep", "600"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 1},
-		})
-		return err
-	}, 403, "policy_forbids")
-	flows := s.atOnce(4*n, func() error {
-		_, err := s.StartFlow(s.Context(), "default", flowIn("flows", "gpu.h100", "", "1"))
-		return err
-	}, 403, "policy_forbids")
-	if jobs != n || flows != n {
-		t.Errorf("%d jobs and %d flows of %d got in", jobs, flows, n)
-	}
-	s.advance("1") // three of them run now
-	_, err := s.CreateJob(s.Context(), "default", api.NewJob{Command: []string{"true"}, Project: "vision", Resources: api.Resources{GPU: "h100"}})
-	s.refused(err, "vision", "max_gpus", "0")
-	s.advance("1800")
-	three := api.NewJob{Command: []string{"sleep", "600"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 3}}
-	must(s.CreateJob(s.Context(), "default", three))(s)
-	must(s.CreateJob(s.Context(), "default", three))(s)
-	_, err = s.CreateJob(s.Context(), "default", three)
-	s.refused(err, "vision", "max_gpus", "2")
-	s.verified()
-}
-
-// atOnce does something so many times in parallel, and counts what was not refused.
-func (s *stage) atOnce(times int, do func() error, status int, code string) (done int) {
-	s.Helper()
-	var wait sync.WaitGroup
-	results := make(chan error, times)
-	for range times {
-		wait.Go(func() { results <- do() })
-	}
-	wait.Wait()
-	close(results)
-	for err := range results {
-		if err == nil {
-			done++
-			continue
-		}
-		s.refusedAs(err, status, code)
-	}
-	return done
-}
-
-// A budget at each level admits exactly as many as it affords, and says which it is.
-func TestExactlySoManyInABudget(t *testing.T) {
-	const n = 6
-	for key, value := range map[string]string{"workspace": "", "project": "vision", "user": "ada", "token": "operator", "job": "train"} {
-		t.Run(key, func(t *testing.T) {
-			s := newStage(t)
-			s.grant("default", "1000000")
-			must(s.SetBudgets(t.Context(), "default", api.Budgets{Items: []api.Budget{
-				{Key: key, Value: value, Amount: "14.34", Window: "day", Hard: true}, // six times 2.39
-			}}))(t)
-			flow := flowIn("vision", "gpu.h100", "", "1")
-			flow.User, flow.Job = "ada", "train"
-			admitted := s.atOnce(4*n, func() error { _, err := s.StartFlow(t.Context(), "default", flow); return err }, 402, "budget_exceeded")
-			if admitted != n {
-				t.Errorf("%d of %d got in", admitted, n)
-			}
-			_, err := s.StartFlow(t.Context(), "default", flow)
-			p := s.refusedAs(err, 402, "budget_exceeded")
-			if p.Values["budget_key"] != key || p.Values["budget_until"] != "2027-01-02T00:00:00Z" || p.Values["budget_left"] != "14.34" ||
-				p.Required != "16.73" || !strings.Contains(p.Detail, "14.34 a day for the "+strings.TrimSpace(key+" "+value)) {
-				t.Errorf("%+v", p)
-			}
-			s.advance("3600")
-			if b := must(s.Budgets(t.Context(), "default"))(t).Items[0]; b.Spent != "14.34" || b.Remaining != "0" || *b.WindowUntil != "2027-01-02T00:00:00Z" {
-				t.Errorf("after an hour: %+v", b)
-			}
-			s.verified()
-		})
-	}
-}
-
-// A hard budget of a month lands a project's job at the computed instant and the exact
-// amount, reports 80 and 100 %, and lets the project on in the next month.
-func TestAMonthlyBudgetLandsAJob(t *testing.T) {
-	s := newStage(t)
-	ctx := t.Context()
-	s.grant("default", "1000")
-	s.project("default", "vision", api.ProjectPolicyChange{})
-	must(s.SetBudgets(ctx, "default", api.Budgets{Items: []api.Budget{
-		{Key: "project", Value: "vision", Amount: "23.9", Window: "month", Hard: true},
-	}}))(t)
-	n := api.NewJob{Command: []string{"sleep", "36000"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 2}}
-	n.Command = []string{"sh", "-c", "trap '' TERM; sleep 36000"} // works on until it is killed
-	job := must(s.CreateJob(ctx, "default", n))(t)
-	s.advance("1")
-	job = must(s.Job(ctx, "default", job.ID))(t)
-	if job.Status != "running" || job.StopReason != "budget" {
-		t.Errorf("%s, stops by %s", job.Status, job.StopReason)
-	}
-	s.advance("36000") // five hours would do
-	job = must(s.Job(ctx, "default", job.ID))(t)
-	flow := must(s.Flow(ctx, "default", job.Flow))(t)
-	if job.Status != "exhausted" || job.Charged != "23.9" || flow.Reason != "budget" {
-		t.Errorf("%s by %s at %s", job.Status, flow.Reason, job.Charged)
-	}
-	started, ended := must(job.StartedAt.UnixNano())(t), must(job.EndedAt.UnixNano())(t)
-	if ended-started != 5*3600*1e9 {
-		t.Errorf("it ran for %d ns", ended-started)
-	}
-	var percents []string
-	for _, e := range must(s.Events(ctx, "default", api.EventQuery{}))(t).Items {
-		if e.Kind == "budget.reached" {
-			percents = append(percents, e.Data["percent"])
-		}
-	}
-	if fmt.Sprint(percents) != "[80 100]" {
-		t.Errorf("reported at %v %%", percents)
-	}
-	_, err := s.CreateJob(ctx, "default", n)
-	if p := s.refusedAs(err, 402, "budget_exceeded"); p.Values["budget_until"] != "2027-02-01T00:00:00Z" || p.Values["budget_left"] != "0" {
-		t.Errorf("%+v", p.Values)
-	}
-	must(s.AdvanceClock(ctx, api.Advance{To: "2027-02-01T00:00:00Z"}))(t)
-	must(s.CreateJob(ctx, "default", n))(t)
-	s.verified()
-}
-
-// The GPU-hours of a month count what ran and what runs, up to this very instant, in one
-// project of one workspace; a start, a change and a resumed month are judged by them.
-func TestGPUHoursOfAMonth(t *testing.T) {
-	s := newStage(t)
-	ctx := t.Context()
-	s.grant("default", "1000000")
-	s.project("default", "vision", api.ProjectPolicyChange{GPUHoursPerMonth: of(api.Quantity("10"))})
-	start := func(quantity string) (api.Flow, error) {
-		return s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", quantity))
-	}
-	_, err := start("10.000001") // an hour of it is more
-	s.refused(err, "vision", "gpu_hours_per_month", "10")
-	flow := must(start("4"))(t)
-	s.advance("3600")
-	_, err = start("2.000001") // six are left, and an hour of both is more than that
-	s.refused(err, "vision", "gpu_hours_per_month", "6")
-	grown := func(quantity string) error {
-		_, err := s.ChangeFlow(ctx, "default", flow.ID, api.FlowChange{Items: flowIn("", "gpu.h100", "", quantity).Items})
-		return err
-	}
-	s.refused(grown("6.000001"), "vision", "gpu_hours_per_month", "6")
-	if err := grown("6"); err != nil {
-		t.Error(err)
-	}
-	s.advance("1800")
-	must(s.StopFlow(ctx, "default", flow.ID, api.FlowStop{}))(t)
-	s.advance("600")
-	late := flowIn("vision", "gpu.h100", "", "2")
-	late.At = "2027-01-01T10:09:59Z" // half an hour and a second ago: an hour more is too much
-	_, err = s.StartFlow(ctx, "default", late)
-	s.refused(err, "vision", "gpu_hours_per_month", "1.999444")
-	late.At = "2027-01-01T10:10:00Z"
-	must(s.StartFlow(ctx, "default", late))(t)
-	s.advance("7200") // it has used them up, and goes on: this limit stops nothing
-	if b := must(s.Flows(ctx, "default", api.FlowQuery{Status: "running"}))(t); len(b.Items) != 1 {
-		t.Errorf("%d flows run", len(b.Items))
-	}
-	_, err = start("0.000001")
-	s.refused(err, "vision", "gpu_hours_per_month", "0")
-	job := api.NewJob{Command: []string{"sleep", "60"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 1}}
-	_, err = s.CreateJob(ctx, "default", job)
-	s.refused(err, "vision", "gpu_hours_per_month", "0")
-	must(s.StartFlow(ctx, "default", flowIn("vision", "cpu.vcpu", "", "1")))(t)
-	must(s.StopFlow(ctx, "default", must(s.Flows(ctx, "default", api.FlowQuery{Status: "running", Project: "vision"}))(t).Items[1].ID, api.FlowStop{}))(t)
-	must(s.AdvanceClock(ctx, api.Advance{To: "2027-01-31T23:30:00Z"}))(t)
-	must(s.AdvanceClock(ctx, api.Advance{To: "2027-02-01T00:00:00Z"}))(t)
-	must(s.CreateJob(ctx, "default", job))(t)
-	must(start("9"))(t)
-	_, err = start("0.000001")
-	s.refused(err, "vision", "gpu_hours_per_month", "10")
 	s.verified()
 }
 
@@ -492,26 +287,6 @@ func TestProjectsAreListedAndChecked(t *testing.T) {
 	}
 	if p := must(s.Project(ctx, "default", "a"))(t); fmt.Sprint(p.Policy) != fmt.Sprint(api.ProjectPolicy{}) {
 		t.Errorf("a refused policy left %+v", p.Policy)
-	}
-	s.verified()
-}
-
-// A budget that is set while something runs, and nothing else happened since, has counted
-// it up to this very instant.
-func TestANewBudgetCountsWhatRuns(t *testing.T) {
-	s := newStage(t)
-	s.grant("default", "1000")
-	must(s.StartFlow(t.Context(), "default", flowIn("vision", "gpu.h100", "", "2")))(t)
-	s.advance("1800")
-	set := must(s.SetBudgets(t.Context(), "default", api.Budgets{Items: []api.Budget{
-		{Key: "project", Value: "vision", Amount: "4.78", Window: "day", Hard: true},
-	}}))(t)
-	if b := set.Items[0]; b.Spent != "2.39" || b.Remaining != "2.39" {
-		t.Errorf("%+v", b)
-	}
-	s.advance("36000")
-	if f := must(s.Flows(t.Context(), "default", api.FlowQuery{}))(t).Items[0]; f.Charged != "4.78" || f.Reason != "budget" {
-		t.Errorf("%s by %s", f.Charged, f.Reason)
 	}
 	s.verified()
 }
