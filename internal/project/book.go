@@ -98,7 +98,8 @@ func (b *Book) remember(id ledger.ID, r *Rules) {
 	b.rules[id] = r
 }
 
-// Rules returns the rules of a workspace.
+// Rules returns the rules of a workspace. Whoever refuses by them need not ask again: if
+// what is remembered no longer holds, all units of the batch run once more.
 func (b *Book) Rules(tx *db.Tx, id ledger.ID) (*Rules, error) {
 	if !tx.IsUpdate() {
 		return b.lookUp(tx, id)
@@ -148,23 +149,6 @@ func (b *Book) readAll(tx *db.Tx, id ledger.ID, r *Rules) error {
 		r.projects[p.Slug] = p
 	}
 	return nil
-}
-
-// confirmed is a refusal, if the rules that gave it are the present ones: another server
-// may have changed them. What is let in needs no such question, for it is written only
-// if they are as they were thought to be.
-func (b *Book) confirmed(tx *db.Tx, id ledger.ID, refusal error) error {
-	if refusal == nil || !tx.IsUpdate() || !b.inBatch(tx).assumed[id] {
-		return refusal
-	}
-	var version int64
-	if err := tx.QueryRow(presentVersion, id.Organization, id.Workspace).Scan(&version); err != nil {
-		return fmt.Errorf("read the version of the projects: %w", err)
-	}
-	if version != b.inBatch(tx).rules[id].version {
-		return tx.Again()
-	}
-	return refusal
 }
 
 // change makes the next version of a workspace's rules. Its row is locked until the

@@ -33,10 +33,10 @@ func (b *Book) At(tx *db.Tx, id ledger.ID, name string) (Place, error) {
 // workspace is strict only in one that there is.
 func (b *Book) Enter(tx *db.Tx, id ledger.ID, name string) (Place, error) {
 	p, err := b.At(tx, id, name)
-	if err == nil {
-		err = b.confirmed(tx, id, p.open())
+	if err != nil {
+		return p, err
 	}
-	return p, err
+	return p, p.open()
 }
 
 // open refuses what is new.
@@ -100,7 +100,7 @@ func (p Place) Admit(tx *db.Tx, w Work) error {
 		return nil
 	}
 	if err := p.forbids(w, tx.Now()); err != nil {
-		return p.book.confirmed(tx, p.id, err)
+		return err
 	}
 	policy, more := &p.project.Policy, wallet.GPUsOf(w.Items)-wallet.GPUsOf(w.Running)
 	if more <= 0 || policy.MaxGPUs == 0 && policy.GPUHours == 0 {
@@ -115,7 +115,7 @@ func (p Place) Admit(tx *db.Tx, w Work) error {
 		have -= h.GPUs
 	}
 	if most := credit.Quantity(policy.MaxGPUs) * credit.Units; most > 0 && have+more > most {
-		return p.book.confirmed(tx, p.id, p.refusal(tooManyGPUs(most, have, more)).With("gpus_in_use", have.String()))
+		return p.refusal(tooManyGPUs(most, have, more)).With("gpus_in_use", have.String())
 	}
 	return p.admitHours(tx, present, w, have, more)
 }
@@ -151,9 +151,9 @@ func (p Place) admitHours(tx *db.Tx, present ledger.Result, work Work, have, mor
 	left := credit.Quantity(max(0, limit-used) / secondsPerHour)
 	needs := credit.Quantity((need + secondsPerHour - 1) / secondsPerHour)
 	until := time.Unix(0, next).UTC().Format(time.RFC3339)
-	return p.book.confirmed(tx, p.id, p.refusal(&breach{"gpu_hours_per_month", left.String(), fmt.Sprintf(
+	return p.refusal(&breach{"gpu_hours_per_month", left.String(), fmt.Sprintf(
 		"allows %s GPU-hours a month, %s are left, and %s GPUs at once would need %s to begin with: wait until %s, ask for fewer, or have it raised",
-		most, left, have+more, needs, until)}).With("until", until))
+		most, left, have+more, needs, until)}).With("until", until)
 }
 
 const secondsPerHour = 3600
@@ -203,7 +203,7 @@ func runs(running []wallet.Item, it wallet.Item) bool {
 
 // AdmitHold refuses credits set aside for what the policy forbids. Where it names SKUs
 // a hold must name some too.
-func (p Place) AdmitHold(tx *db.Tx, skus []string, tier string) error {
+func (p Place) AdmitHold(skus []string, tier string) error {
 	if p.project == nil {
 		return nil
 	}
@@ -225,7 +225,7 @@ func (p Place) AdmitHold(tx *db.Tx, skus []string, tier string) error {
 	if b == nil {
 		return nil
 	}
-	return p.book.confirmed(tx, p.id, p.refusal(b))
+	return p.refusal(b)
 }
 
 // refusal says which rule of which project forbids something, and what it would allow.

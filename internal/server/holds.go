@@ -73,7 +73,7 @@ func createHold(u *unit, _ *WorkspacePath, b *api.NewHold) (api.Hold, error) {
 	if len(reserve.SKUs) > 0 {
 		reserve.Tier = cmp.Or(place.Tier(reserve.Tier, reserve.SKUs[0]), price.OnDemand)
 	}
-	if err := place.AdmitHold(u.tx, reserve.SKUs, reserve.Tier); err != nil {
+	if err := place.AdmitHold(reserve.SKUs, reserve.Tier); err != nil {
 		return api.Hold{}, err
 	}
 	if _, err := u.ledger.Apply(u.tx, u.id, reserve); err != nil {
