@@ -238,6 +238,51 @@ func (c *Client) SetBudgets(ctx context.Context, workspace string, b Budgets) (B
 	return ask[Budgets](ctx, c, put, at("/workspaces/%s/budgets", workspace), nil, b)
 }
 
+// CreateProject makes a project of a workspace.
+func (c *Client) CreateProject(ctx context.Context, workspace string, n NewProject) (Project, error) {
+	return ask[Project](ctx, c, post, at("/workspaces/%s/projects", workspace), nil, n)
+}
+
+// Projects lists the projects of a workspace.
+func (c *Client) Projects(ctx context.Context, workspace string, p Page) (List[Project], error) {
+	return ask[List[Project]](ctx, c, get, at("/workspaces/%s/projects", workspace), p, nil)
+}
+
+// Project finds a project by id or slug.
+func (c *Client) Project(ctx context.Context, workspace, project string) (Project, error) {
+	return ask[Project](ctx, c, get, at("/workspaces/%s/projects/%s", workspace, project), nil, nil)
+}
+
+// ChangeProject changes what change names of a project.
+func (c *Client) ChangeProject(ctx context.Context, workspace, project string, change ProjectChange) (Project, error) {
+	return ask[Project](ctx, c, patch, at("/workspaces/%s/projects/%s", workspace, project), nil, change)
+}
+
+// ChangeProjectPolicy changes what change names of a project's policy.
+func (c *Client) ChangeProjectPolicy(ctx context.Context, workspace, project string, change ProjectPolicyChange) (Project, error) {
+	return ask[Project](ctx, c, patch, at("/workspaces/%s/projects/%s/policy", workspace, project), nil, change)
+}
+
+// ArchiveProject closes a project for whatever is new.
+func (c *Client) ArchiveProject(ctx context.Context, workspace, project string) (Project, error) {
+	return ask[Project](ctx, c, post, at("/workspaces/%s/projects/%s/archive", workspace, project), nil, nil)
+}
+
+// RestoreProject opens an archived project again.
+func (c *Client) RestoreProject(ctx context.Context, workspace, project string) (Project, error) {
+	return ask[Project](ctx, c, post, at("/workspaces/%s/projects/%s/restore", workspace, project), nil, nil)
+}
+
+// ProjectRules reads what holds for all projects of a workspace.
+func (c *Client) ProjectRules(ctx context.Context, workspace string) (ProjectRules, error) {
+	return ask[ProjectRules](ctx, c, get, at("/workspaces/%s/project-rules", workspace), nil, nil)
+}
+
+// SetProjectRules sets what holds for all projects of a workspace.
+func (c *Client) SetProjectRules(ctx context.Context, workspace string, r ProjectRules) (ProjectRules, error) {
+	return ask[ProjectRules](ctx, c, put, at("/workspaces/%s/project-rules", workspace), nil, r)
+}
+
 // Events lists events, the oldest first.
 func (c *Client) Events(ctx context.Context, workspace string, q EventQuery) (List[Event], error) {
 	return ask[List[Event]](ctx, c, get, at("/workspaces/%s/events", workspace), q, nil)

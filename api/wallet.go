@@ -116,6 +116,7 @@ type Budget struct {
 	Spent       Amount   `json:"spent,omitempty" doc:"In the present window, at as_of."`
 	Remaining   Amount   `json:"remaining,omitempty" doc:"Until the cap, at as_of."`
 	WindowFrom  *Instant `json:"window_from,omitempty" format:"date-time" doc:"When the present window began."`
+	WindowUntil *Instant `json:"window_until,omitempty" format:"date-time" doc:"When it ends; of a rolling one, when it moves on."`
 	AsOf        Instant  `json:"as_of,omitempty" format:"date-time"`
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
 	"github.com/purserhq/purser/internal/usage"
 )
@@ -145,7 +146,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	a.ledger = ledger.New(a.db, a.log)
 	prices := price.NewBook(a.ledger)
-	orgs := org.New(a.ledger)
+	projects, orgs := project.NewBook(a.ledger), org.New(a.ledger)
 	if err := openBooks(ctx, a.db, a.ledger, prices, orgs); err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (a *App) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.jobs = job.New(job.Config{
-		DB: a.db, Books: a.ledger, Prices: prices, Executor: executor, Capacity: c.Capacity, Leases: c.Leases, Log: a.log,
+		DB: a.db, Books: a.ledger, Prices: prices, Projects: projects, Executor: executor, Capacity: c.Capacity, Leases: c.Leases, Log: a.log,
 	})
 	if !a.isLed {
 		if a.listener, err = listen(c.Listen); err != nil {
@@ -166,8 +167,9 @@ func (a *App) start(ctx context.Context) (err error) {
 		c.TopUpURL = a.URL() + "/docs#create-grant"
 	}
 	a.server = server.New(server.Parts{
-		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Mails: a.mails, Log: a.log,
-		Trusted: c.Proxies, OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
+		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
+		Jobs: a.jobs, Mails: a.mails, Log: a.log, Trusted: c.Proxies,
+		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
 	if err := a.db.Enroll(ctx, a.advertised()); err != nil { // before it looks at its jobs: nothing that is asked of them meanwhile is missed

@@ -107,6 +107,13 @@ POST /v1/workspaces/{workspace}/grants {"amount":"1000","kind":"plan"}
 POST /v1/workspaces/{workspace}/lots/{lot}/freeze
 POST /v1/workspaces/{workspace}/lots/{lot}/unfreeze
 PUT /v1/workspaces/{workspace}/budgets {"items":[{"key":"project","value":"p","amount":"100","window":"day"}]}
+project = POST /v1/workspaces/{workspace}/projects {"slug":"p","policy":{"max_gpus":8,"gpu_hours_per_month":1000}}
+POST /v1/workspaces/{workspace}/projects {"slug":"q"}
+PATCH /v1/workspaces/{workspace}/projects/{project} {"name":"P"}
+PATCH /v1/workspaces/{workspace}/projects/{project}/policy {"max_gpus":9}
+POST /v1/workspaces/{workspace}/projects/{project}/archive
+POST /v1/workspaces/{workspace}/projects/{project}/restore
+PUT /v1/workspaces/{workspace}/project-rules {"strict_projects":false}
 flow = POST /v1/workspaces/{workspace}/flows {"items":[{"sku":"gpu.h100","quantity":1}],"project":"p","lease_seconds":600,"max_cost":"50"}
 flow2 = POST /v1/workspaces/{workspace}/flows {"items":[{"sku":"gpu.h100","quantity":1}],"lease_seconds":86400}
 POST /v1/test-clock/advance {"by_seconds":"300"}

@@ -133,7 +133,7 @@ func (p *program) changeBudgets(c *cobra.Command, change func([]api.Budget) ([]a
 func (p *program) putBudgets(c *cobra.Command, items []api.Budget) error {
 	terms := api.Budgets{Items: []api.Budget{}}
 	for _, b := range items {
-		b.Spent, b.Remaining, b.WindowFrom, b.AsOf = "", "", nil, ""
+		b.Spent, b.Remaining, b.WindowFrom, b.WindowUntil, b.AsOf = "", "", nil, nil, ""
 		terms.Items = append(terms.Items, b)
 	}
 	return p.showBudgets(p.client().SetBudgets(c.Context(), p.workspace(), terms))

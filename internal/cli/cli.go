@@ -116,7 +116,7 @@ func (p *program) addCommands(root *cobra.Command) {
 	add(groupWork, p.runCommand(), p.jobCommand(), p.flowCommand(), p.holdCommand())
 	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.budgetCommand(), p.lotCommand(), p.refundCommand())
 	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
-	add(groupOperate, p.serveCommand(), p.demoCommand(), p.orgCommand(), p.workspaceCommand(), p.clockCommand(),
+	add(groupOperate, p.serveCommand(), p.demoCommand(), p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.clockCommand(),
 		p.auditCommand(), p.mailCommand(), p.backupCommand(), p.restoreCommand(), p.dbCommand())
 	add(groupSetup, p.whoamiCommand(), p.loginCommand(), p.logoutCommand(), p.configCommand(), p.versionCommand())
 	root.AddCommand(p.hiddenCommands()...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/purserhq/purser/api"
@@ -126,11 +127,40 @@ func (p *program) writeProblem(problem any) {
 	e.Encode(problem)
 }
 
+// inLine is a value of a problem in one line.
+func inLine(value any) string {
+	list, isList := value.([]any)
+	if !isList {
+		return fmt.Sprint(value)
+	}
+	words := make([]string, len(list))
+	for i, word := range list {
+		words[i] = fmt.Sprint(word)
+	}
+	return strings.Join(words, ", ")
+}
+
 func (p *program) complainNumbers(refused *api.Problem) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(p.err, "  %-10s %s\n", name, value)
 		}
+	}
+	said := func(name string) string {
+		if value, isThere := refused.Values[name]; isThere {
+			return inLine(value)
+		}
+		return ""
+	}
+	switch refused.Code {
+	case "policy_forbids":
+		line("project", said("project"))
+		line("rule", said("rule"))
+		line("allowed", said("allowed"))
+	case "budget_exceeded":
+		line("budget", said("budget"))
+		line("left of it", said("budget_left"))
+		line("resets at", said("budget_until"))
 	}
 	line("balance", string(refused.Balance))
 	line("available", string(refused.Available))

@@ -97,8 +97,13 @@ func kindOf(f *pflag.Flag) string {
 
 // offered are the words that flags take.
 var offered = map[string][]string{
-	"output":     {"table", "json", "jsonl", "csv"},
-	"tier":       {"on-demand", "spot", "reserved"},
+	"output": {"table", "json", "jsonl", "csv"},
+	"tier":   {"on-demand", "spot", "reserved"},
+	"tiers":  {"on-demand", "spot", "reserved"},
+
+	"default-tier":  {"on-demand", "spot", "reserved"},
+	"required-tier": {"on-demand", "spot", "reserved"},
+
 	"window":     {"hour", "day", "week", "month", "total", "rolling"},
 	"bucket":     {"hour", "day", "month"},
 	"by":         {"sku", "tier", "project", "user", "job", "provider"},

@@ -37,6 +37,13 @@ func (s *Service) Create(tx *db.Tx, w ledger.ID, q Request) (Shown, error) {
 // enqueue sets credits aside for a run and puts the job at the end of the
 // queue.
 func (s *Service) enqueue(tx *db.Tx, j *Job) (Shown, error) {
+	place, err := s.Projects.Enter(tx, j.Wallet, j.Request.Project)
+	if err != nil {
+		return Shown{}, err
+	}
+	if !j.Resumed { // else it keeps the tier that it has run on
+		j.Request.inTier(place)
+	}
 	items, err := s.quote(tx, &j.Request)
 	if err != nil {
 		return Shown{}, err
@@ -107,6 +114,9 @@ func (s *Service) setAside(tx *db.Tx, j *Job, items []wallet.Item) (ledger.Resul
 	if err != nil {
 		return ledger.Result{}, err
 	}
+	if err := s.permitted(tx, j, items); err != nil {
+		return ledger.Result{}, err
+	}
 	result, err := s.Books.Apply(tx, j.Wallet) // what is due by now
 	if err != nil {
 		return result, err
@@ -123,7 +133,7 @@ func (s *Service) setAside(tx *db.Tx, j *Job, items []wallet.Item) (ledger.Resul
 	j.Hold, j.HeldUntil = tx.NewID("hold_"), tx.Now()+holdTTL
 	reserve := wallet.Reserve{
 		ID: j.Hold, Amount: amount, TTL: holdTTL, Tier: items[0].Tier, Region: j.Request.Region,
-		Project: j.Request.Project, User: j.Request.User, Key: j.Request.Key,
+		Project: j.Request.Project, User: j.Request.User, Key: j.Request.Key, GPUs: wallet.GPUsOf(items),
 	}
 	for _, item := range items {
 		reserve.SKUs = append(reserve.SKUs, item.SKU)

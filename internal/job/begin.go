@@ -109,6 +109,9 @@ func (s *Service) startOf(tx *db.Tx, j *Job) (wallet.Start, error) {
 	if err != nil {
 		return wallet.Start{}, err
 	}
+	if err := s.permitted(tx, j, items); err != nil { // by now: its policy may have changed while it waited
+		return wallet.Start{}, err
+	}
 	cost, err := s.costLeft(tx, j)
 	if err != nil {
 		return wallet.Start{}, err

@@ -82,6 +82,11 @@ func (s *Service) Change(tx *db.Tx, w ledger.ID, id string, c Change) (Shown, er
 	if err := j.Request.check(); err != nil {
 		return Shown{}, err
 	}
+	if c.MaxRuntime != nil {
+		if err := s.permitted(tx, j, nil); err != nil {
+			return Shown{}, err
+		}
+	}
 	if err := s.bound(tx, j, c); err != nil {
 		return Shown{}, err
 	}

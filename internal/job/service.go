@@ -14,6 +14,7 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 )
 
 // Config is what a service works with.
@@ -21,6 +22,7 @@ type Config struct {
 	DB       *db.DB
 	Books    *ledger.Ledger
 	Prices   *price.Book
+	Projects *project.Book // of the workspaces of Books; one of its own if nil
 	Executor Executor
 	Capacity Capacity // nil: no limit
 	Leases   Leases   // the default if zero
@@ -65,6 +67,9 @@ func New(c Config) *Service {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Projects == nil {
+		c.Projects = project.NewBook(c.Books)
 	}
 	return &Service{
 		Config: c, kick: make(chan struct{}, 1),

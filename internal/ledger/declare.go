@@ -27,9 +27,11 @@ var (
 	RateCards     = &Declared{"rate_cards", 2, strings.Fields(`name version effective_at created_at skus`), ""}
 	Organizations = &Declared{"organizations", 1, strings.Fields(`id slug name type created_at`), "id"}
 	Workspaces    = &Declared{"workspaces", 2, strings.Fields(`organization id slug name created_at`), "organization"}
+	Projects      = &Declared{"projects", 3, strings.Fields(`organization workspace slug id name policy created_at archived_at`), "organization"}
+	ProjectRules  = &Declared{"project_rules", 2, strings.Fields(`organization workspace version strict`), "organization"}
 )
 
-var declaredTables = []*Declared{RateCards, Organizations, Workspaces}
+var declaredTables = []*Declared{RateCards, Organizations, Workspaces, Projects, ProjectRules}
 
 // declare is the entry that declares a row. Numbers are decimal texts.
 type declare struct {

@@ -18,7 +18,7 @@ import (
 var keys = map[string]int{
 	"wallets": 2, "lots": 3, "flows": 3, "holds": 3, "budgets": 3, "marks": 3, "postings": 3, "charges": 3, "totals": 10,
 	"events": 3, "journal": 3, "heads": 2, "seals": 1, "leases": 3, "usage_events": 4, "audit": 3, "rate_cards": 2, "organizations": 1,
-	"workspaces": 2,
+	"workspaces": 2, "projects": 3, "project_rules": 2,
 }
 
 // blind are the columns of which the journal knows nothing.
@@ -256,7 +256,7 @@ func TestForged(t *testing.T) {
 		{"seals", "no = no + 1000"}, {"rate_cards", "version = 7"}, {"rate_cards", "name = 'forged'"},
 		{"organizations", "id = 'org_9', slug = 'nine'"}, {"workspaces", "id = 'ws_9', slug = 'nine'"},
 		{"workspaces", "organization = 'org_9'"}, {"audit", "no = no + 1000"}, {"audit", "organization = 'org_9'"}, {"audit", "workspace = 'ws_9'"},
-		{"leases", "holder = 'nobody', until_at = until_at + 1"},
+		{"projects", "slug = 'forged'"}, {"project_rules", "workspace = 'ws_9'"}, {"leases", "holder = 'nobody', until_at = until_at + 1"},
 	} {
 		t.Run(c.table+" "+c.change, func(t *testing.T) {
 			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+h.at(c.table, 0))

@@ -20,7 +20,7 @@ const (
 	flowColumns = `id, project, user_id, job, key_id, label, status, reason, items, started_at, ended_at, since, changed_at, settled_at,
 		charged, hold, grace, lease, holder, until_at, signaled, storage, retained_at, owed, reminded`
 	holdColumns = `id, status, amount, original, captured, slices, skus, tier, region, project, user_id, key_id, flow,
-		created_at, expires_at`
+		created_at, expires_at, gpus`
 	budgetColumns = `id, key_kind, key_value, amount, span, hours, hard, window_from, spent, past, fired`
 	markColumns   = `no, at, lot, usable, cut`
 
@@ -168,7 +168,7 @@ func scanHold(r db.Scanner) (*wallet.Hold, error) {
 		slices, skus string
 	)
 	err := r.Scan(&h.ID, &h.Status, &h.Amount, &h.Original, &h.Captured, &slices, &skus, &h.Tier, &h.Region, &h.Project,
-		&h.User, &h.Key, &h.Flow, &h.CreatedAt, &h.ExpiresAt)
+		&h.User, &h.Key, &h.Flow, &h.CreatedAt, &h.ExpiresAt, &h.GPUs)
 	if err != nil {
 		return nil, err
 	}

@@ -10,13 +10,13 @@ import (
 // seen so far, by the hourly totals and by what flows use and were not charged
 // for yet. For a rolling window past is the part of each hour before the running
 // one; for all, what was reported ahead of windows to come. There are no totals by token: such a budget starts at 0.
-func (l *Ledger) Spent(tx *db.Tx, id ID, w *wallet.Wallet, b wallet.Budget) (sum credit.Amount, past map[int64]credit.Amount, err error) {
+func (l *Ledger) Spent(tx *db.Tx, id ID, r Result, b wallet.Budget) (sum credit.Amount, past map[int64]credit.Amount, err error) {
 	value := b.Value
 	column, counts := spentBy(b)
 	if column == "" {
 		return 0, nil, nil
 	}
-	now := w.Root().At
+	now := r.At // the wallet may stand at an earlier instant, if nothing was due since
 	running, _ := b.Bounds(now)
 	from := running
 	if b.Window == wallet.Rolling {
@@ -29,8 +29,8 @@ func (l *Ledger) Spent(tx *db.Tx, id ID, w *wallet.Wallet, b wallet.Budget) (sum
 	if b := l.pending(tx, id); b != nil {
 		b.addSpent(byHour, column, value, from)
 	}
-	view := w.View()
-	for _, f := range w.Flows() {
+	view := r.Wallet.View()
+	for _, f := range r.Wallet.Flows() {
 		for s := max(from, f.SettledAt); counts(f) && s < now; {
 			t := min(now, s-s%int64(credit.Hour)+int64(credit.Hour))
 			for i := range f.Items {

@@ -26,7 +26,7 @@ func TestSpentAhead(t *testing.T) {
 			g := &budgets[i]
 			g.ID, g.Key, g.Amount = string(g.Window), wallet.ByWorkspace, 50*credit.One
 			if err == nil {
-				g.Spent, g.Past, err = h.Spent(tx, acme, r.Wallet, *g)
+				g.Spent, g.Past, err = h.Spent(tx, acme, r, *g)
 			}
 		}
 		if err == nil {
@@ -72,7 +72,7 @@ func TestSpentSoFar(t *testing.T) {
 			{wallet.ByWorkspace, "", 7}, {wallet.ByProject, "vision", 7}, {wallet.ByUser, "ada", 7}, {wallet.ByJob, "job_1", 7},
 			{wallet.ByProject, "other", 0}, {wallet.ByKey, "key_1", 0},
 		} {
-			spent, _, err := h.Spent(tx, acme, r.Wallet, wallet.Budget{Key: b.key, Value: b.value, Window: wallet.Daily, Amount: credit.One})
+			spent, _, err := h.Spent(tx, acme, r, wallet.Budget{Key: b.key, Value: b.value, Window: wallet.Daily, Amount: credit.One})
 			if err != nil || spent != b.want*credit.One {
 				t.Errorf("%s %s has spent %s, want %d: %v", b.key, b.value, spent, b.want, err)
 			}

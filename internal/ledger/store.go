@@ -21,7 +21,7 @@ var (
 		+items started_at +ended_at +since +changed_at +settled_at +charged +hold +grace +lease +holder +until_at +signaled +storage
 		+retained_at +owed +reminded`)
 	holdRows = db.NewTable("holds", `*organization *workspace *id +version +status +amount +original +captured +slices skus tier
-		region project user_id key_id +flow created_at +expires_at`)
+		region project user_id key_id +flow created_at +expires_at gpus`)
 	budgetRows = db.NewTable("budgets", `*organization *workspace *id +version +key_kind +key_value +amount +span +hours +hard
 		+window_from +spent +past +fired`)
 	markRows = db.NewTable("marks", `*organization *workspace *no at lot usable cut`)
@@ -198,7 +198,7 @@ func (b *book) addHold(args []any, h *wallet.Hold) ([]any, error) {
 	}
 	return append(args, b.organization, b.workspace, h.ID, b.version(), string(h.Status), int64(h.Amount),
 		int64(h.Original), int64(h.Captured), slices, skus, h.Tier, h.Region, h.Project, h.User, h.Key, h.Flow,
-		h.CreatedAt, h.ExpiresAt), nil
+		h.CreatedAt, h.ExpiresAt, int64(h.GPUs)), nil
 }
 
 func (b *book) addBudget(args []any, g *wallet.Budget) ([]any, error) {

@@ -31,7 +31,7 @@ func full(t *testing.T) *house {
 	h.advance(30 * minute)
 	h.must(h.update(func(tx *db.Tx) error { _, err := h.Renew(tx, acme, "slurm", 10*hour); return err }))
 	h.apply(acme, wallet.Reserve{ID: "hold_1", Amount: credit.One, TTL: minute})
-	h.apply(acme, wallet.Reserve{ID: "hold_2", Amount: credit.One, TTL: 10 * hour})
+	h.apply(acme, wallet.Reserve{ID: "hold_2", Amount: credit.One, TTL: 10 * hour, GPUs: 2 * credit.Units})
 	h.apply(acme, wallet.Capture{Hold: "hold_1", Amount: credit.One / 2})
 	h.must(h.update(func(tx *db.Tx) error {
 		_, err := h.Once(tx, Request{Organization: "org_acme", Workspace: "ws_acme", Route: "POST /usage", Key: "k1", Body: []byte(`{"a":1}`)}, func() (int, any, error) {
@@ -76,6 +76,10 @@ func (h *house) declareSome() {
 			h.declare(tx, Organizations, "org_acme", "acme", "Acme", "company", noon),
 			h.declare(tx, Workspaces, "org_acme", "ws_acme", "acme", "Acme", noon),
 			h.declare(tx, Workspaces, "org_acme", "ws_other", "other", "Other", noon),
+			h.declare(tx, Projects, "org_acme", "ws_acme", "speech", "prj_1", "Speech", `{}`, noon, int64(0)),
+			h.declare(tx, Projects, "org_acme", "ws_acme", "vision", "prj_2", "Vision", `{"MaxGPUs":8}`, noon+1, noon+2),
+			h.declare(tx, ProjectRules, "org_acme", "ws_acme", int64(3), int64(0)),
+			h.declare(tx, ProjectRules, "org_acme", "ws_other", int64(1), int64(1)),
 			h.declare(tx, RateCards, "default", int64(1), noon, noon, `[{"Name":"gpu.h100","Prices":{"on-demand":2390000000}}]`),
 			h.declare(tx, RateCards, "default", int64(2), noon+hour, noon, `[{"Name":"gpu.h100","Prices":{"on-demand":2500000000}}]`),
 			h.declare(tx, RateCards, "unused", int64(1), noon, noon, `[]`),

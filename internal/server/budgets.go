@@ -48,7 +48,7 @@ func setBudgets(u *unit, _ *WorkspacePath, b *api.Budgets) (api.Budgets, error) 
 	for i := range budgets {
 		if g := &budgets[i]; g.ID == "" {
 			g.ID = u.tx.NewID("bdg_")
-			if g.Spent, g.Past, err = u.ledger.Spent(u.tx, u.id, present.Wallet, *g); err != nil {
+			if g.Spent, g.Past, err = u.ledger.Spent(u.tx, u.id, present, *g); err != nil {
 				return api.Budgets{}, err
 			}
 		}
@@ -88,10 +88,14 @@ func (f *fields) budget(at string, b *api.Budget, known, before []wallet.Budget)
 func budgetsOnWire(budgets []wallet.Budget, now int64) api.Budgets {
 	out := api.Budgets{Items: make([]api.Budget, 0, len(budgets))}
 	for _, b := range budgets {
+		until := int64(0)
+		if _, next := b.Bounds(now); b.Window != wallet.AllTime {
+			until = next
+		}
 		out.Items = append(out.Items, api.Budget{
 			ID: b.ID, Key: string(b.Key), Value: b.Value, Amount: amount(b.Amount), Window: string(b.Window), WindowHours: b.Hours,
 			Hard: b.Hard, Spent: amount(b.Spent), Remaining: amount(max(b.Amount-b.Spent, credit.Amount(0))),
-			WindowFrom: api.AtOrNull(b.From), AsOf: api.At(now),
+			WindowFrom: api.AtOrNull(b.From), WindowUntil: api.AtOrNull(until), AsOf: api.At(now),
 		})
 	}
 	return out

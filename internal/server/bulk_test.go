@@ -22,6 +22,7 @@ import (
 	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -191,7 +192,7 @@ func inProcess(b *testing.B) func(readings []usage.Reading) error {
 	b.Cleanup(func() { database.Close() })
 	books := ledger.New(database, log)
 	prices := price.NewBook(books)
-	service, id := usage.New(books, prices), ledger.ID{Organization: "org_acme", Workspace: "ws_acme"}
+	service, id := usage.New(books, prices, project.NewBook(books)), ledger.ID{Organization: "org_acme", Workspace: "ws_acme"}
 	err = database.Update(b.Context(), func(tx *db.Tx) error {
 		if err := prices.Open(tx); err != nil {
 			return err

@@ -10,7 +10,10 @@ type problemCode struct{ Code, Meaning string }
 // problemCodes are all codes that a request may be answered with.
 var problemCodes = []problemCode{
 	{"insufficient_credits", "What is available does not cover this. Add credits, ask for less, or stop something that runs."},
-	{"budget_exceeded", "A hard budget above this has too little left: values.budget names it, values.budget_left says what it leaves."},
+	{"budget_exceeded", "A hard budget above this has too little left: values.budget names it, values.budget_left says what it leaves, values.budget_until when its window ends."},
+	{"policy_forbids", "The policy of values.project has the rule values.rule, which allows values.allowed. Ask for that, or whoever sets policies."},
+	{"unknown_project", "The workspace takes only projects that there are."},
+	{"project_archived", "Nothing new starts in an archived project."},
 	{"credits_frozen", "The credits would cover this if none of them were frozen. Ask the operator."},
 	{"invalid", "Something in the request is wrong; errors says where."},
 	{"malformed_body", "The body is no JSON, or holds a name twice."},

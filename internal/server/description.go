@@ -13,16 +13,17 @@ import (
 
 // The groups of calls, in the order in which the description shows them.
 const (
-	tagTenants = "Organizations and workspaces"
-	tagCredits = "Credits"
-	tagFlows   = "Flows"
-	tagHolds   = "Holds"
-	tagUsage   = "Usage"
-	tagBooks   = "Books"
-	tagJobs    = "Jobs"
-	tagBudgets = "Budgets and events"
-	tagPrices  = "Prices"
-	tagServer  = "Server"
+	tagTenants  = "Organizations and workspaces"
+	tagCredits  = "Credits"
+	tagFlows    = "Flows"
+	tagHolds    = "Holds"
+	tagUsage    = "Usage"
+	tagBooks    = "Books"
+	tagJobs     = "Jobs"
+	tagProjects = "Projects"
+	tagBudgets  = "Budgets and events"
+	tagPrices   = "Prices"
+	tagServer   = "Server"
 )
 
 // contractVersion is the version of the contract, which only grows.
@@ -49,7 +50,7 @@ func description() huma.Config {
 			},
 			Tags: []*huma.Tag{
 				{Name: tagTenants}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
-				{Name: tagJobs}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
+				{Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
 			},
 		},
 		OpenAPIPath:   "/openapi",

@@ -19,6 +19,7 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
 	"github.com/purserhq/purser/internal/usage"
 )
@@ -49,13 +50,14 @@ func newPaced(t *testing.T, batch, queue int) *paced {
 	}
 	go p.pass(1)
 	books := ledger.New(p.db, log)
-	prices, orgs := price.NewBook(books), org.New(books)
+	prices, orgs, projects := price.NewBook(books), org.New(books), project.NewBook(books)
 	err = p.db.Update(t.Context(), func(tx *db.Tx) error { return errors.Join(books.Open(tx), prices.Open(tx), orgs.Open(tx)) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := server.New(server.Parts{
-		DB: p.db, Ledger: books, Orgs: orgs, Prices: prices, Usage: usage.New(books, prices), Log: log, OperatorToken: token, Metrics: metrics,
+		DB: p.db, Ledger: books, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects),
+		Log: log, OperatorToken: token, Metrics: metrics,
 	})
 	h := httptest.NewServer(s.HTTP().Handler)
 	t.Cleanup(func() {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -8,6 +10,7 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -59,15 +62,7 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 	if err := f.Err(); err != nil {
 		return api.Flow{}, err
 	}
-	prices, err := u.prices.History(u.tx, price.Default)
-	if err != nil {
-		return api.Flow{}, err
-	}
-	priced := u.tx.Now()
-	if start.At != 0 {
-		priced = start.At
-	}
-	if start.Items, err = prices.Start(asks, priced); err != nil {
+	if err := u.price(&start, asks); err != nil {
 		return api.Flow{}, err
 	}
 	start.ID = u.tx.NewID("flow_")
@@ -85,6 +80,39 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 	return u.flow(start.ID, result, lease)
 }
 
+// price gives a start its items, as its project allows them, and its last instant if
+// nothing there may run for ever.
+func (u *unit) price(start *wallet.Start, asks []price.Ask) error {
+	place, err := u.projects.Enter(u.tx, u.id, start.Project)
+	if err != nil {
+		return err
+	}
+	prices, err := u.prices.History(u.tx, price.Default)
+	if err != nil {
+		return err
+	}
+	since := u.tx.Now()
+	if start.At != 0 {
+		since = start.At
+	}
+	if start.Items, err = prices.Start(inTiers(place, asks), since); err != nil {
+		return err
+	}
+	isStorage := strings.HasPrefix(start.Items[0].SKU, "storage.")
+	if longest := place.Runtime(); longest > 0 && !isStorage {
+		start.Until = since + longest
+	}
+	return place.Admit(u.tx, project.Work{Items: start.Items, Since: start.At, IsEndless: isStorage})
+}
+
+// inTiers fills in the tiers that a project means where none is named.
+func inTiers(place project.Place, asks []price.Ask) []price.Ask {
+	for i := range asks {
+		asks[i].Tier = place.Tier(asks[i].Tier, asks[i].SKU)
+	}
+	return asks
+}
+
 func changeFlow(u *unit, p *FlowPath, b *api.FlowChange) (api.Flow, error) {
 	var f fields
 	asks := f.asks(b.Items)
@@ -99,8 +127,15 @@ func changeFlow(u *unit, p *FlowPath, b *api.FlowChange) (api.Flow, error) {
 	if err != nil {
 		return api.Flow{}, err
 	}
-	items, err := prices.Change(running.Items, asks, u.tx.Now())
+	place, err := u.projects.At(u.tx, u.id, running.Project)
 	if err != nil {
+		return api.Flow{}, err
+	}
+	items, err := prices.Change(running.Items, inTiers(place, asks), u.tx.Now())
+	if err != nil {
+		return api.Flow{}, err
+	}
+	if err := place.Admit(u.tx, project.Work{Items: items, Running: running.Items}); err != nil {
 		return api.Flow{}, err
 	}
 	result, err := u.ledger.Apply(u.tx, u.id, wallet.Change{Flow: p.Flow, Items: items})

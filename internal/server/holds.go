@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -64,8 +66,15 @@ func createHold(u *unit, _ *WorkspacePath, b *api.NewHold) (api.Hold, error) {
 	if err := f.Err(); err != nil {
 		return api.Hold{}, err
 	}
-	if reserve.Tier == "" && len(reserve.SKUs) > 0 {
-		reserve.Tier = price.OnDemand
+	place, err := u.projects.Enter(u.tx, u.id, b.Project)
+	if err != nil {
+		return api.Hold{}, err
+	}
+	if len(reserve.SKUs) > 0 {
+		reserve.Tier = cmp.Or(place.Tier(reserve.Tier, reserve.SKUs[0]), price.OnDemand)
+	}
+	if err := place.AdmitHold(reserve.SKUs, reserve.Tier); err != nil {
+		return api.Hold{}, err
 	}
 	if _, err := u.ledger.Apply(u.tx, u.id, reserve); err != nil {
 		return api.Hold{}, err

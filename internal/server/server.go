@@ -32,6 +32,7 @@ import (
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -41,6 +42,7 @@ type Parts struct {
 	Ledger        *ledger.Ledger
 	Orgs          *org.Orgs
 	Prices        *price.Book
+	Projects      *project.Book
 	Usage         *usage.Service
 	Jobs          *job.Service
 	Mails         *mail.Outbox
@@ -62,6 +64,7 @@ type Server struct {
 	ledger    *ledger.Ledger
 	orgs      *org.Orgs
 	prices    *price.Book
+	projects  *project.Book
 	usage     *usage.Service
 	jobs      *job.Service
 	mails     *mail.Outbox
@@ -86,7 +89,8 @@ type Server struct {
 // New makes a server of its parts.
 func New(p Parts) *Server {
 	s := &Server{
-		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, usage: p.Usage, jobs: p.Jobs, mails: p.Mails, log: p.Log, tokens: newTokens(p.OperatorToken),
+		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
+		log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), trusted: p.Trusted, metrics: p.Metrics, closed: make(chan struct{}),
 	}
@@ -129,6 +133,7 @@ func (s *Server) register() {
 	s.jobCalls()
 	s.transferCalls()
 	s.budgetCalls()
+	s.projectCalls()
 	s.eventCalls()
 	s.priceCalls()
 	s.clockCalls()

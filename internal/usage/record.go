@@ -2,12 +2,14 @@ package usage
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -53,6 +55,10 @@ func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading, before See
 	if err != nil {
 		return nil, err
 	}
+	rules, err := s.rules(tx, id, readings)
+	if err != nil {
+		return nil, err
+	}
 	seen, err := before.known(tx, id, readings)
 	if err != nil {
 		return nil, err
@@ -64,7 +70,7 @@ func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading, before See
 		v := &verdicts[i]
 		v.Source, v.ID = r.Event.Source, r.Event.ID
 		k, before := seen[r.Event.name()]
-		line, problem := judge(prices, r, tx.Happened(), k)
+		line, problem := judge(prices, rules, r, tx.Happened(), k)
 		switch {
 		case problem != nil:
 			v.Status, v.Fault = Rejected, problem
@@ -88,9 +94,17 @@ func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading, before See
 	return verdicts, insert(tx, id, readings, accepted, verdicts, seen)
 }
 
+// rules are those of the projects that the readings name, nil if they name none.
+func (s *Service) rules(tx *db.Tx, id ledger.ID, readings []Reading) (*project.Rules, error) {
+	if !slices.ContainsFunc(readings, func(r Reading) bool { return r.Event.Project != "" }) {
+		return nil, nil
+	}
+	return s.projects.Rules(tx, id)
+}
+
 // judge prices an event, or says what is wrong with it. k is the same event as
 // it was recorded before, or nil.
-func judge(prices *price.History, r Reading, now int64, k *known) (wallet.Line, *fault.Fault) {
+func judge(prices *price.History, rules *project.Rules, r Reading, now int64, k *known) (wallet.Line, *fault.Fault) {
 	e := &r.Event
 	switch {
 	case r.Fault != nil:
@@ -109,6 +123,11 @@ func judge(prices *price.History, r Reading, now int64, k *known) (wallet.Line, 
 	at := e.At
 	if at == 0 {
 		at = now
+	}
+	if rules != nil {
+		if err := rules.Knows(e.Project); err != nil {
+			return wallet.Line{}, fault.Of(fault.Under("/data", err))
+		}
 	}
 	line, err := prices.Rate(r.Event.Ask, at)
 	if err != nil {

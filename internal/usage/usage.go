@@ -11,6 +11,7 @@ import (
 
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 )
 
 // The limits of what is taken in.
@@ -22,11 +23,14 @@ const (
 
 // Service is the usage of all wallets in the books, priced by the rate cards.
 type Service struct {
-	books  *ledger.Ledger
-	prices *price.Book
+	books    *ledger.Ledger
+	prices   *price.Book
+	projects *project.Book
 }
 
 // New returns the usage of the wallets in the books.
-func New(books *ledger.Ledger, prices *price.Book) *Service { return &Service{books, prices} }
+func New(books *ledger.Ledger, prices *price.Book, projects *project.Book) *Service {
+	return &Service{books, prices, projects}
+}
 
 func instant(at int64) string { return time.Unix(0, at).UTC().Format(time.RFC3339Nano) }

@@ -13,6 +13,7 @@ import (
 	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -49,7 +50,7 @@ func open(t *testing.T) *meter {
 	t.Cleanup(func() { database.Close() })
 	books := ledger.New(database, log)
 	prices := price.NewBook(books)
-	m := &meter{t, database, clock, books, prices, usage.New(books, prices)}
+	m := &meter{t, database, clock, books, prices, usage.New(books, prices, project.NewBook(books))}
 	m.update(prices.Open)
 	m.update(func(tx *db.Tx) error { return books.Create(tx, acme, wallet.Policy{}) })
 	return m

@@ -83,7 +83,8 @@ type Early struct {
 	Charges []Charge `json:"-"`
 }
 
-// Reserve sets credits aside.
+// Reserve sets credits aside. GPUs is how many wait for the start that it is made
+// for: nothing is counted by it but what a project has ([Wallet.GPUs]).
 type Reserve struct {
 	ID      string
 	Amount  credit.Amount
@@ -94,6 +95,7 @@ type Reserve struct {
 	Project string
 	User    string
 	Key     string
+	GPUs    credit.Quantity `json:",omitempty"` // journals of before have none
 }
 
 // Capture takes from a hold, and gives the rest of it back: Amount, or what

@@ -17,7 +17,7 @@ const TierReserved = "reserved"
 func (w *Wallet) committed(items []Item, project string, own *Hold, place func(i int) string) error {
 	for i, it := range items {
 		admits := func(l *Lot) bool {
-			return l.Kind == Commitment && (w.usable(l) || own != nil && own.pins(l.ID)) && l.Scope.admits(it.SKU, it.Tier, it.Region, project)
+			return l.Kind == Commitment && (w.usable(l) || own != nil && own.pins(l.ID)) && l.Scope.Admits(it.SKU, it.Tier, it.Region, project)
 		}
 		if it.Tier == TierReserved && !slices.ContainsFunc(w.lots, admits) {
 			what := it.SKU

@@ -20,6 +20,8 @@ func (w *Wallet) reserve(c Reserve) error {
 		return fault.At("/amount", "must be more than zero")
 	case c.TTL <= 0 || c.TTL > MaxHold:
 		return fault.At("/ttl_seconds", "must be between 1 and 86400")
+	case c.GPUs < 0:
+		return fault.At("/gpus", "must not be less than zero")
 	}
 	skus := c.SKUs
 	if len(skus) == 0 {
@@ -46,6 +48,7 @@ func (w *Wallet) reserve(c Reserve) error {
 	h := &Hold{
 		ID: c.ID, Status: Held, Amount: c.Amount, Original: c.Amount, Slices: pinned, SKUs: c.SKUs, Tier: c.Tier,
 		Region: c.Region, Project: c.Project, User: c.User, Key: c.Key, CreatedAt: w.root.At, ExpiresAt: w.root.At + c.TTL,
+		GPUs: c.GPUs,
 	}
 	w.putHold(h)
 	w.dirty.holds[c.ID] = h
@@ -130,7 +133,7 @@ func (w *Wallet) chargeLine(l Line, h *Hold) {
 		ch.Hold = h.ID
 		if w.holds[h.ID] != nil {
 			ch.Slices = w.drawAdmitted(h, rest, func(s Scope) bool {
-				return l.SKU == "" || s.admits(l.SKU, l.Tier, l.Region, l.Project)
+				return l.SKU == "" || s.Admits(l.SKU, l.Tier, l.Region, l.Project)
 			})
 			rest -= total(ch.Slices)
 		}
@@ -235,7 +238,7 @@ func (w *Wallet) mayPay(h *Hold, f *Flow, items []Item) bool {
 		left -= s.Amount
 		scope := w.lotByID[s.Lot].Scope
 		for _, it := range items {
-			if !scope.admits(it.SKU, it.Tier, it.Region, f.Project) {
+			if !scope.Admits(it.SKU, it.Tier, it.Region, f.Project) {
 				return false
 			}
 		}

@@ -88,9 +88,9 @@ func (s Scope) dimensions() int {
 	return n
 }
 
-// admits reports whether the scope lets a lot pay for usage with these
+// Admits reports whether the scope lets a lot pay for usage with these
 // attributes.
-func (s Scope) admits(sku, tier, region, project string) bool {
+func (s Scope) Admits(sku, tier, region, project string) bool {
 	return admitsAny(s.SKUs, sku) && admitsAny(s.Tiers, tier) && admitsAny(s.Regions, region) && admitsAny(s.Projects, project)
 }
 
@@ -192,7 +192,7 @@ func (w *Wallet) route(sku, tier, region, project string, storage bool) []int32 
 		if l.Kind == owed && !storage || l.Expired && len(w.lotByID[l.ID].marks) == 0 {
 			continue
 		}
-		if l.Scope.admits(sku, tier, region, project) {
+		if l.Scope.Admits(sku, tier, region, project) {
 			route = append(route, int32(i))
 		}
 	}

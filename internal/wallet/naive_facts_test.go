@@ -86,7 +86,7 @@ func holdNeeds(h *wallet.Hold) (all []need) {
 
 func (n *naive) reserve(c wallet.Reserve) refused {
 	h := &naiveHold{wallet.Hold{ID: c.ID, Status: wallet.Held, Amount: c.Amount, Original: c.Amount, SKUs: c.SKUs,
-		Tier: c.Tier, Region: c.Region, Project: c.Project, User: c.User, Key: c.Key, CreatedAt: n.at, ExpiresAt: n.at + c.TTL}}
+		Tier: c.Tier, Region: c.Region, Project: c.Project, User: c.User, Key: c.Key, CreatedAt: n.at, ExpiresAt: n.at + c.TTL, GPUs: c.GPUs}}
 	if n.held(c.ID) != nil {
 		return conflict
 	}

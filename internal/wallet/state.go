@@ -150,7 +150,8 @@ type Hold struct {
 	Key       string
 	Flow      string // the flow it pays for (max_cost)
 	CreatedAt int64
-	ExpiresAt int64 // 0 only while it pays for a flow
+	ExpiresAt int64           // 0 only while it pays for a flow
+	GPUs      credit.Quantity `json:",omitempty"` // that wait for the start it was made for
 }
 
 // HoldStatus is the state of a hold.

@@ -11,6 +11,7 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
+	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -44,7 +45,7 @@ func open(ctx context.Context, url string, wallets int) (*house, error) {
 	go func() { _ = app.CollectSeldom(ctx) }() // as the server does
 	h := &house{ctx: ctx, db: d, books: ledger.New(d, log)}
 	h.prices = price.NewBook(h.books)
-	h.usage = usage.New(h.books, h.prices)
+	h.usage = usage.New(h.books, h.prices, project.NewBook(h.books))
 	if err := d.Update(ctx, h.prices.Open); err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ var arrows = []arrow{
 	{"internal/server", "internal/ledger", "requests about the books"},
 	{"internal/server", "internal/mail", "what became of mails is shown"},
 	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
+	{"internal/server", "internal/project", "requests about projects, and what may run in them"},
 	{"internal/server", "internal/price", "requests about prices"},
 	{"internal/server", "internal/usage", "requests about usage"},
 	{"internal/server", "internal/wallet", "the commands and the views of wallets"},
@@ -45,6 +46,7 @@ var arrows = []arrow{
 	{"internal/job/simulated", "internal/fault", "its refusals are for the user"},
 
 	{"internal/job", "internal/ledger", "a job's flow and hold stand in the books"},
+	{"internal/job", "internal/project", "what the policy of its project lets a job do"},
 	{"internal/job", "internal/price", "a job's resources have a rate"},
 	{"internal/job", "internal/wallet", "the commands it gives and the effects it obeys"},
 	{"internal/job", "internal/db", "its rows share the unit of work"},
@@ -52,6 +54,7 @@ var arrows = []arrow{
 	{"internal/job", "internal/fault", "refusals"},
 
 	{"internal/usage", "internal/ledger", "an event becomes a charge"},
+	{"internal/usage", "internal/project", "whether the project of an event is one"},
 	{"internal/usage", "internal/price", "an event is priced by its instant"},
 	{"internal/usage", "internal/wallet", "the commands that it gives"},
 	{"internal/usage", "internal/db", "its rows share the unit of work"},
@@ -69,6 +72,13 @@ var arrows = []arrow{
 	{"internal/org", "internal/db", "its rows share the unit of work"},
 	{"internal/org", "internal/credit", "the amounts of a policy"},
 	{"internal/org", "internal/fault", "refusals"},
+
+	{"internal/project", "internal/ledger", "what runs and was used stands in the books, and its rows are declared"},
+	{"internal/project", "internal/wallet", "the items that are to run, and the GPUs that a wallet has"},
+	{"internal/project", "internal/price", "the tiers that there are"},
+	{"internal/project", "internal/db", "its rows share the unit of work"},
+	{"internal/project", "internal/credit", "quantities of GPUs"},
+	{"internal/project", "internal/fault", "refusals"},
 
 	{"internal/price", "internal/ledger", "a price that changes reaches the wallets that run on it"},
 	{"internal/price", "internal/wallet", "a quote is an item of a flow or a line of a charge"},
@@ -97,6 +107,7 @@ var arrows = []arrow{
 	{"test/bench", "internal/db/dbtest", "the PostgreSQL that it measures"},
 	{"test/bench", "internal/ledger", "captures in the process"},
 	{"test/bench", "internal/price", "their prices"},
+	{"test/bench", "internal/project", "the projects that these name"},
 	{"test/bench", "internal/usage", "events in the process"},
 	{"test/bench", "internal/wallet", "commands, and the engine alone"},
 }

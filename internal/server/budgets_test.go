@@ -1,0 +1,106 @@
+package server_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/purserhq/purser/api"
+)
+
+// A budget at each level admits exactly as many as it affords, and says which it is.
+func TestExactlySoManyInABudget(t *testing.T) {
+	const n = 6
+	for key, value := range map[string]string{"workspace": "", "project": "vision", "user": "ada", "token": "operator", "job": "train"} {
+		t.Run(key, func(t *testing.T) {
+			s := newStage(t)
+			s.grant("default", "1000000")
+			must(s.SetBudgets(t.Context(), "default", api.Budgets{Items: []api.Budget{
+				{Key: key, Value: value, Amount: "14.34", Window: "day", Hard: true}, // six times 2.39
+			}}))(t)
+			flow := flowIn("vision", "gpu.h100", "", "1")
+			flow.User, flow.Job = "ada", "train"
+			admitted := s.atOnce(4*n, func() error { _, err := s.StartFlow(t.Context(), "default", flow); return err }, 402, "budget_exceeded")
+			if admitted != n {
+				t.Errorf("%d of %d got in", admitted, n)
+			}
+			_, err := s.StartFlow(t.Context(), "default", flow)
+			p := s.refusedAs(err, 402, "budget_exceeded")
+			if p.Values["budget_key"] != key || p.Values["budget_until"] != "2027-01-02T00:00:00Z" || p.Values["budget_left"] != "14.34" ||
+				p.Required != "16.73" || !strings.Contains(p.Detail, "14.34 a day for the "+strings.TrimSpace(key+" "+value)) {
+				t.Errorf("%+v", p)
+			}
+			s.advance("3600")
+			if b := must(s.Budgets(t.Context(), "default"))(t).Items[0]; b.Spent != "14.34" || b.Remaining != "0" || *b.WindowUntil != "2027-01-02T00:00:00Z" {
+				t.Errorf("after an hour: %+v", b)
+			}
+			s.verified()
+		})
+	}
+}
+
+// A hard budget of a month lands a project's job at the computed instant and the exact
+// amount, reports 80 and 100 %, and lets the project on in the next month.
+func TestAMonthlyBudgetLandsAJob(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	s.grant("default", "1000")
+	s.project("default", "vision", api.ProjectPolicyChange{})
+	must(s.SetBudgets(ctx, "default", api.Budgets{Items: []api.Budget{
+		{Key: "project", Value: "vision", Amount: "23.9", Window: "month", Hard: true},
+	}}))(t)
+	n := api.NewJob{Command: []string{"sleep", "36000"}, Project: "vision", Resources: api.Resources{GPU: "h100", GPUCount: 2}}
+	n.Command = []string{"sh", "-c", "trap '' TERM; sleep 36000"} // works on until it is killed
+	job := must(s.CreateJob(ctx, "default", n))(t)
+	s.advance("1")
+	job = must(s.Job(ctx, "default", job.ID))(t)
+	if job.Status != "running" || job.StopReason != "budget" {
+		t.Errorf("%s, stops by %s", job.Status, job.StopReason)
+	}
+	s.advance("36000") // five hours would do
+	job = must(s.Job(ctx, "default", job.ID))(t)
+	flow := must(s.Flow(ctx, "default", job.Flow))(t)
+	if job.Status != "exhausted" || job.Charged != "23.9" || flow.Reason != "budget" {
+		t.Errorf("%s by %s at %s", job.Status, flow.Reason, job.Charged)
+	}
+	started, ended := must(job.StartedAt.UnixNano())(t), must(job.EndedAt.UnixNano())(t)
+	if ended-started != 5*3600*1e9 {
+		t.Errorf("it ran for %d ns", ended-started)
+	}
+	var percents []string
+	for _, e := range must(s.Events(ctx, "default", api.EventQuery{}))(t).Items {
+		if e.Kind == "budget.reached" {
+			percents = append(percents, e.Data["percent"])
+		}
+	}
+	if fmt.Sprint(percents) != "[80 100]" {
+		t.Errorf("reported at %v %%", percents)
+	}
+	_, err := s.CreateJob(ctx, "default", n)
+	if p := s.refusedAs(err, 402, "budget_exceeded"); p.Values["budget_until"] != "2027-02-01T00:00:00Z" || p.Values["budget_left"] != "0" {
+		t.Errorf("%+v", p.Values)
+	}
+	must(s.AdvanceClock(ctx, api.Advance{To: "2027-02-01T00:00:00Z"}))(t)
+	must(s.CreateJob(ctx, "default", n))(t)
+	s.verified()
+}
+
+// A budget that is set while something runs, and nothing else happened since, has counted
+// it up to this very instant.
+func TestANewBudgetCountsWhatRuns(t *testing.T) {
+	s := newStage(t)
+	s.grant("default", "1000")
+	must(s.StartFlow(t.Context(), "default", flowIn("vision", "gpu.h100", "", "2")))(t)
+	s.advance("1800")
+	set := must(s.SetBudgets(t.Context(), "default", api.Budgets{Items: []api.Budget{
+		{Key: "project", Value: "vision", Amount: "4.78", Window: "day", Hard: true},
+	}}))(t)
+	if b := set.Items[0]; b.Spent != "2.39" || b.Remaining != "2.39" {
+		t.Errorf("%+v", b)
+	}
+	s.advance("36000")
+	if f := must(s.Flows(t.Context(), "default", api.FlowQuery{}))(t).Items[0]; f.Charged != "4.78" || f.Reason != "budget" {
+		t.Errorf("%s by %s", f.Charged, f.Reason)
+	}
+	s.verified()
+}
