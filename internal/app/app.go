@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/backup"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -27,6 +28,7 @@ import (
 	"github.com/purserhq/purser/internal/job/local"
 	"github.com/purserhq/purser/internal/job/simulated"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/server"
@@ -43,12 +45,15 @@ type Config struct {
 	OperatorToken string       // the file operator-token in the data directory if empty
 	TopUpURL      string       // told with a refusal for credits; the page about grants in /docs if empty
 	Version       api.Version
-	Log           *slog.Logger // discarded if nil
-	Supervisor    []string     // what starts a supervisor, before the job's directory; this program's own if empty
-	Leases        job.Leases   // of the local executor; the default if zero
-	Roles         Roles        // what this process does; all if zero
-	Committed     func()       // called after every commit, while the next one waits; nil for nobody
-	Advertise     string       // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
+	Log           *slog.Logger       // discarded if nil
+	Supervisor    []string           // what starts a supervisor, before the job's directory; this program's own if empty
+	Leases        job.Leases         // of the local executor; the default if zero
+	Roles         Roles              // what this process does; all if zero
+	Committed     func()             // called after every commit, while the next one waits; nil for nobody
+	PublicURL     string             // where people reach it, for mailed links; the URL of its listener if empty
+	Proxies       []string           // trusted to say for whom they ask: networks, addresses, or unix for whoever comes by a unix socket
+	Mailed        func(mail.Message) // called after the commit of every mail that is to be sent; nil for nobody
+	Advertise     string             // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
@@ -153,7 +158,11 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.TopUpURL == "" {
 		c.TopUpURL = a.URL() + "/docs#create-grant"
 	}
+	if c.PublicURL == "" {
+		c.PublicURL = a.URL()
+	}
 	a.server = server.New(server.Parts{
+		Accounts: account.New(account.Config{Put: a.post(&mail.Outbox{}), URL: c.PublicURL}), Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Usage: usage.New(a.ledger, prices), Jobs: a.jobs, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
@@ -169,6 +178,16 @@ func (a *App) start(ctx context.Context) (err error) {
 		a.announce()
 	}
 	return nil
+}
+
+// post is how mails are sent.
+func (a *App) post(o *mail.Outbox) func(*db.Tx, mail.Message) error {
+	return func(tx *db.Tx, m mail.Message) error {
+		if a.config.Mailed != nil {
+			tx.AfterCommit(func() { a.config.Mailed(m) })
+		}
+		return o.Put(tx, m)
+	}
 }
 
 // observer tells whoever wants to know of a commit.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,8 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "database", env: "PURSER_DATABASE", usage: "database as sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME (default: purser.db in the data directory)"},
 		{name: "roles", env: "PURSER_ROLES", usage: "what this process does, as a list of api, keeper and jobs", fallback: app.AllRoles},
 		{name: "advertise", env: "PURSER_ADVERTISE", usage: "URL at which other servers on the same PostgreSQL reach this one (default: where it listens)"},
+		{name: "public-url", env: "PURSER_PUBLIC_URL", usage: "URL at which people reach the server, for the links in mails (default: where it listens)"},
+		{name: "trusted-proxies", env: "PURSER_TRUSTED_PROXIES", usage: "proxies whose X-Forwarded-For is believed, as a list of networks and addresses, and unix for the unix socket"},
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
 		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
@@ -129,13 +132,18 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
-		Advertise: s.get("advertise"), TopUpURL: s.get("top-up-url"), Leases: app.Leases(shortest, longest),
+		Advertise: s.get("advertise"), PublicURL: s.get("public-url"), Proxies: words(s.get("trusted-proxies")), TopUpURL: s.get("top-up-url"), Leases: app.Leases(shortest, longest),
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {
 		return usageError{err}
 	}
 	return err
+}
+
+// words are the parts of a list with commas between.
+func words(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // logger writes the log of the server to stderr.

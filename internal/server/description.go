@@ -13,16 +13,17 @@ import (
 
 // The groups of calls, in the order in which the description shows them.
 const (
-	tagTenants = "Organizations and workspaces"
-	tagCredits = "Credits"
-	tagFlows   = "Flows"
-	tagHolds   = "Holds"
-	tagUsage   = "Usage"
-	tagBooks   = "Books"
-	tagJobs    = "Jobs"
-	tagBudgets = "Budgets and events"
-	tagPrices  = "Prices"
-	tagServer  = "Server"
+	tagAccounts = "Accounts"
+	tagTenants  = "Organizations and workspaces"
+	tagCredits  = "Credits"
+	tagFlows    = "Flows"
+	tagHolds    = "Holds"
+	tagUsage    = "Usage"
+	tagBooks    = "Books"
+	tagJobs     = "Jobs"
+	tagBudgets  = "Budgets and events"
+	tagPrices   = "Prices"
+	tagServer   = "Server"
 )
 
 // contractVersion is the version of the contract, which only grows.
@@ -44,11 +45,11 @@ func description() huma.Config {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", Description: "The operator's token."},
+					"bearer": {Type: "http", Scheme: "bearer", Description: "The operator's token, or that of a session."},
 				},
 			},
 			Tags: []*huma.Tag{
-				{Name: tagTenants}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
+				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
 				{Name: tagJobs}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
 			},
 		},

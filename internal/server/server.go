@@ -23,6 +23,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
@@ -42,6 +43,8 @@ type Parts struct {
 	Jobs          *job.Service
 	Log           *slog.Logger
 	OperatorToken string
+	Accounts      *account.Accounts
+	Proxies       []string                                  // trusted to say for whom they ask: networks, addresses, or the word unix
 	TopUpURL      string                                    // told with a refusal for credits
 	Version       api.Version                               // of the program
 	Advance       func(ctx context.Context, to int64) error // moves the test clock and does all that is due; nil on a real clock
@@ -61,6 +64,9 @@ type Server struct {
 	jobs      *job.Service
 	log       *slog.Logger
 	tokens    tokens
+	accounts  *account.Accounts
+	proxies   proxies
+	origins   *http.CrossOriginProtection
 	topUpURL  string
 	version   api.Version
 	advance   func(ctx context.Context, to int64) error
@@ -81,6 +87,9 @@ func New(p Parts) *Server {
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		metrics: p.Metrics, closed: make(chan struct{}),
 	}
+	s.accounts, s.origins = p.Accounts, http.NewCrossOriginProtection()
+	s.proxies, _ = parseProxies(p.Proxies)                        // checked at the start
+	_ = s.origins.AddTrustedOrigin(originOfURL(p.Accounts.URL())) // a proxy may have changed the host of a request
 	s.metrics.registry.MustRegister(figures{p.DB, p.Ledger})
 	mux := http.NewServeMux()
 	s.api = humago.New(mux, description())
@@ -89,6 +98,7 @@ func New(p Parts) *Server {
 	s.describeNulls()
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	mux.HandleFunc("GET /docs", s.serveDocs())
+	s.accountPages(mux)
 	if p.WithoutAPI {
 		mux = http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.writeFault(w, r, withoutAPI) })
@@ -99,7 +109,7 @@ func New(p Parts) *Server {
 	if p.Visits != nil {
 		mux.Handle("POST "+p.VisitPath, p.Visits)
 	}
-	s.handler = s.edge(s.routed(mux))
+	s.handler = s.edge(s.guarded(s.routed(mux)))
 	return s
 }
 
@@ -107,6 +117,7 @@ var withoutAPI = fault.New(fault.NotFound, "this server does not serve the API: 
 
 // register declares all calls, in the order of the contract.
 func (s *Server) register() {
+	s.accountCalls()
 	s.organizationCalls()
 	s.workspaceCalls()
 	s.balanceCalls()
