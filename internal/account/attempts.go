@@ -24,7 +24,7 @@ var (
 	perPair    = rule{5, 15 * minute}  // one account from one address
 	perAccount = rule{20, minute}      // one account from all addresses it was never used from
 	perAddress = rule{20, 15 * minute} // one address, all accounts
-	perMail    = rule{3, 15 * minute}  // mails to one address that somebody asked for
+	perMail    = rule{5, 15 * minute}  // mails to one address that somebody asked for
 	perAsker   = rule{20, minute}      // what one address asks for without failing at it
 	forgetting = day
 )

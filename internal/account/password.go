@@ -51,7 +51,7 @@ func CheckPassword(pointer, password string, known ...string) error {
 	for _, text := range known {
 		words = append(words, strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return strings.ContainsRune("@.-_+ ", r) })...)
 	}
-	words = append(words, "purser")
+	words = append(append(words, known...), "purser")
 	if zxcvbn.PasswordStrength(string([]rune(password)[:min(n, judged)]), words).Score < minScore {
 		return fault.At(pointer, "is too easy to guess: avoid common passwords, names, dates and rows of keys; "+
 			"four words that do not belong together are good, and so is what a password manager makes").WithCode("weak_password")
