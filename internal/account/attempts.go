@@ -35,7 +35,7 @@ func (r rule) delay(failures int64) int64 {
 	if over < 0 {
 		return 0
 	}
-	return min(second<<min(over, 40), r.longest)
+	return min(second<<min(over, 20), r.longest)
 }
 
 // counter is one thing that attempts are counted by.
