@@ -67,30 +67,7 @@ func TestAPersonByCommand(t *testing.T) {
 	}
 	purser(statusForbidden, desk, "wrong\n", "the email address or the password is wrong", "login", "--email", "ada@example.org")
 
-	// Another command line is signed in by its code.
-	shown := make(chan string, 1)
-	done := make(chan int, 1)
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		env := map[string]string{"PURSER_URL": a.URL(), "PURSER_CONFIG": desk, "HOME": t.TempDir()}
-		p := &program{in: strings.NewReader(""), out: writer, err: writer, patience: -1}
-		p.env = func(name string) (string, bool) { value, set := env[name]; return value, set }
-		done <- p.main([]string{"login"})
-		writer.Close()
-	}()
-	go func() {
-		text := make([]byte, 1000)
-		n, _ := reader.Read(text)
-		shown <- string(text[:n])
-	}()
-	code := regexp.MustCompile(`[A-Z]{4}-[A-Z]{4}`).FindString(<-shown)
-	purser(0, laptop, "", code, "user", "device", code)
-	if status := <-done; status != 0 {
-		t.Fatalf("login ended with %d", status)
-	}
+	signInBeside(t, a.URL(), desk, func(code string) { purser(0, laptop, "", code, "user", "device", code) })
 	purser(0, desk, "", "ada@example.org", "user", "show")
 	if listed := purser(0, desk, "", "ses_", "user", "sessions", "-o", "csv"); strings.Count(listed, "ses_") != 2 {
 		t.Errorf("sessions: %s", listed)
@@ -106,4 +83,30 @@ func TestAPersonByCommand(t *testing.T) {
 	purser(0, desk, good+"\n", "logged in", "login", "--email", "ada@example.org")
 	purser(0, desk, "", "", "logout", "--everywhere")
 	purser(statusForbidden, laptop, "", "log in again", "user", "show")
+}
+
+// signInBeside signs another command line in, whose code confirm is given.
+func signInBeside(t *testing.T, server, config string, confirm func(code string)) {
+	t.Helper()
+	done := make(chan int, 1)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		env := map[string]string{"PURSER_URL": server, "PURSER_CONFIG": config}
+		p := &program{in: strings.NewReader(""), out: writer, err: writer, patience: -1}
+		p.env = func(name string) (string, bool) { value, set := env[name]; return value, set }
+		done <- p.main([]string{"login"})
+		writer.Close()
+	}()
+	text := make([]byte, 1000)
+	n, err := reader.Read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	confirm(regexp.MustCompile(`[A-Z]{4}-[A-Z]{4}`).FindString(string(text[:n])))
+	if status := <-done; status != 0 {
+		t.Fatalf("login ended with %d", status)
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/ledger"
@@ -56,6 +57,7 @@ func newPaced(t *testing.T, batch, queue int) *paced {
 	}
 	s := server.New(server.Parts{
 		DB: p.db, Ledger: books, Orgs: orgs, Prices: prices, Usage: usage.New(books, prices), Log: log, OperatorToken: token, Metrics: metrics,
+		Accounts: account.New(account.Config{URL: "http://purser"}),
 	})
 	h := httptest.NewServer(s.HTTP().Handler)
 	t.Cleanup(func() {

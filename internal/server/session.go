@@ -66,11 +66,11 @@ func mayWhile(need account.Need, call string) error {
 		return nil
 	case need == account.NeedsVerification:
 		return fault.New(fault.Forbidden, "verify your email address first: follow the link that was mailed to it, or ask for another").
-			WithCode(string(need))
+			WithCode("email_unverified")
 	case slices.Contains(whatTwoFactorNeeds, call):
 		return nil
 	}
-	return fault.New(fault.Forbidden, "an organization of yours asks for a second factor: set one up first").WithCode(string(need))
+	return fault.New(fault.Forbidden, "an organization of yours asks for a second factor: set one up first").WithCode("two_factor_required")
 }
 
 // me is the session of whoever makes a call about the own account: neither the
