@@ -61,7 +61,9 @@ type PolicyChange struct {
 type Whoami struct {
 	Server       string  `json:"server" doc:"The version of the server."`
 	User         string  `json:"user" doc:"The id of the user, or operator."`
-	Role         string  `json:"role" example:"operator"`
+	Email        string  `json:"email,omitempty" doc:"The address of the user."`
+	Name         string  `json:"name,omitempty" doc:"The name of the user."`
+	Role         string  `json:"role" doc:"In the organization that pays; empty where the user has none." example:"operator"`
 	Organization string  `json:"organization" doc:"The slug of the organization that pays."`
 	Workspace    string  `json:"workspace" doc:"The address of the workspace that pays."`
 	WorkspaceID  string  `json:"workspace_id" doc:"The id of the workspace that pays."`

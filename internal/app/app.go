@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/backup"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -46,14 +47,16 @@ type Config struct {
 	OperatorToken string       // the file operator-token in the data directory if empty
 	TopUpURL      string       // told with a refusal for credits; the page about grants in /docs if empty
 	Version       api.Version
-	Log           *slog.Logger   // discarded if nil
-	Supervisor    []string       // what starts a supervisor, before the job's directory; this program's own if empty
-	Leases        job.Leases     // of the local executor; the default if zero
-	Roles         Roles          // what this process does; all if zero
-	Committed     func()         // called after every commit, while the next one waits; nil for nobody
-	SMTP          *mail.SMTP     // what mails go through; nil to keep them for the operator
-	Proxies       []netip.Prefix // that are believed from where a request comes
-	Advertise     string         // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
+	Log           *slog.Logger       // discarded if nil
+	Supervisor    []string           // what starts a supervisor, before the job's directory; this program's own if empty
+	Leases        job.Leases         // of the local executor; the default if zero
+	Roles         Roles              // what this process does; all if zero
+	Committed     func()             // called after every commit, while the next one waits; nil for nobody
+	SMTP          *mail.SMTP         // what mails go through; nil to keep them for the operator
+	PublicURL     string             // where people reach it, for mailed links; the URL of its listener if empty
+	Proxies       []string           // trusted to say for whom they ask: networks, addresses, or unix for whoever comes by a unix socket
+	Mailed        func(mail.Message) // called after the commit of every mail that is to be sent; nil for nobody
+	Advertise     string             // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
@@ -62,9 +65,6 @@ func ParseCapacity(text string) (job.Capacity, error) { return job.ParseCapacity
 
 // ParseSMTP reads where mails are handed to, and from whom they are; nil for nowhere.
 func ParseSMTP(url, from string) (*mail.SMTP, error) { return mail.ParseSMTP(url, from) }
-
-// ParseProxies reads addresses and networks: "10.0.0.0/8,192.0.2.1".
-func ParseProxies(text string) ([]netip.Prefix, error) { return server.ParseProxies(text) }
 
 // Supervise is the supervisor of one job in its directory: the program that
 // [Config].Supervisor starts. It returns the exit status.
@@ -166,9 +166,13 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.TopUpURL == "" {
 		c.TopUpURL = a.URL() + "/docs#create-grant"
 	}
+	if c.PublicURL == "" {
+		c.PublicURL = a.URL()
+	}
 	a.server = server.New(server.Parts{
+		Accounts: account.New(account.Config{Put: a.post(a.mails), URL: c.PublicURL}), Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
-		Jobs: a.jobs, Mails: a.mails, Log: a.log, Trusted: c.Proxies,
+		Jobs: a.jobs, Mails: a.mails, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
@@ -183,6 +187,16 @@ func (a *App) start(ctx context.Context) (err error) {
 		a.announce()
 	}
 	return nil
+}
+
+// post is how mails are sent.
+func (a *App) post(o *mail.Outbox) func(*db.Tx, mail.Message) error {
+	return func(tx *db.Tx, m mail.Message) error {
+		if a.config.Mailed != nil {
+			tx.AfterCommit(func() { a.config.Mailed(m) })
+		}
+		return o.Put(tx, m)
+	}
 }
 
 // observer tells whoever wants to know of a commit.

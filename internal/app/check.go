@@ -6,6 +6,7 @@ import (
 
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
+	"github.com/purserhq/purser/internal/server"
 )
 
 // The bounds of a lease, which are those of the API.
@@ -44,7 +45,10 @@ func (c Config) check() error {
 	if c.Advertise != "" && !isURL(c.Advertise) {
 		return fault.New(fault.Invalid, "--advertise %q is no address such as http://10.0.0.1:8080", c.Advertise)
 	}
-	return nil
+	if c.PublicURL != "" && !isURL(c.PublicURL) {
+		return fault.New(fault.Invalid, "--public-url %q is no address such as https://purser.example.org", c.PublicURL)
+	}
+	return server.CheckProxies(c.Proxies)
 }
 
 func isURL(text string) bool {

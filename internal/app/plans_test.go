@@ -182,7 +182,7 @@ func (s *session) read() {
 	paths := s.call("GET /openapi.json")["paths"].(map[string]any)
 	for path, methods := range paths {
 		get, ok := methods.(map[string]any)["get"].(map[string]any)
-		if !ok || strings.HasSuffix(path, "/stream") {
+		if !ok || strings.HasSuffix(path, "/stream") || path == "/v1/user" || path == "/v1/sessions" { // these are of a person, whom the operator is not
 			continue
 		}
 		s.call("GET " + path)

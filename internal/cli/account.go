@@ -34,57 +34,14 @@ it works: organization, workspace and project.`,
 				clock = ""
 			}
 			return p.showFacts(me, fact{"url", text(p.settings.get("url"))}, fact{"server", text(me.Server)},
-				fact{"user", text(me.User)}, fact{"role", text(me.Role)}, fact{"token_from", text(token)},
+				fact{"user", text(me.User)}, fact{"email", text(me.Email)}, fact{"name", text(me.Name)}, fact{"role", text(me.Role)}, fact{"token_from", text(token)},
 				fact{"organization", text(me.Organization)}, fact{"workspace", text(me.Workspace)}, fact{"workspace_id", text(me.WorkspaceID)},
 				fact{"project", text(me.Project)}, fact{"now", text(string(me.Now))}, fact{"clock", text(clock)})
 		},
 	}
 }
 
-func (p *program) loginCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "login --token TOKEN",
-		Short: "Keep a token, and the server it is for, in the configuration file",
-		Long: `Login asks the server whether it knows the token, and keeps both in the
-configuration file, which only you may read. Without --token it is asked for, or
-read from standard input. --org, --workspace and --project are kept too if given.`,
-		Example: `  purser login --url https://purser.example.org --token "$TOKEN"
-  purser login < token-file`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			token := p.settings.get("token")
-			if !c.Flags().Changed("token") {
-				typed, err := p.ask("Token: ")
-				if err != nil {
-					return err
-				}
-				token = typed
-			}
-			if token == "" {
-				return wrong("there is no token: give one with --token")
-			}
-			client := p.client()
-			client.Token = token
-			me, err := client.Whoami(c.Context(), api.WhoamiQuery{Workspace: p.workspace()})
-			if err != nil {
-				return err
-			}
-			p.settings.file["token"], p.settings.file["url"] = token, p.settings.get("url")
-			for _, name := range []string{"org", "workspace", "project"} {
-				if c.Flags().Changed(name) {
-					p.settings.file[name] = p.settings.get(name)
-				}
-			}
-			if err := p.settings.write(); err != nil {
-				return err
-			}
-			p.note("logged in to %s as %s; kept in %s", p.settings.get("url"), me.User, p.settings.path)
-			return nil
-		},
-	}
-}
-
-// ask asks for a secret on the terminal, or reads a line of standard input.
+// ask asks for a secret on the terminal, or reads the next line of standard input.
 func (p *program) ask(prompt string) (string, error) {
 	if file, ok := terminal(p.in); ok {
 		fmt.Fprint(p.err, prompt)
@@ -92,29 +49,14 @@ func (p *program) ask(prompt string) (string, error) {
 		fmt.Fprintln(p.err)
 		return strings.TrimSpace(string(typed)), err
 	}
-	typed, err := bufio.NewReader(io.LimitReader(p.in, 4096)).ReadString('\n')
+	if p.lines == nil {
+		p.lines = bufio.NewReader(io.LimitReader(p.in, 4096))
+	}
+	typed, err := p.lines.ReadString('\n')
 	if err != nil && err != io.EOF {
-		return "", fmt.Errorf("read the token: %w", err)
+		return "", fmt.Errorf("read what is secret: %w", err)
 	}
 	return strings.TrimSpace(typed), nil
-}
-
-func (p *program) logoutCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "logout",
-		Short:   "Forget the token",
-		Long:    `Logout removes the token from the configuration file.`,
-		Example: `  purser logout`,
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if _, kept := p.settings.file["token"]; !kept {
-				p.note("there is no token in %s", p.settings.path)
-				return nil
-			}
-			delete(p.settings.file, "token")
-			return p.settings.write()
-		},
-	}
 }
 
 func (p *program) configCommand() *cobra.Command {

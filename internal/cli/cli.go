@@ -7,6 +7,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
@@ -49,6 +50,7 @@ type program struct {
 	env      lookupEnv
 	settings *settings
 
+	lines    *bufio.Reader // of standard input, once a secret was read from it
 	command  string        // what was run, as in "purser job ls"
 	began    bool          // the command line was right, and its work has begun
 	patience time.Duration // with a server that does not answer; 0 for the client's own
@@ -118,7 +120,7 @@ func (p *program) addCommands(root *cobra.Command) {
 	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
 	add(groupOperate, p.serveCommand(), p.demoCommand(), p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.clockCommand(),
 		p.auditCommand(), p.mailCommand(), p.backupCommand(), p.restoreCommand(), p.dbCommand())
-	add(groupSetup, p.whoamiCommand(), p.loginCommand(), p.logoutCommand(), p.configCommand(), p.versionCommand())
+	add(groupSetup, p.whoamiCommand(), p.signupCommand(), p.loginCommand(), p.logoutCommand(), p.userCommand(), p.configCommand(), p.versionCommand())
 	root.AddCommand(p.hiddenCommands()...)
 	root.SetHelpCommandGroupID(groupSetup)
 	root.SetCompletionCommandGroupID(groupSetup)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,12 +23,13 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "database", env: "PURSER_DATABASE", usage: "database as sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME (default: purser.db in the data directory)"},
 		{name: "roles", env: "PURSER_ROLES", usage: "what this process does, as a list of api, keeper and jobs", fallback: app.AllRoles},
 		{name: "advertise", env: "PURSER_ADVERTISE", usage: "URL at which other servers on the same PostgreSQL reach this one (default: where it listens)"},
+		{name: "public-url", env: "PURSER_PUBLIC_URL", usage: "URL at which people reach the server, for the links in mails (default: where it listens)"},
+		{name: "trusted-proxies", env: "PURSER_TRUSTED_PROXIES", usage: "proxies whose X-Forwarded-For is believed, as a list of networks and addresses, and unix for the unix socket"},
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
 		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
 		{name: "smtp-url", env: "PURSER_SMTP_URL", secret: true, usage: "mail server, as in smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps:// for TLS from the first byte; mails are only kept if unset"},
 		{name: "mail-from", env: "PURSER_MAIL_FROM", usage: "from whom mails are, as in 'Purser <purser@example.org>'"},
-		{name: "trusted-proxies", env: "PURSER_TRUSTED_PROXIES", usage: "proxies, as 10.0.0.0/8,192.0.2.1, that are believed what they say in X-Forwarded-For"},
 		{name: "lease-min", env: "PURSER_LEASE_MIN", usage: "shortest lease of a job, which is how long it runs on while the server is away", fallback: app.DefaultLeaseMin},
 		{name: "lease-max", env: "PURSER_LEASE_MAX", usage: "longest lease of a job; it is a tenth of the runway in between", fallback: app.DefaultLeaseMax},
 		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},
@@ -138,20 +140,22 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return usageError{err}
 	}
-	proxies, err := app.ParseProxies(s.get("trusted-proxies"))
-	if err != nil {
-		return usageError{err}
-	}
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
-		Advertise: s.get("advertise"), TopUpURL: s.get("top-up-url"), Leases: app.Leases(shortest, longest), SMTP: smtp, Proxies: proxies,
+		Advertise: s.get("advertise"), PublicURL: s.get("public-url"), Proxies: words(s.get("trusted-proxies")), TopUpURL: s.get("top-up-url"),
+		Leases: app.Leases(shortest, longest), SMTP: smtp,
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {
 		return usageError{err}
 	}
 	return err
+}
+
+// words are the parts of a list with commas between.
+func words(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // logger writes the log of the server to stderr.

@@ -57,6 +57,9 @@ func (s *Server) sender(r *http.Request) (org.Actor, error) {
 	if r.Header.Get("Authorization") == "" && r.Header.Get(forwarded) != "" {
 		return s.tokens.passedOn(r, s.now())
 	}
+	if a, isSession, err := s.bySession(r); isSession || err != nil {
+		return a, err
+	}
 	return s.tokens.actor(r.Header.Get("Authorization"))
 }
 
@@ -83,6 +86,7 @@ func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
 			s.writeFault(w, r, err)
 			return
 		}
+		ctx = huma.WithValue(ctx, visitorKey{}, s.visitor(w, r))
 		ctx = huma.WithValue(huma.WithValue(ctx, actorKey{}, actor), keyKey{}, key)
 		next(huma.WithValue(ctx, originKey{}, s.originOf(r)))
 	}

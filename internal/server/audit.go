@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"reflect"
 	"strings"
 	"sync"
@@ -48,56 +47,7 @@ type originKey struct{}
 func originIn(ctx context.Context) origin { o, _ := ctx.Value(originKey{}).(origin); return o }
 
 func (s *Server) originOf(r *http.Request) origin {
-	return origin{s.clientOf(r), r.UserAgent()}
-}
-
-// clientOf is the address of who sent the request. What a proxy says about it is
-// believed if the proxy is one of those that the operator trusts: of the addresses in
-// X-Forwarded-For, the last that is not one of theirs.
-func (s *Server) clientOf(r *http.Request) string {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return "local" // through a socket of this machine
-	}
-	client := at.Addr().Unmap()
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && s.trusts(client); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		client = hop.Unmap().WithZone("")
-	}
-	return client.String()
-}
-
-// ParseProxies reads the proxies that are trusted: addresses and networks with commas
-// between them.
-func ParseProxies(text string) (all []netip.Prefix, err error) {
-	if text == "" {
-		return nil, nil
-	}
-	for part := range strings.SplitSeq(text, ",") {
-		part = strings.TrimSpace(part)
-		p, err := netip.ParsePrefix(part)
-		if a, notOne := netip.ParseAddr(part); notOne == nil {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "--trusted-proxies: %.80q is no address or network, such as 10.0.0.0/8", part)
-		}
-		all = append(all, p.Masked())
-	}
-	return all, nil
-}
-
-func (s *Server) trusts(a netip.Addr) bool {
-	for _, p := range s.trusted {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return origin{addressText(s.proxies.from(r)), r.UserAgent()}
 }
 
 // record puts what a command did into the audit log, in its unit of work. Before is

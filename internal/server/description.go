@@ -13,6 +13,7 @@ import (
 
 // The groups of calls, in the order in which the description shows them.
 const (
+	tagAccounts = "Accounts"
 	tagTenants  = "Organizations and workspaces"
 	tagCredits  = "Credits"
 	tagFlows    = "Flows"
@@ -45,11 +46,11 @@ func description() huma.Config {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", Description: "The operator's token."},
+					"bearer": {Type: "http", Scheme: "bearer", Description: "The operator's token, or that of a session."},
 				},
 			},
 			Tags: []*huma.Tag{
-				{Name: tagTenants}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
+				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
 				{Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
 			},
 		},

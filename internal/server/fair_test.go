@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/ledger"
@@ -58,6 +59,7 @@ func newPaced(t *testing.T, batch, queue int) *paced {
 	s := server.New(server.Parts{
 		DB: p.db, Ledger: books, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects),
 		Log: log, OperatorToken: token, Metrics: metrics,
+		Accounts: account.New(account.Config{URL: "http://purser"}),
 	})
 	h := httptest.NewServer(s.HTTP().Handler)
 	t.Cleanup(func() {

@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -24,6 +23,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/audit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -48,12 +48,13 @@ type Parts struct {
 	Mails         *mail.Outbox
 	Log           *slog.Logger
 	OperatorToken string
+	Accounts      *account.Accounts
+	Proxies       []string                                  // trusted to say for whom they ask: networks, addresses, or the word unix
 	TopUpURL      string                                    // told with a refusal for credits
 	Version       api.Version                               // of the program
 	Advance       func(ctx context.Context, to int64) error // moves the test clock and does all that is due; nil on a real clock
 	Metrics       *Metrics                                  // made by NewMetrics
 	WithoutAPI    bool                                      // only /healthz, /readyz and /metrics answer
-	Trusted       []netip.Prefix                            // proxies that are believed whom they speak for
 	Visits        http.Handler                              // answers supervisors of other servers, which have a mark of their own; nil for none
 	VisitPath     string                                    // where
 }
@@ -70,6 +71,9 @@ type Server struct {
 	mails     *mail.Outbox
 	log       *slog.Logger
 	tokens    tokens
+	accounts  *account.Accounts
+	proxies   proxies
+	origins   *http.CrossOriginProtection
 	topUpURL  string
 	version   api.Version
 	advance   func(ctx context.Context, to int64) error
@@ -78,7 +82,6 @@ type Server struct {
 	handler   http.Handler
 	names     directory
 	audit     *audit.Log
-	trusted   []netip.Prefix
 	refusals  refusals
 	advancing sync.Mutex // one advance of the test clock at a time
 	streams   atomic.Int64
@@ -92,8 +95,11 @@ func New(p Parts) *Server {
 		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
 		log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
-		audit: audit.New(p.Ledger), trusted: p.Trusted, metrics: p.Metrics, closed: make(chan struct{}),
+		audit: audit.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
+	s.accounts, s.origins = p.Accounts, http.NewCrossOriginProtection()
+	s.proxies, _ = parseProxies(p.Proxies)                        // checked at the start
+	_ = s.origins.AddTrustedOrigin(originOfURL(p.Accounts.URL())) // a proxy may have changed the host of a request
 	s.metrics.registry.MustRegister(figures{p.DB, p.Ledger})
 	mux := http.NewServeMux()
 	s.api = humago.New(mux, description())
@@ -102,6 +108,7 @@ func New(p Parts) *Server {
 	s.describeNulls()
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	mux.HandleFunc("GET /docs", s.serveDocs())
+	s.accountPages(mux)
 	if p.WithoutAPI {
 		mux = http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.writeFault(w, r, withoutAPI) })
@@ -112,7 +119,7 @@ func New(p Parts) *Server {
 	if p.Visits != nil {
 		mux.Handle("POST "+p.VisitPath, p.Visits)
 	}
-	s.handler = s.edge(s.routed(mux))
+	s.handler = s.edge(s.guarded(s.routed(mux)))
 	return s
 }
 
@@ -120,6 +127,7 @@ var withoutAPI = fault.New(fault.NotFound, "this server does not serve the API: 
 
 // register declares all calls, in the order of the contract.
 func (s *Server) register() {
+	s.accountCalls()
 	s.organizationCalls()
 	s.workspaceCalls()
 	s.balanceCalls()

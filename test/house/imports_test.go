@@ -28,6 +28,7 @@ var arrows = []arrow{
 
 	{"internal/server", "api", "what crosses HTTP is defined there"},
 	{"internal/server", "internal/audit", "what was done is recorded, and shown"},
+	{"internal/server", "internal/account", "people, and their sessions"},
 	{"internal/server", "internal/credit", "amounts become text and back"},
 	{"internal/server", "internal/db", "an HTTP request opens the unit of work"},
 	{"internal/server", "internal/fault", "faults become problems"},
@@ -66,6 +67,10 @@ var arrows = []arrow{
 
 	{"internal/audit", "internal/ledger", "an entry is one of the journal"},
 	{"internal/audit", "internal/db", "it is written in the unit of work of what it tells of"},
+
+	{"internal/account", "internal/mail", "links and notices are mailed"},
+	{"internal/account", "internal/db", "its rows share the unit of work"},
+	{"internal/account", "internal/fault", "refusals"},
 
 	{"internal/org", "internal/ledger", "a workspace comes with its wallet"},
 	{"internal/org", "internal/wallet", "the policy of a wallet"},
@@ -119,6 +124,9 @@ var foreign = []arrow{
 	{"internal/db/dbtest", "github.com/jackc/pgx/v5", "a database of its own for each test"},
 	{"internal/db/dbtest", "github.com/google/uuid", "names for these"},
 	{"test/bench", "github.com/jackc/pgx/v5", "raw rows and commits, with nothing of ours in between"},
+	{"internal/account", "github.com/alexedwards/argon2id", "what passwords are kept as"},
+	{"internal/account", "github.com/trustelem/zxcvbn", "how soon a password is guessed"},
+	{"internal/account", "github.com/pquerna/otp/...", "codes of authenticator apps"},
 	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
 	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
 	{"internal/mail", "github.com/wneessen/go-mail", "SMTP and the form of mails"},
