@@ -61,7 +61,8 @@ type PolicyChange struct {
 type Whoami struct {
 	Server       string  `json:"server" doc:"The version of the server."`
 	User         string  `json:"user" doc:"The id of the user, or operator."`
-	Role         string  `json:"role" example:"operator"`
+	Token        string  `json:"token,omitempty" doc:"The id of the API token, if it is one."`
+	Role         string  `json:"role" example:"operator" doc:"In the organization or project; operator for the operator; empty for who belongs to none."`
 	Organization string  `json:"organization" doc:"The slug of the organization that pays."`
 	Workspace    string  `json:"workspace" doc:"The address of the workspace that pays."`
 	WorkspaceID  string  `json:"workspace_id" doc:"The id of the workspace that pays."`

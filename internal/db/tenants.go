@@ -10,7 +10,7 @@ import (
 // Global are the tables of the installation, of which every server has all rows.
 // All others are of the tenants: what makes their rows unique begins with the
 // organization, so that an organization can lie on one node of many.
-var Global = []string{"clock", "organizations", "rate_cards", "schema_versions", "seals", "servers", "users"}
+var Global = []string{"clock", "organizations", "rate_cards", "schema_versions", "seals", "servers", "token_hashes", "users"}
 
 // hub is the tenant table beside which the rows of an organization in all others
 // are placed.

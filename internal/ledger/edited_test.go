@@ -64,7 +64,9 @@ func TestSwapped(t *testing.T) {
 
 // # Every table is verified, or said not to be.
 func TestEveryTableIsVerified(t *testing.T) {
-	h, others := open(t), []string{"clock", "jobs", "memberships", "schema_versions", "servers", "users"}
+	h, others := open(t), []string{
+		"clock", "invitations", "jobs", "mails", "memberships", "profiles", "schema_versions", "servers", "token_hashes", "tokens", "users",
+	}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {
 		query = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`

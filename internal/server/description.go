@@ -14,6 +14,7 @@ import (
 // The groups of calls, in the order in which the description shows them.
 const (
 	tagTenants = "Organizations and workspaces"
+	tagPeople  = "Members, invitations and tokens"
 	tagCredits = "Credits"
 	tagFlows   = "Flows"
 	tagHolds   = "Holds"
@@ -44,11 +45,11 @@ func description() huma.Config {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", Description: "The operator's token."},
+					"bearer": {Type: "http", Scheme: "bearer", Description: "An API token, or the operator's."},
 				},
 			},
 			Tags: []*huma.Tag{
-				{Name: tagTenants}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
+				{Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
 				{Name: tagJobs}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
 			},
 		},

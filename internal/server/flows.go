@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -50,7 +52,7 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 	var f fields
 	asks := f.asks(b.Items)
 	start := wallet.Start{
-		Project: b.Project, User: b.User, Job: b.Job, Key: u.actor.ID, Label: b.Label, Lease: b.LeaseSeconds * second,
+		Project: cmp.Or(b.Project, u.actor.Project()), User: cmp.Or(b.User, u.actor.User()), Job: b.Job, Key: u.actor.ID, Label: b.Label, Lease: b.LeaseSeconds * second,
 		At: f.past("/at", b.At, u.tx.Now()),
 	}
 	if b.MaxCost != "" {

@@ -27,6 +27,7 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/usage"
@@ -40,8 +41,10 @@ type Parts struct {
 	Prices        *price.Book
 	Usage         *usage.Service
 	Jobs          *job.Service
+	Mails         *mail.Outbox
 	Log           *slog.Logger
 	OperatorToken string
+	URL           string                                    // of this server, for the links of mails
 	TopUpURL      string                                    // told with a refusal for credits
 	Version       api.Version                               // of the program
 	Advance       func(ctx context.Context, to int64) error // moves the test clock and does all that is due; nil on a real clock
@@ -59,8 +62,11 @@ type Server struct {
 	prices    *price.Book
 	usage     *usage.Service
 	jobs      *job.Service
+	mails     *mail.Outbox
 	log       *slog.Logger
 	tokens    tokens
+	doors     []door // asked in order, before the operator's token
+	url       string
 	topUpURL  string
 	version   api.Version
 	advance   func(ctx context.Context, to int64) error
@@ -78,9 +84,10 @@ type Server struct {
 func New(p Parts) *Server {
 	s := &Server{
 		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, usage: p.Usage, jobs: p.Jobs, log: p.Log, tokens: newTokens(p.OperatorToken),
-		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
+		mails: p.Mails, url: p.URL, topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		metrics: p.Metrics, closed: make(chan struct{}),
 	}
+	s.doors = []door{s.tokenDoor}
 	s.metrics.registry.MustRegister(figures{p.DB, p.Ledger})
 	mux := http.NewServeMux()
 	s.api = humago.New(mux, description())
@@ -108,6 +115,10 @@ var withoutAPI = fault.New(fault.NotFound, "this server does not serve the API: 
 // register declares all calls, in the order of the contract.
 func (s *Server) register() {
 	s.organizationCalls()
+	s.profileCalls()
+	s.memberCalls()
+	s.invitationCalls()
+	s.tokenCalls()
 	s.workspaceCalls()
 	s.balanceCalls()
 	s.lotCalls()

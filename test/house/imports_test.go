@@ -32,6 +32,7 @@ var arrows = []arrow{
 	{"internal/server", "internal/fault", "faults become problems"},
 	{"internal/server", "internal/job", "requests about jobs"},
 	{"internal/server", "internal/ledger", "requests about the books"},
+	{"internal/server", "internal/mail", "an invitation goes out by mail"},
 	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
 	{"internal/server", "internal/price", "requests about prices"},
 	{"internal/server", "internal/usage", "requests about usage"},
@@ -61,6 +62,8 @@ var arrows = []arrow{
 	{"internal/org", "internal/db", "its rows share the unit of work"},
 	{"internal/org", "internal/credit", "the amounts of a policy"},
 	{"internal/org", "internal/fault", "refusals"},
+
+	{"internal/mail", "internal/db", "a mail shares the unit of work"},
 
 	{"internal/price", "internal/ledger", "a price that changes reaches the wallets that run on it"},
 	{"internal/price", "internal/wallet", "a quote is an item of a flow or a line of a charge"},
