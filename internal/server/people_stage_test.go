@@ -31,7 +31,6 @@ type town struct {
 	db          *db.DB
 	clock       *db.TestClock
 	orgs        *org.Orgs
-	ids         int // of requests, for ids that are not there
 }
 
 // asUser is the header in which a test says who is signed in.
@@ -111,6 +110,14 @@ func (s *town) member(organization, user, project string, role org.Role) {
 func (s *town) update(fn func(tx *db.Tx) error) {
 	s.Helper()
 	if err := s.db.Update(s.Context(), fn); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// pass has nanoseconds pass.
+func (s *town) pass(ns int64) {
+	s.Helper()
+	if err := s.clock.Advance(s.Context(), ns); err != nil {
 		s.Fatal(err)
 	}
 }
