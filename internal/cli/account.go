@@ -24,7 +24,7 @@ it works: organization, workspace and project.`,
 		Example: `  purser whoami`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			me, err := p.client().Whoami(c.Context(), api.WhoamiQuery{Workspace: p.workspace(), Project: p.settings.get("project")})
+			me, err := p.client().Whoami(c.Context(), api.WhoamiQuery{Workspace: p.payer(), Project: p.settings.get("project")})
 			if err != nil {
 				return err
 			}
@@ -34,7 +34,7 @@ it works: organization, workspace and project.`,
 				clock = ""
 			}
 			return p.showFacts(me, fact{"url", text(p.settings.get("url"))}, fact{"server", text(me.Server)},
-				fact{"user", text(me.User)}, fact{"role", text(me.Role)}, fact{"token_from", text(token)},
+				fact{"user", text(me.User)}, fact{"role", text(me.Role)}, fact{"token", text(me.Token)}, fact{"token_from", text(token)},
 				fact{"organization", text(me.Organization)}, fact{"workspace", text(me.Workspace)}, fact{"workspace_id", text(me.WorkspaceID)},
 				fact{"project", text(me.Project)}, fact{"now", text(string(me.Now))}, fact{"clock", text(clock)})
 		},
@@ -65,11 +65,14 @@ read from standard input. --org, --workspace and --project are kept too if given
 			}
 			client := p.client()
 			client.Token = token
-			me, err := client.Whoami(c.Context(), api.WhoamiQuery{Workspace: p.workspace()})
+			me, err := client.Whoami(c.Context(), api.WhoamiQuery{Workspace: p.payer()})
 			if err != nil {
 				return err
 			}
 			p.settings.file["token"], p.settings.file["url"] = token, p.settings.get("url")
+			if p.payer() == "" && me.Role != "operator" && me.Organization != "" { // nobody has said who pays
+				p.settings.file["org"] = me.Organization
+			}
 			for _, name := range []string{"org", "workspace", "project"} {
 				if c.Flags().Changed(name) {
 					p.settings.file[name] = p.settings.get(name)
