@@ -63,7 +63,8 @@ type Whoami struct {
 	User         string  `json:"user" doc:"The id of the user, or operator."`
 	Email        string  `json:"email,omitempty" doc:"The address of the user."`
 	Name         string  `json:"name,omitempty" doc:"The name of the user."`
-	Role         string  `json:"role" doc:"In the organization that pays; empty where the user has none." example:"operator"`
+	Token        string  `json:"token,omitempty" doc:"The id of the API token, if it is one."`
+	Role         string  `json:"role" example:"operator" doc:"In the organization or project; operator for the operator; empty for who belongs to none."`
 	Organization string  `json:"organization" doc:"The slug of the organization that pays."`
 	Workspace    string  `json:"workspace" doc:"The address of the workspace that pays."`
 	WorkspaceID  string  `json:"workspace_id" doc:"The id of the workspace that pays."`

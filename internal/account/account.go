@@ -61,6 +61,10 @@ type Config struct {
 	// Required reports whether an organization of the user's asks for a second factor;
 	// nil if none does.
 	Required func(tx *db.Tx, user string) (bool, error)
+
+	// Verified is called, in the same unit of work, whenever a person has proved to own
+	// an address, for the first time or another one; nil for nobody.
+	Verified func(tx *db.Tx, u User, isFirst bool) error
 }
 
 // Accounts is all people.

@@ -148,7 +148,7 @@ func (a *Accounts) Reset(tx *db.Tx, token, hash string, v Visitor) (User, error)
 	if err := a.becomesFamiliar(tx, u.ID, v.Address); err != nil {
 		return User{}, err
 	}
-	return a.User(tx, u.ID)
+	return a.proved(tx, u.ID, u.VerifiedAt == 0)
 }
 
 // ChangePassword gives another password to a person who said the present one. All

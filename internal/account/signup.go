@@ -70,7 +70,8 @@ func (a *Accounts) Confirm(tx *db.Tx, token string) (User, error) {
 		return a.changeEmail(tx, l)
 	}
 	var before string
-	if err := tx.QueryRow(`SELECT password FROM users WHERE id = $1`, l.user).Scan(&before); err != nil {
+	var verified int64
+	if err := tx.QueryRow(`SELECT password, verified_at FROM users WHERE id = $1`, l.user).Scan(&before, &verified); err != nil {
 		return User{}, fmt.Errorf("read a password: %w", err)
 	}
 	password := before
@@ -88,7 +89,16 @@ func (a *Accounts) Confirm(tx *db.Tx, token string) (User, error) {
 	if err := useUp(tx, l); err != nil {
 		return User{}, err
 	}
-	return a.User(tx, l.user)
+	return a.proved(tx, l.user, verified == 0)
+}
+
+// proved is a person who has proved to own the address of the account.
+func (a *Accounts) proved(tx *db.Tx, user string, isFirst bool) (User, error) {
+	u, err := a.User(tx, user)
+	if err == nil && a.config.Verified != nil {
+		err = a.config.Verified(tx, u, isFirst)
+	}
+	return u, err
 }
 
 // AskEmail mails a link to the address that a person wants to have, and tells the
@@ -135,5 +145,5 @@ func (a *Accounts) changeEmail(tx *db.Tx, l link) (User, error) {
 	if err := a.notice(tx, u, "Your address was changed", "The address of your account is now "+l.email+".", a.config.URL+"/login"); err != nil {
 		return User{}, err
 	}
-	return a.User(tx, u.ID)
+	return a.proved(tx, u.ID, u.VerifiedAt == 0)
 }

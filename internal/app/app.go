@@ -169,7 +169,10 @@ func (a *App) start(ctx context.Context) (err error) {
 		c.PublicURL = a.URL()
 	}
 	a.server = server.New(server.Parts{
-		Accounts: account.New(account.Config{Put: a.post(a.mails), URL: c.PublicURL}), Proxies: c.Proxies,
+		Accounts: account.New(account.Config{
+			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
+			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
+		}), Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
 		Jobs: a.jobs, Mails: a.mails, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,

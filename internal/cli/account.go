@@ -24,7 +24,7 @@ it works: organization, workspace and project.`,
 		Example: `  purser whoami`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			me, err := p.client().Whoami(c.Context(), api.WhoamiQuery{Workspace: p.workspace(), Project: p.settings.get("project")})
+			me, err := p.client().Whoami(c.Context(), api.WhoamiQuery{Workspace: p.payer(), Project: p.settings.get("project")})
 			if err != nil {
 				return err
 			}
@@ -34,7 +34,8 @@ it works: organization, workspace and project.`,
 				clock = ""
 			}
 			return p.showFacts(me, fact{"url", text(p.settings.get("url"))}, fact{"server", text(me.Server)},
-				fact{"user", text(me.User)}, fact{"email", text(me.Email)}, fact{"name", text(me.Name)}, fact{"role", text(me.Role)}, fact{"token_from", text(token)},
+				fact{"user", text(me.User)}, fact{"email", text(me.Email)}, fact{"name", text(me.Name)}, fact{"role", text(me.Role)},
+				fact{"token", text(me.Token)}, fact{"token_from", text(token)},
 				fact{"organization", text(me.Organization)}, fact{"workspace", text(me.Workspace)}, fact{"workspace_id", text(me.WorkspaceID)},
 				fact{"project", text(me.Project)}, fact{"now", text(string(me.Now))}, fact{"clock", text(clock)})
 		},

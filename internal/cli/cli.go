@@ -61,6 +61,7 @@ const (
 	groupWork    = "work"
 	groupCredits = "credits"
 	groupBooks   = "books"
+	groupPeople  = "people"
 	groupOperate = "operate"
 	groupSetup   = "setup"
 )
@@ -96,6 +97,7 @@ job, with 3 if it landed with status 0 before its work was done, and with 127 or
 	}
 	for _, g := range [][2]string{
 		{groupWork, "Run work:"}, {groupCredits, "Credits and prices:"}, {groupBooks, "Look into the books:"},
+		{groupPeople, "Organizations and people:"},
 		{groupOperate, "Operate:"}, {groupSetup, "Set up this command:"},
 	} {
 		root.AddGroup(&cobra.Group{ID: g[0], Title: g[1]})
@@ -118,8 +120,9 @@ func (p *program) addCommands(root *cobra.Command) {
 	add(groupWork, p.runCommand(), p.jobCommand(), p.flowCommand(), p.holdCommand())
 	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.budgetCommand(), p.lotCommand(), p.refundCommand())
 	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
-	add(groupOperate, p.serveCommand(), p.demoCommand(), p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.clockCommand(),
-		p.auditCommand(), p.mailCommand(), p.backupCommand(), p.restoreCommand(), p.dbCommand())
+	add(groupPeople, p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.memberCommand(), p.tokenCommand())
+	add(groupOperate, p.serveCommand(), p.demoCommand(), p.clockCommand(), p.auditCommand(), p.mailCommand(), p.backupCommand(),
+		p.restoreCommand(), p.dbCommand())
 	add(groupSetup, p.whoamiCommand(), p.signupCommand(), p.loginCommand(), p.logoutCommand(), p.userCommand(), p.configCommand(), p.versionCommand())
 	root.AddCommand(p.hiddenCommands()...)
 	root.SetHelpCommandGroupID(groupSetup)

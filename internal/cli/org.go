@@ -12,10 +12,10 @@ func (p *program) orgCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "org",
 		Aliases: []string{"organization"},
-		Short:   "Create, list and show organizations (operator)",
+		Short:   "Create, list, change and leave organizations",
 		Long:    `An organization is a customer. It has a workspace of its own name, and may have more.`,
 	}
-	c.AddCommand(p.orgCreate(), p.orgLs(), p.orgShow())
+	c.AddCommand(p.orgCreate(), p.orgLs(), p.orgShow(), p.orgSet(), p.orgMembers(), p.orgLeave(), p.orgDelete())
 	return c
 }
 
@@ -24,7 +24,7 @@ func (p *program) orgCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "create SLUG",
 		Short:   "Create an organization with its default workspace",
-		Long:    `Create makes an organization, and a workspace of the same name with an empty wallet.`,
+		Long:    `Create makes an organization, which you own, and a workspace of the same name with an empty wallet.`,
 		Example: `  purser org create acme --name "Acme Research" --type research`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -51,7 +51,7 @@ func (p *program) orgLs() *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List organizations",
-		Long:    `Ls lists the organizations of the installation.`,
+		Long:    `Ls lists your organizations; for the operator, all of the installation.`,
 		Example: `  purser org ls`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -80,11 +80,7 @@ func (p *program) orgShow() *cobra.Command {
 		Example: `  purser org show acme`,
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			org := p.settings.get("org")
-			if len(args) == 1 {
-				org = args[0]
-			}
-			return p.showOrg(p.client().Organization(c.Context(), org))
+			return p.showOrg(p.client().Organization(c.Context(), p.orgArgument(args)))
 		},
 	}
 }

@@ -276,3 +276,12 @@ func (p *program) workspace() string {
 	}
 	return org + "." + workspace
 }
+
+// payer is the workspace that pays, or "" if nobody has said: then the server does.
+func (p *program) payer() string {
+	_, org := p.settings.origin("org")
+	if p.settings.get("workspace") == "" && org == "default" {
+		return ""
+	}
+	return p.workspace()
+}

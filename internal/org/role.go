@@ -47,11 +47,77 @@ var may = map[Action][]Role{
 	See:     {Owner, Admin, Platform, Developer, Viewer},
 }
 
+// names are the short names of the actions that a token can be for.
+var names = map[Action]string{
+	Own: "own", Manage: "manage", Pay: "pay", Account: "account", Govern: "govern", Run: "run", See: "see",
+}
+
+// Name is the short name of an action; "" for one that no token can be for.
+func (a Action) Name() string { return names[a] }
+
+// ActionNamed is the action of a short name; "" if there is none.
+func ActionNamed(name string) Action {
+	for a, n := range names {
+		if n == name {
+			return a
+		}
+	}
+	return ""
+}
+
 // Actor is who asks.
 type Actor struct {
 	ID       string // of a user or token; operator for the operator
 	Operator bool   // runs the installation
 	Members  []Membership
+	Token    *Token // by which the actor is known; nil for a person who is signed in
+}
+
+// User is the id of the person who asks, or whose token it is; "" for the operator.
+func (a Actor) User() string {
+	switch {
+	case a.Operator:
+		return ""
+	case a.Token != nil:
+		return a.Token.User
+	}
+	return a.ID
+}
+
+// Project is the project that the actor's work counts as if it names none.
+func (a Actor) Project() string {
+	if a.Token == nil {
+		return ""
+	}
+	return a.Token.Project
+}
+
+// RoleIn is the role of the actor in an organization, or, if he has none in all of it,
+// in the project; "" if he does not belong to it, and "member" if only to other projects.
+func (a Actor) RoleIn(organization, project string) (role string) {
+	if a.Operator {
+		return a.ID
+	}
+	for _, m := range a.Members {
+		switch {
+		case m.Organization != organization:
+		case m.Project == "":
+			return string(m.Role)
+		case m.Project == project:
+			role = string(m.Role)
+		case role == "":
+			role = "member"
+		}
+	}
+	return role
+}
+
+// MayInProject reports whether the actor may do it in some project at least.
+func (a Actor) MayInProject(action Action, target Target) bool {
+	return slices.ContainsFunc(a.Members, func(m Membership) bool {
+		target.Project = m.Project
+		return m.Organization == target.Organization && m.Project != "" && Can(a, action, target) == nil
+	})
 }
 
 // Membership is a role in an organization, or in one project of a workspace.
@@ -67,7 +133,14 @@ var Operator = Actor{ID: "operator", Operator: true}
 // Target is whose things an action is about.
 type Target struct {
 	Organization string // its id; "" for the installation
+	Workspace    string // its id; "" for what belongs to none
 	Project      string // "" for what belongs to no project
+}
+
+// Stranger is what somebody is told about an organization to which he does not
+// belong, and about one that does not exist: the same, so that he cannot tell.
+func Stranger() error {
+	return fault.New(fault.NotFound, "there is no such organization or workspace, or you do not belong to it")
 }
 
 // Can returns nil if the actor may do it, or a fault. A role in a project counts
@@ -83,14 +156,26 @@ func Can(a Actor, action Action, target Target) error {
 		}
 		member = true
 		if (m.Project == "" || m.Project == target.Project) && slices.Contains(may[action], m.Role) {
-			return nil
+			return a.Token.admits(action, target)
 		}
 	}
 	if !member && target.Organization != "" {
-		// Not forbidden: strangers are not told that it exists.
-		return fault.New(fault.NotFound, "there is no such organization, or you do not belong to it")
+		return Stranger()
 	}
 	return fault.New(fault.Forbidden, "this asks for the right to %s; %s", action, whoMay(action))
+}
+
+// admits refuses what a token is not for, though whoever made it may do it.
+func (t *Token) admits(action Action, target Target) error {
+	switch {
+	case t == nil:
+		return nil
+	case !slices.Contains(t.Scopes, action):
+		return fault.New(fault.Forbidden, "this token is not for that: it has no scope %q; make one that has", action.Name())
+	case t.Workspace != "" && t.Workspace != target.Workspace:
+		return fault.New(fault.Forbidden, "this token is for one workspace only, and this is not in it")
+	}
+	return nil
 }
 
 func whoMay(action Action) string {

@@ -49,6 +49,11 @@ func (s *Server) keepBody(c call) func(huma.Context, func(huma.Context)) {
 // reportUsage takes the events apart as they arrive, and then charges for them, in one
 // unit of work or in several.
 func (s *Server) reportUsage(ctx context.Context, p *WorkspacePath) (*written, error) {
+	r, err := s.enter(ctx, eventsCall, p)
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithValue(ctx, readingKey{}, r)
 	in, _ := ctx.Value(incomingKey{}).(*incoming)
 	request := once(ctx, eventsCall, p, nil)
 	message := usage.Message{ContentType: in.header.Get("Content-Type"), Header: in.header.Get, Body: in.body, Check: checkPart}
@@ -99,6 +104,11 @@ func (s *Server) recordPart(ctx context.Context, p *WorkspacePath, request ledge
 	r, err := s.enter(ctx, eventsCall, p)
 	if err != nil {
 		return v, false, err
+	}
+	if !r.actor.Operator {
+		for i := range part {
+			part[i].Key = r.actor.ID
+		}
 	}
 	seen, err := usage.LookUp(ctx, s.db, r.id, part)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 const (
 	tagAccounts = "Accounts"
 	tagTenants  = "Organizations and workspaces"
+	tagPeople   = "Members, invitations and tokens"
 	tagCredits  = "Credits"
 	tagFlows    = "Flows"
 	tagHolds    = "Holds"
@@ -46,12 +47,12 @@ func description() huma.Config {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", Description: "The operator's token, or that of a session."},
+					"bearer": {Type: "http", Scheme: "bearer", Description: "An API token, that of a session, or the operator's."},
 				},
 			},
 			Tags: []*huma.Tag{
-				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds}, {Name: tagUsage}, {Name: tagBooks},
-				{Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
+				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds},
+				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
 			},
 		},
 		OpenAPIPath:   "/openapi",

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 )
@@ -50,7 +51,12 @@ func (s *Server) resolve(tx *db.Tx, a address) (ledger.ID, error) {
 
 // enter resolves what a call is about and lets it in if the actor may. What is not
 // remembered is looked up beside the units of work, so that none waits for it.
+// Whoever does not belong to it learns nothing by trying names: what is not there is
+// answered as what is another's.
 func (s *Server) enter(ctx context.Context, c call, p any) (*reading, error) {
+	if r, ok := ctx.Value(readingKey{}).(*reading); ok {
+		return r, nil
+	}
 	r := &reading{Server: s, ctx: ctx, actor: actorOf(ctx)}
 	a := addressOf(p)
 	known := a.kind == ""
@@ -62,25 +68,42 @@ func (s *Server) enter(ctx context.Context, c call, p any) (*reading, error) {
 			r.id, err = s.resolve(tx, a)
 			return err
 		})
+		if fault.Is(err, fault.NotFound) && !r.actor.Operator {
+			return nil, org.Stranger()
+		}
 		if err != nil {
 			return nil, err
 		}
 		s.names.keep(a, r.id)
 	}
-	if err := s.can(r.actor, c, r.id); err != nil {
+	if err := r.can(c, p); err != nil {
 		s.noteRefusal(ctx, originIn(ctx), c, r, err)
 		return r, err
 	}
 	return r, nil
 }
 
+// readingKey is where a request keeps that it was let in.
+type readingKey struct{}
+
 // can asks whether the actor may make the call there. Calls without an action
-// are open to everybody.
-func (s *Server) can(a org.Actor, c call, id ledger.ID) error {
+// are open to everybody. Whose role is in a project only may do what is in that
+// project.
+func (r *reading) can(c call, p any) error {
 	if c.action == "" {
 		return nil
 	}
-	return org.Can(a, c.action, org.Target{Organization: id.Organization})
+	target := org.Target{Organization: r.id.Organization, Workspace: r.id.Workspace}
+	err := org.Can(r.actor, c.action, target)
+	if err == nil || !r.actor.MayInProject(c.action, target) {
+		return err
+	}
+	project, missing := r.projectOf(p)
+	if missing != nil {
+		return missing
+	}
+	target.Project = project
+	return org.Can(r.actor, c.action, target)
 }
 
 // maxNames bounds the directory.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/purserhq/purser/api"
@@ -53,7 +54,7 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 	var f fields
 	asks := f.asks(b.Items)
 	start := wallet.Start{
-		Project: b.Project, User: b.User, Job: b.Job, Key: u.actor.ID, Label: b.Label, Lease: b.LeaseSeconds * second,
+		Project: cmp.Or(b.Project, u.actor.Project()), User: cmp.Or(b.User, u.actor.User()), Job: b.Job, Key: u.actor.ID, Label: b.Label, Lease: b.LeaseSeconds * second,
 		At: f.past("/at", b.At, u.tx.Now()),
 	}
 	if b.MaxCost != "" {

@@ -60,7 +60,7 @@ func createHold(u *unit, _ *WorkspacePath, b *api.NewHold) (api.Hold, error) {
 	var f fields
 	reserve := wallet.Reserve{
 		ID: u.tx.NewID("hold_"), Amount: f.positive("/amount", b.Amount), TTL: b.TTLSeconds * second, SKUs: b.SKUs, Tier: b.Tier,
-		Project: b.Project, User: b.User, Key: u.actor.ID,
+		Project: cmp.Or(b.Project, u.actor.Project()), User: cmp.Or(b.User, u.actor.User()), Key: u.actor.ID,
 	}
 	f.patterns("/skus", b.SKUs)
 	if err := f.Err(); err != nil {

@@ -280,9 +280,9 @@ func TestWhatIsRepeatableRemembersNoKey(t *testing.T) {
 			}
 		}
 	}
-	want := strings.Fields(`ask-password-reset begin-device begin-two-factor change-email change-password change-user confirm-device
-		confirm-password-reset confirm-two-factor confirm-verification device-token end-two-factor heartbeat-flow login logout
-		renew-recovery-codes resend-verification revoke-session sign-up verify`)
+	want := strings.Fields(`accept-invitation ask-password-reset begin-device begin-two-factor change-email change-password change-user
+		confirm-device confirm-password-reset confirm-two-factor confirm-verification create-token device-token end-two-factor
+		heartbeat-flow login logout renew-recovery-codes resend-verification revoke-session rotate-token sign-up verify`)
 	if slices.Sort(repeatable); !slices.Equal(repeatable, want) {
 		t.Errorf("said to be repeatable: %v", repeatable)
 	}

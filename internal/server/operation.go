@@ -199,6 +199,11 @@ func writtenOf(a ledger.Answer) *written {
 func register[P, B any](s *Server, c call, do func(context.Context, *P, *B, []byte) (*written, error), answer *huma.Schema) {
 	body := schemaOf[B](s)
 	registerRaw(s, c, answer, func(ctx context.Context, p *P, raw []byte) (*written, error) {
+		r, err := s.enter(withProject[B](ctx, raw), c, p) // first of all: who may not, is not told what is wrong
+		if err != nil {
+			return nil, err
+		}
+		ctx = context.WithValue(ctx, readingKey{}, r)
 		var b B
 		if err := decode(s.schemas(), body, raw, &b); err != nil {
 			return nil, err
@@ -236,6 +241,9 @@ func (s *Server) update(ctx context.Context, c call, p any, request ledger.Reque
 		return answer, err
 	}
 	request.Organization, request.Workspace = r.id.Organization, r.id.Workspace
+	if user := r.actor.User(); user != "" && r.id.Workspace == "" {
+		request.Route += " as " + user // what two people do for themselves is not the same
+	}
 	// Those of one organization wait for each other, and not for those of another.
 	lane := db.InLane(ctx, cmp.Or(r.id.Organization, r.actor.ID))
 	err = s.db.Update(lane, func(tx *db.Tx) error {

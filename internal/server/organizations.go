@@ -10,15 +10,14 @@ import (
 
 func (s *Server) organizationCalls() {
 	command(s, call{
-		id: "create-organization", method: "POST", path: "/v1/organizations", tag: tagTenants, action: org.Operate, status: 201,
-		summary: "Create an organization", description: "With its default workspace, which has the same slug.",
-	}, func(u *unit, _ *none, b *api.NewOrganization) (api.Organization, error) {
-		o, w, err := u.orgs.Create(u.tx, org.Organization{Slug: b.Slug, Name: b.Name, Type: org.Type(b.Type)})
-		return organizationOnWire(o, w, wallet.DefaultPolicy()), err
-	})
+		id: "create-organization", method: "POST", path: "/v1/organizations", tag: tagTenants, action: org.Enter, status: 201,
+		summary: "Create an organization",
+		description: "With its default workspace, which has the same slug. Whoever is signed in becomes its owner, of at most 20; " +
+			"one that the operator creates has nobody yet.",
+	}, createOrganization)
 	query(s, call{
-		id: "list-organizations", method: "GET", path: "/v1/organizations", tag: tagTenants, action: org.Operate,
-		summary: "List organizations",
+		id: "list-organizations", method: "GET", path: "/v1/organizations", tag: tagTenants, action: org.Enter,
+		summary: "List one's organizations", description: "The operator sees all.",
 	}, listOrganizations)
 	query(s, call{
 		id: "get-organization", method: "GET", path: "/v1/organizations/{organization}", tag: tagTenants, action: org.See,
@@ -37,6 +36,22 @@ func (s *Server) organizationCalls() {
 	}, listWorkspaces)
 }
 
+func createOrganization(u *unit, _ *none, b *api.NewOrganization) (api.Organization, error) {
+	n := org.Organization{Slug: b.Slug, Name: b.Name, Type: org.Type(b.Type)}
+	create := u.orgs.Create
+	if !u.actor.Operator {
+		user, err := u.actor.Person("create an organization")
+		if err != nil {
+			return api.Organization{}, err
+		}
+		create = func(tx *db.Tx, n org.Organization) (org.Organization, org.Workspace, error) {
+			return u.orgs.CreateOwned(tx, user, n)
+		}
+	}
+	o, w, err := create(u.tx, n)
+	return organizationOnWire(o, w, wallet.DefaultPolicy()), err
+}
+
 // ListPage is the part of parameters that asks for a page.
 type ListPage struct{ api.Page }
 
@@ -46,7 +61,7 @@ func listOrganizations(r *reading, p *ListPage) (list api.List[api.Organization]
 		return list, err
 	}
 	err = r.view(func(tx *db.Tx) error {
-		found, err := r.orgs.Organizations(tx, after, p.Limit+1)
+		found, err := r.organizations(tx, after, p.Limit+1)
 		if err != nil {
 			return err
 		}
@@ -55,6 +70,23 @@ func listOrganizations(r *reading, p *ListPage) (list api.List[api.Organization]
 		return err
 	})
 	return list, err
+}
+
+// organizations are the next that the actor sees: his own, or that of his token.
+func (r *reading) organizations(tx *db.Tx, after string, limit int) ([]org.Organization, error) {
+	switch {
+	case r.actor.Operator:
+		return r.orgs.Organizations(tx, after, limit)
+	case r.actor.Token == nil:
+		return r.orgs.OrganizationsOf(tx, r.actor.User(), after, limit)
+	case len(r.actor.Members) == 0:
+		return nil, nil
+	}
+	o, err := r.orgs.Organization(tx, r.actor.Token.Organization)
+	if o.Slug <= after {
+		return nil, err
+	}
+	return []org.Organization{o}, err
 }
 
 func getOrganization(r *reading, p *OrganizationPath) (out api.Organization, err error) {

@@ -74,6 +74,8 @@ type Server struct {
 	accounts  *account.Accounts
 	proxies   proxies
 	origins   *http.CrossOriginProtection
+	doors     []door // asked in order, before the operator's token
+	url       string
 	topUpURL  string
 	version   api.Version
 	advance   func(ctx context.Context, to int64) error
@@ -100,6 +102,7 @@ func New(p Parts) *Server {
 	s.accounts, s.origins = p.Accounts, http.NewCrossOriginProtection()
 	s.proxies, _ = parseProxies(p.Proxies)                        // checked at the start
 	_ = s.origins.AddTrustedOrigin(originOfURL(p.Accounts.URL())) // a proxy may have changed the host of a request
+	s.url, s.doors = p.Accounts.URL(), []door{s.bySession, s.tokenDoor}
 	s.metrics.registry.MustRegister(figures{p.DB, p.Ledger})
 	mux := http.NewServeMux()
 	s.api = humago.New(mux, description())
@@ -129,6 +132,10 @@ var withoutAPI = fault.New(fault.NotFound, "this server does not serve the API: 
 func (s *Server) register() {
 	s.accountCalls()
 	s.organizationCalls()
+	s.profileCalls()
+	s.memberCalls()
+	s.invitationCalls()
+	s.tokenCalls()
 	s.workspaceCalls()
 	s.balanceCalls()
 	s.lotCalls()

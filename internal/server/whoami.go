@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -19,13 +21,12 @@ func (s *Server) whoamiCalls() {
 }
 
 func whoami(r *reading, p *api.WhoamiQuery) (out api.Whoami, err error) {
-	name := p.Workspace
-	if name == "" {
-		name = org.Default
-	}
 	out = api.Whoami{
-		Server: r.version.Version, User: r.actor.ID, Role: r.actor.ID, Project: p.Project,
+		Server: r.version.Version, User: cmp.Or(r.actor.User(), r.actor.ID), Project: cmp.Or(p.Project, r.actor.Project()),
 		Now: api.At(r.db.Clock().Now()), Clock: r.clockKind(),
+	}
+	if r.actor.Token != nil {
+		out.Token = r.actor.ID
 	}
 	err = r.view(func(tx *db.Tx) error {
 		if !r.actor.Operator {
@@ -33,30 +34,28 @@ func whoami(r *reading, p *api.WhoamiQuery) (out api.Whoami, err error) {
 				return err
 			}
 		}
+		name, err := r.payer(tx, p.Workspace)
+		if name == "" || err != nil { // of somebody who belongs to nothing nobody pays
+			return err
+		}
 		w, err := r.orgs.Workspace(tx, name)
-		if r.isHidden(w, err) {
-			if p.Workspace == "" || p.Workspace == org.Default {
-				return nil // nobody pays yet
-			}
-			return fault.New(fault.NotFound, "there is no workspace %.80q, or you do not belong to its organization", name)
+		role := r.actor.RoleIn(w.Organization, out.Project)
+		if role == "" && (err == nil || fault.Is(err, fault.NotFound)) {
+			return org.Stranger()
 		}
 		if err != nil {
 			return err
 		}
 		o, err := r.orgs.Organization(tx, w.Organization)
-		out.Organization, out.Workspace, out.WorkspaceID = o.Slug, w.Address, w.ID
-		if !r.actor.Operator {
-			out.Role = r.roleIn(w.Organization)
-		}
+		out.Organization, out.Workspace, out.WorkspaceID, out.Role = o.Slug, w.Address, w.ID, role
 		return err
 	})
 	return out, err
 }
 
-// whoIs adds who the person is. A token for programs may be of nobody.
+// whoIs adds who the person is. A token may be of somebody who has no account here.
 func (r *reading) whoIs(tx *db.Tx, out *api.Whoami) error {
-	out.Role = ""
-	u, err := r.accounts.User(tx, r.actor.ID)
+	u, err := r.accounts.User(tx, out.User)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
@@ -64,19 +63,21 @@ func (r *reading) whoIs(tx *db.Tx, out *api.Whoami) error {
 	return err
 }
 
-// isHidden reports whether a workspace is none that the actor may know of: one that is
-// not there looks the same.
-func (r *reading) isHidden(w org.Workspace, err error) bool {
-	return !r.actor.Operator && (fault.Is(err, fault.NotFound) || err == nil && r.roleIn(w.Organization) == "")
-}
-
-// roleIn is the role of the actor in an organization, of all of it if there is one; ""
-// for none.
-func (r *reading) roleIn(organization string) (role string) {
-	for _, m := range r.actor.Members {
-		if m.Organization == organization && (role == "" || m.Project == "") {
-			role = string(m.Role)
-		}
+// payer names the workspace on whose account somebody works who names none: that of
+// the token, else the default one of the first organization, for the operator of
+// [org.Default].
+func (r *reading) payer(tx *db.Tx, named string) (string, error) {
+	switch {
+	case named != "":
+		return named, nil
+	case r.actor.Operator:
+		return org.Default, nil
+	case r.actor.Token != nil && r.actor.Token.Workspace != "" && len(r.actor.Members) > 0:
+		return r.actor.Token.Workspace, nil
 	}
-	return role
+	first, err := r.organizations(tx, "", 1)
+	if err != nil || len(first) == 0 {
+		return "", err
+	}
+	return first[0].Slug, nil
 }

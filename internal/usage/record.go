@@ -134,7 +134,7 @@ func judge(prices *price.History, rules *project.Rules, r Reading, now int64, k 
 		return wallet.Line{}, fault.Of(fault.Under("/data", err))
 	}
 	line.Project, line.User, line.Job, line.Event = e.Project, e.User, e.Job, e.Source+" "+e.ID
-	line.Digest = e.digest()
+	line.Key, line.Digest = r.Key, e.digest()
 	return line, nil
 }
 

@@ -34,7 +34,7 @@ var arrows = []arrow{
 	{"internal/server", "internal/fault", "faults become problems"},
 	{"internal/server", "internal/job", "requests about jobs"},
 	{"internal/server", "internal/ledger", "requests about the books"},
-	{"internal/server", "internal/mail", "what became of mails is shown"},
+	{"internal/server", "internal/mail", "an invitation goes out by mail, and what became of mails is shown"},
 	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
 	{"internal/server", "internal/project", "requests about projects, and what may run in them"},
 	{"internal/server", "internal/price", "requests about prices"},
