@@ -36,7 +36,7 @@ func TestAPersonsStory(t *testing.T) {
 		t.Errorf("verified: %+v", u)
 	}
 	must(early.Prices(ctx, api.PriceQuery{}))(t)
-	if me := must(early.Whoami(ctx, api.WhoamiQuery{}))(t); me.Email != ada || me.User != in.User.ID || me.Organization != "" {
+	if me := must(early.Whoami(ctx, api.WhoamiQuery{}))(t); me.Email != ada || me.User != in.User.ID || me.Organization != "ada" || me.Role != "owner" {
 		t.Errorf("whoami: %+v", me)
 	}
 	// Nothing of an organization of others.

@@ -209,7 +209,7 @@ func (s *realm) mailed(address string) (secrets []string) {
 			_, secret, _ := strings.Cut(data["link"], "https://purser.example/invitation#")
 			secrets = append(secrets, secret)
 			return err
-		}, `SELECT data FROM mails WHERE address = $1 AND template = 'invitation' ORDER BY id`, address)
+		}, `SELECT data FROM mails WHERE recipient = $1 AND template = 'invitation' ORDER BY id`, address)
 	})
 	return secrets
 }
