@@ -37,7 +37,7 @@ func TestBench(t *testing.T) {
 			t.Errorf("%s is %f", f.Work, f.Value)
 		}
 	}
-	if len(r.Figures) < 25 || len(r.Lines) != 11 {
+	if len(r.Figures) < 25 || len(r.Lines) != 12 {
 		t.Errorf("%d figures and %d lines", len(r.Figures), len(r.Lines))
 	}
 	path := filepath.Join(t.TempDir(), "bench.json")
