@@ -165,7 +165,7 @@ func (a *Accounts) setPassword(tx *db.Tx, u User, hash, session string) error {
 	if _, err := tx.Exec(`UPDATE users SET password = $2 WHERE id = $1`, u.ID, hash); err != nil {
 		return fmt.Errorf("change a password: %w", err)
 	}
-	for _, p := range []purpose{verifying, resetting} { // neither may bring an older password back
+	for _, p := range []purpose{verifying, resetting, changing} { // none may bring back what was before, or another's address
 		if err := useUp(tx, link{user: u.ID, purpose: p}); err != nil {
 			return err
 		}

@@ -184,5 +184,9 @@ func (a *Accounts) RevokeAll(tx *db.Tx, user, but string) error {
 	if _, err := tx.Exec(`DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, user, but); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
+	// Nor may a code that was confirmed become one.
+	if _, err := tx.Exec(`DELETE FROM device_codes WHERE user_id = $1`, user); err != nil {
+		return fmt.Errorf("end device codes: %w", err)
+	}
 	return nil
 }

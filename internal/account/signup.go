@@ -28,8 +28,9 @@ func Apply(email, name, password string) (Application, error) {
 // and mails the link for that. For an address that has an account its owner is told;
 // whoever asked is answered the same.
 //
-// The link brings the password into force that came with it: who signs up somebody
-// else's address first has no account of the owner's with a password of theirs.
+// The link brings the password into force that came with it, if nobody else has signed up
+// with the address: who signs up somebody else's has no account of the owner's with a
+// password of theirs.
 func (a *Accounts) SignUp(tx *db.Tx, n Application, hash string) error {
 	u, err := scanUser(tx.QueryRow(`INSERT INTO users (id, email, name, password, verified_at, created_at) VALUES ($1, $2, $3, $4, 0, $5)
 		ON CONFLICT (email) DO NOTHING RETURNING id, email, name, verified_at, created_at`, tx.NewID("usr_"), n.Email, n.Name, hash, tx.Now()))
@@ -78,6 +79,13 @@ func (a *Accounts) Confirm(tx *db.Tx, token string) (User, error) {
 	if l.password != "" {
 		password = l.password
 	}
+	isOpen, err := a.isContested(tx, l, before)
+	if err != nil {
+		return User{}, err
+	}
+	if isOpen {
+		password = ""
+	}
 	if _, err := tx.Exec(`UPDATE users SET verified_at = $2, password = $3 WHERE id = $1`, l.user, tx.Now(), password); err != nil {
 		return User{}, fmt.Errorf("verify an address: %w", err)
 	}
@@ -89,7 +97,24 @@ func (a *Accounts) Confirm(tx *db.Tx, token string) (User, error) {
 	if err := useUp(tx, l); err != nil {
 		return User{}, err
 	}
-	return a.proved(tx, l.user, verified == 0)
+	u, err := a.proved(tx, l.user, verified == 0)
+	if err == nil && isOpen {
+		err = a.mailLink(tx, u, link{user: u.ID, purpose: resetting, email: u.Email})
+	}
+	return u, err
+}
+
+// isContested reports whether more than one has signed up with the address: whoever reads
+// its mail may have followed the link of the other one, so nobody's password is taken, and
+// the owner is mailed a link to choose one.
+func (a *Accounts) isContested(tx *db.Tx, l link, first string) (bool, error) {
+	var others int
+	err := tx.QueryRow(`SELECT COUNT(*) FROM mailed_links WHERE user_id = $1 AND purpose = $2 AND password <> '' AND password <> $3`,
+		l.user, string(verifying), first).Scan(&others)
+	if err != nil {
+		return false, fmt.Errorf("look for other sign-ups: %w", err)
+	}
+	return others > 0 || l.password != "" && l.password != first, nil
 }
 
 // proved is a person who has proved to own the address of the account.

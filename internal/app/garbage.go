@@ -11,7 +11,7 @@ import (
 // minGrowth is how many bytes memory grows by at least before garbage is collected. Go
 // collects when it has doubled: that is often, and costs a quarter of the processor, in a
 // busy server that holds little.
-const minGrowth = 64 << 20
+const minGrowth = 40 << 20
 
 // CollectSeldom adapts that to what the process holds, until ctx ends; GOGC in the
 // environment goes before it.

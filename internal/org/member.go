@@ -201,6 +201,9 @@ func (o *Orgs) SetRole(tx *db.Tx, by Actor, organization, user, project string, 
 	if err := checkRole("", role, project); err != nil {
 		return Member{}, err
 	}
+	if err := Can(by, Manage, Target{Organization: organization, Project: project}); err != nil { // also if the call was let in for a project
+		return Member{}, err
+	}
 	if err := o.hold(tx, organization); err != nil {
 		return Member{}, err
 	}
@@ -259,6 +262,11 @@ func (o *Orgs) Remove(tx *db.Tx, by Actor, organization, user, project string) (
 	if err := o.hold(tx, organization); err != nil {
 		return Member{}, err
 	}
+	if user != by.User() || by.Token != nil {
+		if err := Can(by, Manage, Target{Organization: organization, Project: project}); err != nil {
+			return Member{}, err
+		}
+	}
 	was, err := o.Member(tx, organization, user, project)
 	if fault.Is(err, fault.NotFound) && project == "" { // perhaps in projects only
 		was = Member{Membership: Membership{Organization: organization}, User: user}
@@ -280,12 +288,20 @@ func (o *Orgs) Remove(tx *db.Tx, by Actor, organization, user, project string) (
 	if project != "" {
 		_, err = tx.Exec(`DELETE FROM memberships WHERE organization = $1 AND user_id = $2 AND project = $3`, organization, user, project)
 	} else if _, err = tx.Exec(`DELETE FROM memberships WHERE organization = $1 AND user_id = $2`, organization, user); err == nil {
-		err = o.revokeTokens(tx, organization, user)
+		err = errors.Join(o.revokeTokens(tx, organization, user), revokeInvitationsBy(tx, organization, user))
 	}
 	if err != nil {
 		return Member{}, fmt.Errorf("remove a member of %s: %w", organization, err)
 	}
 	return was, nil
+}
+
+// revokeInvitationsBy takes back what a person has invited who is none of the members any
+// more: it could be an address of his own.
+func revokeInvitationsBy(tx *db.Tx, organization, user string) error {
+	_, err := tx.Exec(`UPDATE invitations SET revoked_at = $3 WHERE organization = $1 AND accepted_at = 0 AND revoked_at = 0
+		AND (invited_by = $2 OR invited_by IN (SELECT id FROM tokens WHERE organization = $1 AND user_id = $2))`, organization, user, tx.Now())
+	return err
 }
 
 // Leave takes a person out of an organization at his own wish.

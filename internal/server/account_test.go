@@ -163,15 +163,19 @@ func TestConcurrentSignUpsMakeOneAccount(t *testing.T) {
 	}
 	c := w.from("192.0.2.1", "")
 	must(c.ConfirmVerification(t.Context(), w.link("ada@example.org", "verify")))(t)
+	if made > 1 { // whose password it is to be is not known
+		must(c.ConfirmPasswordReset(t.Context(), api.PasswordReset{Token: w.link("ada@example.org", "reset"), Password: good}))(t)
+	}
 	first, in, err := w.login("192.0.2.1", "ada@example.org", good, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Signing up again tells the owner, changes nothing, and is answered as the first was.
+	notices := w.count("ada@example.org", "notice")
 	again := must(w.from("198.51.100.7", "").SignUp(t.Context(), api.SignUp{Email: "bob@example.org", Password: other}))(t)
 	w.advance("901")
 	known := must(w.from("198.51.100.7", "").SignUp(t.Context(), api.SignUp{Email: "ada@example.org", Password: other}))(t)
-	if known.Detail != again.Detail || w.count("ada@example.org", "notice") != 1 {
+	if known.Detail != again.Detail || w.count("ada@example.org", "notice") != notices+1 {
 		t.Errorf("%+v and %+v", known, again)
 	}
 	if u := must(first.User(t.Context()))(t); u.ID != in.User.ID {
@@ -192,9 +196,36 @@ func TestAnAddressIsNotTakenInAdvance(t *testing.T) {
 	must(owner.ConfirmVerification(ctx, w.link(ada, "verify")))(t)
 	_, err := thief.User(ctx)
 	refused(t, err, 401, "session_ended")
-	_, _, err = w.login("198.51.100.1", ada, other, "")
-	refused(t, err, 401, "wrong_credentials")
+	for _, password := range []string{other, good} { // whose link it was is not known
+		_, _, err = w.login("198.51.100.1", ada, password, "")
+		refused(t, err, 401, "wrong_credentials")
+	}
+	must(owner.ConfirmPasswordReset(ctx, api.PasswordReset{Token: w.link(ada, "reset"), Password: good}))(t)
 	w.signedIn("192.0.2.1", ada, good)
+}
+
+// # Nor if it is his link that the owner follows, or one that was asked for again.
+func TestAnAddressIsNotTakenByTheLinkOfAnother(t *testing.T) {
+	for _, isResent := range []bool{false, true} {
+		w := newTown(t)
+		ctx, ada := t.Context(), "ada@example.org"
+		thiefs := w.from("198.51.100.1", "")
+		must(thiefs.SignUp(ctx, api.SignUp{Email: ada, Password: other}))(t)
+		thief, link := w.signedIn("198.51.100.1", ada, other), w.link(ada, "verify")
+		owner := w.from("192.0.2.1", "")
+		must(owner.SignUp(ctx, api.SignUp{Email: ada, Password: good}))(t)
+		if isResent {
+			must(owner.ResendVerification(ctx, ada))(t)
+			link = w.link(ada, "verify")
+		}
+		must(owner.ConfirmVerification(ctx, link))(t)
+		_, err := thief.User(ctx)
+		refused(t, err, 401, "session_ended")
+		_, _, err = w.login("198.51.100.1", ada, other, "")
+		refused(t, err, 401, "wrong_credentials")
+		must(owner.ConfirmPasswordReset(ctx, api.PasswordReset{Token: w.link(ada, "reset"), Password: good}))(t)
+		w.signedIn("192.0.2.1", ada, good)
+	}
 }
 
 // # Neither passwords nor tokens nor codes stand in the database.

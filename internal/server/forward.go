@@ -73,6 +73,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, home db.Server)
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
 			p.Out.Header.Del("Authorization")
+			p.Out.Header.Del("Cookie")
 			p.Out.Header.Set(forwarded, s.tokens.sign(p.In, s.now()+int64(forwardTime)))
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {

@@ -66,7 +66,7 @@ func createHold(u *unit, _ *WorkspacePath, b *api.NewHold) (api.Hold, error) {
 	if err := f.Err(); err != nil {
 		return api.Hold{}, err
 	}
-	place, err := u.projects.Enter(u.tx, u.id, b.Project)
+	place, err := u.projects.Enter(u.tx, u.id, reserve.Project)
 	if err != nil {
 		return api.Hold{}, err
 	}

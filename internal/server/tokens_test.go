@@ -258,3 +258,39 @@ func TestATokenOfAProjectWithABudget(t *testing.T) {
 		t.Errorf("under the budget: %s", text)
 	}
 }
+
+// # Who manages one project manages no more by a token of that project.
+func TestAProjectsAdminStaysOne(t *testing.T) {
+	s := newRealm(t)
+	ada, mole, bob := s.user("ada"), s.user("mole"), s.user("bob")
+	acme := s.organization("acme", ada)
+	s.member(acme.ID, mole, "", org.Developer)
+	s.member(acme.ID, mole, "vision", org.Admin)
+	s.member(acme.ID, bob, "", org.Viewer)
+	ctx := t.Context()
+	by := s.by(s.token(mole, "acme", api.NewToken{Project: "vision", Scopes: []string{"manage"}}).Secret)
+	for _, user := range []string{mole, bob} {
+		_, err := by.ChangeRole(ctx, "acme", user, api.NewRole{Role: "admin"})
+		s.refused(err, 403, "forbidden")
+	}
+	_, err := by.RemoveMember(ctx, "acme", bob, api.MemberQuery{})
+	s.refused(err, 403, "forbidden")
+	must(by.ChangeRole(ctx, "acme", bob, api.NewRole{Role: "developer", Project: "vision"}))(t)
+	for _, m := range must(s.as(ada).Members(ctx, "acme", api.Page{}))(t).Items {
+		if m.Project == "" && m.User != ada && m.Role == "admin" {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
+// # What somebody has invited who is thrown out is void: it may be an address of his own.
+func TestInvitationsEndWithWhoMadeThem(t *testing.T) {
+	s := newRealm(t)
+	ada, mole, again := s.user("ada"), s.user("mole"), s.user("again")
+	acme := s.organization("acme", ada)
+	s.member(acme.ID, mole, "", org.Admin)
+	must(s.as(mole).Invite(t.Context(), "acme", api.NewInvitations{Items: []api.NewInvitation{{Email: "again@example.org", Role: "admin"}}}))(t)
+	must(s.as(ada).RemoveMember(t.Context(), "acme", mole, api.MemberQuery{}))(t)
+	_, err := s.accept(again, s.mailed("again@example.org")[0])
+	s.refused(err, 409, "invitation_closed")
+}
