@@ -33,11 +33,16 @@ func (t tokens) actor(header string) (org.Actor, error) {
 		return org.Actor{}, fault.New(fault.Unauthorized,
 			"this needs a token: send Authorization: Bearer TOKEN (the operator's stands in the file operator-token of the data directory)")
 	}
-	given := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	if subtle.ConstantTimeCompare(given[:], t.operator[:]) != 1 {
+	if !t.isOperators(strings.TrimSpace(token)) {
 		return org.Actor{}, fault.New(fault.Unauthorized, "the token is not known here")
 	}
 	return org.Operator, nil
+}
+
+// isOperators reports whether a token is the operator's.
+func (t tokens) isOperators(token string) bool {
+	given := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(given[:], t.operator[:]) == 1
 }
 
 type (
@@ -56,6 +61,9 @@ func bodyOf(ctx context.Context) []byte { b, _ := ctx.Value(bodyKey{}).([]byte);
 func (s *Server) sender(r *http.Request) (org.Actor, error) {
 	if r.Header.Get("Authorization") == "" && r.Header.Get(forwarded) != "" {
 		return s.tokens.passedOn(r, s.now())
+	}
+	if s.tokens.isOperators(bearer(r)) { // first: it needs no look at the database
+		return org.Operator, nil
 	}
 	for _, knows := range s.doors {
 		if actor, ok, err := knows(r); ok || err != nil {
