@@ -68,7 +68,7 @@ func (w *writer) prepare(units []*unit, before *batch) *batch {
 		u := units[ran]
 		ran++
 		if u.begin() && b.spoiltBy(u) {
-			return b.failed(tried{ran, u.err, one})
+			return b.failed(tried{ran, cmp.Or(u.err, b.db.Err()), one}) // the unit may be well, and the disk not
 		}
 	}
 	b.units, b.tried.ran = units[:ran], ran
@@ -77,13 +77,13 @@ func (w *writer) prepare(units []*unit, before *batch) *batch {
 		return b.failed(tried{ran, errStale, nobody})
 	}
 	if err := b.gather(); err != nil {
-		return b.failed(b.tryOf("commit", err))
+		return b.failed(b.tryOf(err))
 	}
 	return b
 }
 
 // tryOf is the try that ended with an error when all units had run.
-func (b *batch) tryOf(doing string, err error) tried {
+func (b *batch) tryOf(err error) tried {
 	isLost := b.conn.lost(err)
 	if b.isMoved {
 		err = errors.Join(errAgain, err)
@@ -91,7 +91,7 @@ func (b *batch) tryOf(doing string, err error) tried {
 	if isLost {
 		return tried{len(b.units), unknown(err), nobody}
 	}
-	return tried{len(b.units), b.writer.refusal(doing, err, b.conn), some}
+	return tried{len(b.units), b.writer.refusal("commit", err, b.conn), some}
 }
 
 // failed undoes the batch and says why.
@@ -196,7 +196,7 @@ func (b *batch) finish() {
 		return
 	}
 	if err := b.commit(); err != nil {
-		b.tried = b.tryOf("commit", err)
+		b.tried = b.tryOf(err)
 		b.rollback()
 		return
 	}

@@ -292,3 +292,21 @@ func TestTheFilesAreTheServersAlone(t *testing.T) {
 		}
 	}
 }
+
+// What a unit has done that is well itself is undone when the disk fails beside it, by
+// the checkpointer say, and its writes that wait are not written either.
+func TestADiskThatFailsBesideAUnit(t *testing.T) {
+	url := "sqlite:" + filepath.Join(t.TempDir(), "purser.db")
+	d := open(t, Config{URL: url, Log: slog.New(slog.DiscardHandler)})
+	update(t, d, inserting(1))
+	notes := NewTable("notes", "no at text")
+	err := d.Update(t.Context(), func(tx *Tx) error {
+		d.fail(fault.New(fault.Unavailable, "the disk is full").WithCode("storage_failed"), errors.New("beside it"))
+		return notes.Write(tx, []any{int64(2), int64(0), "never"})
+	})
+	if f := fault.Of(err); f == nil || f.Code != "storage_failed" {
+		t.Errorf("the unit was answered %v", err)
+	}
+	closed(t, d)
+	unharmed(t, url, 1)
+}

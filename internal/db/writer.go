@@ -330,10 +330,10 @@ func (w *writer) judge(units []*unit, t tried) (answered int) {
 	w.again = 0
 	ran := units[:t.ran]
 	switch {
+	case t.err == nil: // they were told
 	case w.db.Err() != nil: // all that ran is undone
 		settle(units, w.db.Err())
 		return len(units)
-	case t.err == nil: // they were told
 	case t.blame == one:
 		w.stats.poisoned.Add(1)
 		last := t.ran - 1
