@@ -26,19 +26,6 @@ type tokens struct{ operator [sha256.Size]byte }
 
 func newTokens(operator string) tokens { return tokens{sha256.Sum256([]byte(operator))} }
 
-// actor is who sent the request.
-func (t tokens) actor(header string) (org.Actor, error) {
-	scheme, token, _ := strings.Cut(header, " ")
-	if token == "" || !strings.EqualFold(scheme, "Bearer") {
-		return org.Actor{}, fault.New(fault.Unauthorized,
-			"this needs a token: send Authorization: Bearer TOKEN (the operator's stands in the file operator-token of the data directory)")
-	}
-	if !t.isOperators(strings.TrimSpace(token)) {
-		return org.Actor{}, fault.New(fault.Unauthorized, "the token is not known here")
-	}
-	return org.Operator, nil
-}
-
 // isOperators reports whether a token is the operator's.
 func (t tokens) isOperators(token string) bool {
 	given := sha256.Sum256([]byte(token))
@@ -62,7 +49,8 @@ func (s *Server) sender(r *http.Request) (org.Actor, error) {
 	if r.Header.Get("Authorization") == "" && r.Header.Get(forwarded) != "" {
 		return s.tokens.passedOn(r, s.now())
 	}
-	if s.tokens.isOperators(bearer(r)) { // first: it needs no look at the database
+	token := bearer(r)
+	if s.tokens.isOperators(token) { // first: it needs no look at the database
 		return org.Operator, nil
 	}
 	for _, knows := range s.doors {
@@ -70,7 +58,20 @@ func (s *Server) sender(r *http.Request) (org.Actor, error) {
 			return actor, err
 		}
 	}
-	return s.tokens.actor(r.Header.Get("Authorization"))
+	if token == "" {
+		return org.Actor{}, fault.New(fault.Unauthorized,
+			"this needs a token: send Authorization: Bearer TOKEN (the operator's stands in the file operator-token of the data directory)")
+	}
+	return org.Actor{}, fault.New(fault.Unauthorized, "the token is not known here")
+}
+
+// bearer is the token of a request; "" if there is none.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 // admit lets in who may do the call at all; what they may do it to is decided
@@ -78,11 +79,11 @@ func (s *Server) sender(r *http.Request) (org.Actor, error) {
 func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		actor := org.Actor{}
+		v, actor := s.visitor(w, r), org.Actor{}
 		if c.action != "" {
 			var err error
 			if actor, err = s.sender(r); err != nil {
-				s.noteRefusal(r.Context(), s.originOf(r), c, &reading{Server: s}, err)
+				s.noteRefusal(r.Context(), v.origin, c, &reading{Server: s}, err)
 				s.writeFault(w, r, err)
 				return
 			}
@@ -96,9 +97,8 @@ func (s *Server) admit(c call) func(huma.Context, func(huma.Context)) {
 			s.writeFault(w, r, err)
 			return
 		}
-		ctx = huma.WithValue(ctx, visitorKey{}, s.visitor(w, r))
-		ctx = huma.WithValue(huma.WithValue(ctx, actorKey{}, actor), keyKey{}, key)
-		next(huma.WithValue(ctx, originKey{}, s.originOf(r)))
+		ctx = huma.WithValue(ctx, visitorKey{}, v)
+		next(huma.WithValue(huma.WithValue(ctx, actorKey{}, actor), keyKey{}, key))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"reflect"
 	"strings"
 	"sync"
@@ -42,14 +41,6 @@ func (s *Server) describeAudit(c call) {
 // origin is from where, and with what program, a request came.
 type origin struct{ address, agent string }
 
-type originKey struct{}
-
-func originIn(ctx context.Context) origin { o, _ := ctx.Value(originKey{}).(origin); return o }
-
-func (s *Server) originOf(r *http.Request) origin {
-	return origin{addressText(s.proxies.from(r)), r.UserAgent()}
-}
-
 // record puts what a command did into the audit log, in its unit of work. Before is
 // what the command says was there (unit.before).
 func (s *Server) record(u *unit, from origin, c call, p any, body []byte, answer any) error {
@@ -77,7 +68,7 @@ func (s *Server) recordTask(r *reading, c call, p any, body []byte, answer any) 
 		return nil
 	}
 	return s.db.Update(db.InLane(r.ctx, cmp.Or(r.id.Organization, r.actor.ID)), func(tx *db.Tx) error {
-		return s.record(&unit{Server: s, tx: tx, actor: r.actor, id: r.id}, originIn(r.ctx), c, p, body, answer)
+		return s.record(&unit{Server: s, tx: tx, actor: r.actor, id: r.id}, visitorOf(r.ctx).origin, c, p, body, answer)
 	})
 }
 

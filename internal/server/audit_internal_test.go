@@ -32,7 +32,7 @@ func TestClientOf(t *testing.T) {
 		if c.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", c.forwarded)
 		}
-		if got := s.originOf(r).address; got != c.want {
+		if got := addressText(s.proxies.from(r)); got != c.want {
 			t.Errorf("%s for %q: %s, want %s", c.remote, c.forwarded, got, c.want)
 		}
 	}

@@ -77,7 +77,7 @@ func (s *Server) enter(ctx context.Context, c call, p any) (*reading, error) {
 		s.names.keep(a, r.id)
 	}
 	if err := r.can(c, p); err != nil {
-		s.noteRefusal(ctx, originIn(ctx), c, r, err)
+		s.noteRefusal(ctx, visitorOf(ctx).origin, c, r, err)
 		return r, err
 	}
 	return r, nil

@@ -171,7 +171,7 @@ func task[P, B, O any](s *Server, c call, do func(*reading, *P, *B) (O, error)) 
 			err = s.recordTask(r, c, p, raw, value)
 		}
 		if err != nil {
-			s.noteRefusal(ctx, originIn(ctx), c, r, err)
+			s.noteRefusal(ctx, visitorOf(ctx).origin, c, r, err)
 			return nil, err
 		}
 		answer, err := json.Marshal(value)
@@ -251,13 +251,13 @@ func (s *Server) update(ctx context.Context, c call, p any, request ledger.Reque
 		answer, err = s.ledger.Once(tx, request, func() (int, any, error) {
 			value, err := do(u)
 			if err == nil {
-				err = s.record(u, originIn(ctx), c, p, request.Body, value)
+				err = s.record(u, visitorOf(ctx).origin, c, p, request.Body, value)
 			}
 			return c.success(), value, err
 		})
 		return err
 	})
-	s.noteRefusal(ctx, originIn(ctx), c, r, err)
+	s.noteRefusal(ctx, visitorOf(ctx).origin, c, r, err)
 	return answer, err
 }
 

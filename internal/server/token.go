@@ -14,15 +14,6 @@ import (
 // of that kind.
 type door func(r *http.Request) (org.Actor, bool, error)
 
-// bearer is the token of a request; "" if there is none.
-func bearer(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
-}
-
 // tokenDoor knows API tokens.
 func (s *Server) tokenDoor(r *http.Request) (org.Actor, bool, error) {
 	return s.byToken(context.WithValue(r.Context(), remoteKey{}, s.proxies.from(r)), bearer(r))

@@ -14,6 +14,7 @@ import (
 // visitor is who sent a request, as far as the request says.
 type visitor struct {
 	account.Visitor
+	origin
 	token   string       // of a session, "" for none
 	kind    account.Kind // how the token came
 	headers http.Header  // of the answer
@@ -27,11 +28,11 @@ func visitorOf(ctx context.Context) visitor { v, _ := ctx.Value(visitorKey{}).(v
 // Authorization header or a cookie, and from nowhere else: what stands in an address
 // ends up in logs and histories.
 func (s *Server) visitor(w http.ResponseWriter, r *http.Request) visitor {
-	v := visitor{Visitor: account.Visitor{Address: s.proxies.client(r), Agent: r.UserAgent()}, headers: w.Header()}
-	if header := r.Header.Get("Authorization"); header != "" {
-		scheme, token, _ := strings.Cut(header, " ")
-		if strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(strings.TrimSpace(token), account.TokenPrefix) {
-			v.token, v.kind = strings.TrimSpace(token), account.Bearer
+	from, agent := s.proxies.from(r), r.UserAgent()
+	v := visitor{Visitor: account.Visitor{Address: networkOf(from), Agent: agent}, origin: origin{addressText(from), agent}, headers: w.Header()}
+	if r.Header.Get("Authorization") != "" {
+		if token := bearer(r); strings.HasPrefix(token, account.TokenPrefix) {
+			v.token, v.kind = token, account.Bearer
 		}
 	} else if cookie, err := r.Cookie(s.cookieName()); err == nil {
 		v.token, v.kind = cookie.Value, account.Cookie
@@ -84,9 +85,6 @@ func (p proxies) trusts(a netip.Addr) bool {
 	return false
 }
 
-// client is whose a request is: of IPv6 the network of 64 bits, which is one customer's.
-func (p proxies) client(r *http.Request) string { return networkOf(p.from(r)) }
-
 // from is the address that a request is from: the last one before those of trusted
 // proxies; none through the unix socket.
 func (p proxies) from(r *http.Request) netip.Addr {
@@ -121,6 +119,7 @@ func addressText(a netip.Addr) string {
 	return a.WithZone("").String()
 }
 
+// networkOf is whose an address is: of IPv6 the network of 64 bits, which is one customer's.
 func networkOf(a netip.Addr) string {
 	switch {
 	case !a.IsValid():
