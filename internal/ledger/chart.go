@@ -23,6 +23,8 @@ const (
 	breakage   = "house/breakage"
 	overrun    = "house/overrun"
 	transit    = "house/transit"
+	tax        = "house/tax"
+	losses     = "house/losses" // of payments that went back though their credits were used
 )
 
 // account is one side of a row of the chart: it names the account of a posting,
@@ -52,6 +54,10 @@ var chart = map[wallet.PostingKind]entry{
 	wallet.PostExpire:     {lot, the(breakage)},
 	wallet.PostSend:       {lot, the(transit)},
 	wallet.PostReceive:    {the(transit), lot},
+	wallet.PostWithdraw:   {lot, source},
+	wallet.PostLoss:       {the(losses), source},
+	wallet.PostTax:        {source, the(tax)},
+	wallet.PostUntax:      {the(tax), source},
 }
 
 // sources says, by the kind of a lot, which account its credits come from.

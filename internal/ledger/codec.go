@@ -19,6 +19,7 @@ type create struct{ Policy wallet.Policy }
 var kinds = map[string]reflect.Type{
 	"create":       reflect.TypeFor[create](),
 	"grant":        reflect.TypeFor[wallet.Grant](),
+	"withdraw":     reflect.TypeFor[wallet.Withdraw](),
 	"start":        reflect.TypeFor[wallet.Start](),
 	"change":       reflect.TypeFor[wallet.Change](),
 	"limit":        reflect.TypeFor[wallet.Limit](),

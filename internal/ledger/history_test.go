@@ -94,8 +94,10 @@ func (h *history) command(id ID) wallet.Command {
 		return wallet.Refund{Charge: wallet.Charge{No: 1 + h.Int64N(20)}, Amount: credit.Amount(h.Int64N(2) * h.Int64N(1e9))}
 	case n < 87:
 		return wallet.Freeze{Lot: pick(h, h.lots[id])}
-	case n < 89:
+	case n < 88:
 		return wallet.Unfreeze{Lot: pick(h, h.lots[id])}
+	case n < 89:
+		return wallet.Withdraw{Lot: pick(h, h.lots[id]), Amount: h.credits(3), Tax: h.credits(1), Loss: h.credits(1), Reason: "history"}
 	case n < 91:
 		p := wallet.DefaultPolicy()
 		p.MinRunway, p.RetentionDays, p.Overdraft = 0, 1, h.credits(3)

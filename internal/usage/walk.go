@@ -52,6 +52,7 @@ type posting struct {
 var effects = map[wallet.PostingKind]credit.Amount{
 	wallet.PostGrant: 1, wallet.PostReceive: 1, wallet.PostRefund: 1, wallet.PostUnOverdraw: 1,
 	wallet.PostCharge: -1, wallet.PostOverdraft: -1, wallet.PostRepayOwed: -1, wallet.PostExpire: -1, wallet.PostSend: -1,
+	wallet.PostWithdraw: -1,
 }
 
 // step goes one posting or one line down.
@@ -121,6 +122,9 @@ func (w *walk) stepPosting(p posting) error {
 	case wallet.PostExpire:
 		w.pass()
 		w.add(Activity{At: p.at, Kind: Expiry, Description: "credits that expired", Source: lotOf(p.debit), Amount: -p.amount}, fmt.Sprint(p.no))
+	case wallet.PostWithdraw:
+		w.pass()
+		w.add(Activity{At: p.at, Kind: Refund, Description: "credits that were refunded to the payer", Source: lotOf(p.debit), Amount: -p.amount}, fmt.Sprint(p.no))
 	case wallet.PostSend, wallet.PostReceive:
 		return w.run(p, Activity{Kind: Transfer, Description: "transfer of credits", Source: p.transfer},
 			func(q posting) bool { return q.transfer == p.transfer })

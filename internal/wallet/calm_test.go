@@ -61,7 +61,7 @@ func someWallet(r *rand.Rand) *Wallet {
 		if r.IntN(3) == 0 {
 			l.Scope.SKUs = []string{fmt.Sprint("gpu.", r.IntN(3))}
 		}
-		w.Apply(at, Grant{l})
+		w.Apply(at, Grant{Lot: l})
 	}
 	if r.IntN(4) == 0 {
 		w.Apply(at, SetBudgets{[]Budget{{ID: "b", Key: ByProject, Value: "p", Window: Daily, Hard: true, Amount: credit.Amount(1+r.Int64N(60)) * credit.One}}})

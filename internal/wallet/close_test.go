@@ -21,7 +21,7 @@ func TestUnleasedFlowsAreListedDaily(t *testing.T) {
 		}
 		return fx
 	}
-	apply(Grant{Lot{ID: "lot_1", Kind: Purchased, Amount: 10_000 * credit.One, Priority: 50}})
+	apply(Grant{Lot: Lot{ID: "lot_1", Kind: Purchased, Amount: 10_000 * credit.One, Priority: 50}})
 	for i := range maxListed + 5 {
 		apply(Start{ID: fmt.Sprintf("flow_%02d", i), Items: []Item{quote("gpu.a10", "1", "0.76")}})
 	}

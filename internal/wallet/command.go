@@ -8,8 +8,24 @@ import "github.com/purserhq/purser/internal/credit"
 type Command interface{ isCommand() }
 
 // Grant adds a lot. Amount, Kind, ID and the terms are taken as they are;
-// CreatedAt and Remaining are set, an EffectiveAt before now becomes now.
-type Grant struct{ Lot Lot }
+// CreatedAt and Remaining are set, an EffectiveAt before now becomes now. Tax is
+// what was paid on top of a purchase and is no credits.
+type Grant struct {
+	Lot Lot
+	Tax credit.Amount `json:",omitempty"` // journals of before have none
+}
+
+// Withdraw takes credits of a lot that nothing has used back to where they came
+// from: a refund of a purchase, or one that the payer's bank took back. Tax is what
+// was paid on top and goes back with them; Loss is what went back though it had been
+// used, and is the operator's.
+type Withdraw struct {
+	Lot    string
+	Amount credit.Amount
+	Tax    credit.Amount `json:",omitempty"`
+	Loss   credit.Amount `json:",omitempty"`
+	Reason string        `json:",omitempty"`
+}
 
 // Start begins a flow, if the gate agrees. At may lie in the past (not before
 // the flow could exist): the time since is charged at once, as a late fact.
@@ -182,6 +198,7 @@ type Adopt struct{ Rules int }
 type Tick struct{}
 
 func (Grant) isCommand()       {}
+func (Withdraw) isCommand()    {}
 func (Start) isCommand()       {}
 func (Change) isCommand()      {}
 func (Limit) isCommand()       {}

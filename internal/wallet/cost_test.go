@@ -38,13 +38,13 @@ func walletOf(tb testing.TB, flows, kinds, gpus int, apart int64, lots int, amou
 			tb.Fatal(err)
 		}
 	}
-	must(w.Apply(at, Grant{Lot{ID: "lot_last", Kind: Purchased, Amount: 1_000_000_000 * credit.One, Priority: 99}}))
+	must(w.Apply(at, Grant{Lot: Lot{ID: "lot_last", Kind: Purchased, Amount: 1_000_000_000 * credit.One, Priority: 99}}))
 	for i := range lots {
 		l := Lot{ID: fmt.Sprintf("lot_%03d", i), Kind: Purchased, Amount: amount, Priority: 50}
 		if i%2 == 0 {
 			l.Scope = Scope{SKUs: []string{fmt.Sprintf("gpu.k%d*", i%8)}}
 		}
-		must(w.Apply(at, Grant{l}))
+		must(w.Apply(at, Grant{Lot: l}))
 	}
 	for i := range flows {
 		at += apart
@@ -126,7 +126,7 @@ func TestManySmallLotsRunOutCheaply(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range lots {
-		if _, err := w.Apply(at, Grant{Lot{ID: fmt.Sprintf("lot_%04d", i), Kind: Purchased, Amount: 4_000_000, Priority: 50}}); err != nil {
+		if _, err := w.Apply(at, Grant{Lot: Lot{ID: fmt.Sprintf("lot_%04d", i), Kind: Purchased, Amount: 4_000_000, Priority: 50}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -227,7 +227,7 @@ func BenchmarkAdvanceOverLotsOfTenThousand(b *testing.B) {
 func BenchmarkCapture(b *testing.B) {
 	at := 480_000 * hour
 	w := New("ws_hot", at, DefaultPolicy())
-	w.Apply(at, Grant{Lot{ID: "lot_1", Kind: Purchased, Amount: 1_000_000_000 * credit.One, Priority: 50}})
+	w.Apply(at, Grant{Lot: Lot{ID: "lot_1", Kind: Purchased, Amount: 1_000_000_000 * credit.One, Priority: 50}})
 	b.ResetTimer()
 	for i := range b.N {
 		id := fmt.Sprint("hold_", i)

@@ -33,6 +33,10 @@ const (
 	PostExpire     PostingKind = "expire"      // lot -> breakage
 	PostSend       PostingKind = "send"        // lot -> transit
 	PostReceive    PostingKind = "receive"     // transit -> lot
+	PostWithdraw   PostingKind = "withdraw"    // lot goes back outside, by its kind
+	PostLoss       PostingKind = "loss"        // operator's loss -> outside: what went back though it was used
+	PostTax        PostingKind = "tax"         // outside -> tax
+	PostUntax      PostingKind = "untax"       // tax -> outside
 )
 
 // Posting is one movement of one amount. The ledger adds the accounts, from
@@ -128,6 +132,7 @@ type Event struct {
 // The kinds of events.
 const (
 	EventGranted          = "lot.granted"
+	EventWithdrawn        = "lot.withdrawn"
 	EventLotUsed          = "lot.used"
 	EventLotExpired       = "lot.expired"
 	EventLotEffective     = "lot.effective"

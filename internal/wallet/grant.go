@@ -18,7 +18,11 @@ func (w *Wallet) grant(c Grant) error {
 	if err := w.checkLot(&l); err != nil {
 		return err
 	}
+	if c.Tax < 0 || c.Tax > maxCredits {
+		return fault.At("/tax", "must be between 0 and %s", maxCredits)
+	}
 	w.admitLot(&l, PostGrant, "")
+	w.postSome(PostTax, l.ID, c.Tax)
 	w.event(EventGranted, l.ID, "kind", string(l.Kind), "amount", l.Amount.String())
 	return nil
 }

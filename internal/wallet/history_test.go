@@ -231,6 +231,8 @@ func (w *writer) any(s *step, charges int) {
 		s.do = wallet.Freeze{Lot: w.someLot()}
 	case x < 79:
 		s.do = wallet.Unfreeze{Lot: w.someLot()}
+	case x < 80:
+		s.do = wallet.Withdraw{Lot: w.someLot(), Amount: w.amount(), Loss: credit.Amount(w.IntN(2))}
 	case x < 81:
 		s.do = w.policy()
 	case x < 85:

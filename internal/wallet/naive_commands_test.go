@@ -36,6 +36,8 @@ func (n *naive) do(c wallet.Command) refused {
 	switch c := c.(type) {
 	case wallet.Grant:
 		return n.grant(c.Lot)
+	case wallet.Withdraw:
+		return n.withdraw(c)
 	case wallet.Start:
 		return n.start(c)
 	case wallet.Change:
@@ -129,6 +131,30 @@ func (n *naive) transferOut(c wallet.TransferOut) refused {
 		return insufficient
 	}
 	n.slice(from, c.Amount)
+	return accepted
+}
+
+// withdraw takes unused credits out of a lot.
+func (n *naive) withdraw(c wallet.Withdraw) refused {
+	l := n.lot(c.Lot)
+	switch {
+	case c.Amount < 0 || c.Loss < 0 || c.Amount == 0 && c.Loss == 0:
+		return invalid
+	case l == nil || l == &n.lent || l == &n.owed:
+		return notFound
+	case c.Amount > l.Left:
+		return conflict
+	}
+	free := -n.leased()
+	for _, other := range n.order() {
+		if other.Live && !other.Frozen {
+			free += other.Left
+		}
+	}
+	if c.Amount > 0 && l.Live && !l.Frozen && free < c.Amount {
+		return insufficient
+	}
+	l.Left -= c.Amount
 	return accepted
 }
 

@@ -278,7 +278,7 @@ func direction(k wallet.PostingKind) credit.Amount {
 	switch k {
 	case wallet.PostGrant, wallet.PostRefund, wallet.PostReceive:
 		return 1
-	case wallet.PostCharge, wallet.PostRepay, wallet.PostRepayOwed, wallet.PostExpire, wallet.PostSend:
+	case wallet.PostCharge, wallet.PostRepay, wallet.PostRepayOwed, wallet.PostExpire, wallet.PostSend, wallet.PostWithdraw:
 		return -1
 	}
 	return 0

@@ -17,6 +17,13 @@ func (w *Wallet) post(p Posting) {
 	w.fx.Postings = append(w.fx.Postings, p)
 }
 
+// postSome writes a posting about a lot unless there is nothing to post.
+func (w *Wallet) postSome(kind PostingKind, lot string, amount credit.Amount) {
+	if amount > 0 {
+		w.post(Posting{Kind: kind, Lot: lot, Amount: amount})
+	}
+}
+
 // event writes an event about a subject, with pairs of names and values.
 func (w *Wallet) event(kind, subject string, pairs ...string) {
 	e := Event{No: w.root.NextNo.Event, At: w.root.At, Kind: kind, Subject: subject}

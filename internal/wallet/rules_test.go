@@ -23,7 +23,7 @@ func TestAdopt(t *testing.T) {
 		return n
 	}
 	grant := func(id string, amount credit.Amount, from int64) Grant {
-		return Grant{Lot{ID: id, Kind: Purchased, Amount: amount * credit.One, EffectiveAt: from}}
+		return Grant{Lot: Lot{ID: id, Kind: Purchased, Amount: amount * credit.One, EffectiveAt: from}}
 	}
 	use := func(amount credit.Amount) Use { return Use{[]Line{{SKU: "x", Amount: amount * credit.One}}} }
 	old := DefaultPolicy()

@@ -32,7 +32,7 @@ import (
 //	release HOLD
 //	use     WALLET SKU N [project P] [ago D] [early D]
 //	refund  FLOW|HOLD|SKU [AMOUNT]               of its last charge
-//	freeze  LOT / unfreeze LOT
+//	freeze  LOT / unfreeze LOT / withdraw LOT AMOUNT
 //	budget  WALLET NAME AMOUNT WINDOW [project P] [user U] [soft]
 //	reprice SKU TIER PRICE [in D]
 //	send    WALLET WALLET AMOUNT
@@ -135,7 +135,7 @@ func (s *story) tell(words []string) error {
 		"price": (*story).price, "policy": (*story).policy, "grant": (*story).grant, "flow": (*story).flow,
 		"change": (*story).change, "limit": (*story).limit, "stop": (*story).stop, "hold": (*story).hold,
 		"capture": (*story).capture, "release": (*story).release, "use": (*story).use, "refund": (*story).refund,
-		"freeze": (*story).freeze, "unfreeze": (*story).freeze, "budget": (*story).budget, "reprice": (*story).reprice,
+		"freeze": (*story).freeze, "unfreeze": (*story).freeze, "withdraw": (*story).withdraw, "budget": (*story).budget, "reprice": (*story).reprice,
 		"advance": (*story).advance, "balance": (*story).balance, "lot": (*story).lot, "charged": (*story).charged,
 		"overrun": (*story).overrun, "empty": (*story).empty, "ended": (*story).ended, "send": (*story).send,
 		"event": (*story).event, "early": (*story).early, "late": (*story).late, "overran": (*story).overran, "hours": (*story).hours,
@@ -453,6 +453,16 @@ func (s *story) freeze(w storyLine) error {
 		return s.do(s.home[w.word(0)], wallet.Freeze{Lot: w.word(0)})
 	}
 	return s.do(s.home[w.word(0)], wallet.Unfreeze{Lot: w.word(0)})
+}
+
+func (s *story) withdraw(w storyLine) error {
+	p := s.home[w.word(0)]
+	if p == nil { // a lot that nobody has is asked of any wallet
+		for _, p = range s.wallets {
+			break
+		}
+	}
+	return s.do(p, wallet.Withdraw{Lot: w.word(0), Amount: amount(w.word(1))})
 }
 
 func (s *story) budget(w storyLine) error {

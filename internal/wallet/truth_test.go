@@ -35,7 +35,7 @@ func TestTrueEndOfLostFlow(t *testing.T) {
 			}
 			return fx
 		}
-		apply(begin, Grant{Lot{ID: "lot_1", Kind: Purchased, Amount: lot}})
+		apply(begin, Grant{Lot: Lot{ID: "lot_1", Kind: Purchased, Amount: lot}})
 		apply(begin, Start{ID: "flow_1", Items: []Item{it}, Lease: 60_000_000_000, Holder: "h"})
 		f := w.Flow("flow_1")
 		if !lost {
@@ -78,7 +78,7 @@ func TestPastStartAcrossAPriceChange(t *testing.T) {
 		w := New("ws_past", begin, DefaultPolicy())
 		w.root.Policy.MinRunway = 0
 		now := begin + 2*hour
-		if _, err := w.Apply(now, Grant{Lot{ID: "lot_1", Kind: Purchased, Amount: 100 * credit.One}}); err != nil {
+		if _, err := w.Apply(now, Grant{Lot: Lot{ID: "lot_1", Kind: Purchased, Amount: 100 * credit.One}}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := w.Apply(now, Start{ID: "flow_1", Items: []Item{it}, At: begin + 200_000_000_000, MaxCost: most})

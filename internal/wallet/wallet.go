@@ -206,6 +206,8 @@ func (w *Wallet) do(c Command) error {
 	switch c := c.(type) {
 	case Grant:
 		return w.grant(c)
+	case Withdraw:
+		return w.withdraw(c)
 	case Start:
 		return w.start(c)
 	case Change:
