@@ -30,6 +30,8 @@ type BillingProfile struct {
 	LegalName    string `json:"legal_name"`
 	Address      string `json:"address" doc:"As it stands on invoices; may have several lines."`
 	TaxID        string `json:"tax_id"`
+	Country      string `json:"country" doc:"In which the organization is taxed: two letters, ISO 3166-1." example:"DE"`
+	Reference    string `json:"reference" doc:"What its invoices carry, as the number of a purchase order."`
 }
 
 // BillingProfileChange changes what it names of a billing profile.
@@ -38,6 +40,8 @@ type BillingProfileChange struct {
 	LegalName    *string `json:"legal_name,omitempty" maxLength:"200"`
 	Address      *string `json:"address,omitempty" maxLength:"1000"`
 	TaxID        *string `json:"tax_id,omitempty" maxLength:"100"`
+	Country      *string `json:"country,omitempty" maxLength:"2"`
+	Reference    *string `json:"reference,omitempty" maxLength:"100"`
 }
 
 // Member is a person with one of the roles that he has in an organization.

@@ -15,7 +15,7 @@ func (p *program) orgArgument(args []string) string {
 }
 
 func (p *program) orgSet() *cobra.Command {
-	var name, role, email, legal, address, tax string
+	var name, role, email, legal, address, tax, country, reference string
 	var twoFactor bool
 	c := &cobra.Command{
 		Use:   "set",
@@ -42,6 +42,7 @@ func (p *program) orgSet() *cobra.Command {
 			billing := api.BillingProfileChange{
 				BillingEmail: pointer(given("billing-email"), email), LegalName: pointer(given("legal-name"), legal),
 				Address: pointer(given("address"), address), TaxID: pointer(given("tax-id"), tax),
+				Country: pointer(given("country"), country), Reference: pointer(given("reference"), reference),
 			}
 			if billing == (api.BillingProfileChange{}) {
 				return p.showOrg(client.Organization(ctx, org))
@@ -51,7 +52,8 @@ func (p *program) orgSet() *cobra.Command {
 				return err
 			}
 			return p.showFacts(b, fact{"billing_email", text(b.BillingEmail)}, fact{"legal_name", text(b.LegalName)},
-				fact{"address", text(b.Address)}, fact{"tax_id", text(b.TaxID)})
+				fact{"address", text(b.Address)}, fact{"tax_id", text(b.TaxID)}, fact{"country", text(b.Country)},
+				fact{"reference", text(b.Reference)})
 		},
 	}
 	f := c.Flags()
@@ -62,6 +64,8 @@ func (p *program) orgSet() *cobra.Command {
 	f.StringVar(&legal, "legal-name", "", "the name on invoices")
 	f.StringVar(&address, "address", "", "the address on invoices")
 	f.StringVar(&tax, "tax-id", "", "the tax number on invoices")
+	f.StringVar(&country, "country", "", "the country of the tax, two letters as DE")
+	f.StringVar(&reference, "reference", "", "what invoices carry, as the number of a purchase order")
 	return c
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/tax"
 )
 
 // Profile is what an organization has decided about itself, and its bills.
@@ -23,7 +24,9 @@ type Profile struct {
 	LegalName        string
 	Address          string
 	TaxID            string
-	ArchivedAt       int64 // 0 while it exists
+	Country          string // in which it is taxed, by its two letters; "" if it has not said
+	Reference        string // that its invoices carry: the number of a purchase order
+	ArchivedAt       int64  // 0 while it exists
 }
 
 // Profile is the profile of an organization; one that has decided nothing has
@@ -31,9 +34,9 @@ type Profile struct {
 func (o *Orgs) Profile(tx *db.Tx, organization string) (Profile, error) {
 	var p Profile
 	var twoFactor int64
-	err := tx.QueryRow(`SELECT require_two_factor, default_role, billing_email, legal_name, address, tax_id, archived_at FROM profiles
+	err := tx.QueryRow(`SELECT require_two_factor, default_role, billing_email, legal_name, address, tax_id, country, reference, archived_at FROM profiles
 		WHERE organization = $1`, organization).
-		Scan(&twoFactor, &p.DefaultRole, &p.BillingEmail, &p.LegalName, &p.Address, &p.TaxID, &p.ArchivedAt)
+		Scan(&twoFactor, &p.DefaultRole, &p.BillingEmail, &p.LegalName, &p.Address, &p.TaxID, &p.Country, &p.Reference, &p.ArchivedAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Profile{DefaultRole: Developer}, nil
 	}
@@ -52,6 +55,8 @@ type ProfilePatch struct {
 	LegalName        *string
 	Address          *string
 	TaxID            *string
+	Country          *string
+	Reference        *string
 }
 
 // SetProfile changes the profile of an organization and returns the whole of it.
@@ -72,6 +77,8 @@ func (o *Orgs) SetProfile(tx *db.Tx, organization string, change ProfilePatch) (
 	set(&p.LegalName, change.LegalName)
 	set(&p.Address, change.Address)
 	set(&p.TaxID, change.TaxID)
+	set(&p.Country, change.Country)
+	set(&p.Reference, change.Reference)
 	return p, o.writeProfile(tx, organization, p)
 }
 
@@ -81,12 +88,12 @@ func (o *Orgs) writeProfile(tx *db.Tx, organization string, p Profile) error {
 		twoFactor = 1
 	}
 	_, err := tx.Exec(`INSERT INTO profiles
-		(organization, require_two_factor, default_role, billing_email, legal_name, address, tax_id, archived_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		(organization, require_two_factor, default_role, billing_email, legal_name, address, tax_id, country, reference, archived_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (organization) DO UPDATE SET require_two_factor = excluded.require_two_factor,
 			default_role = excluded.default_role, billing_email = excluded.billing_email, legal_name = excluded.legal_name,
-			address = excluded.address, tax_id = excluded.tax_id, archived_at = excluded.archived_at`,
-		organization, twoFactor, string(p.DefaultRole), p.BillingEmail, p.LegalName, p.Address, p.TaxID, p.ArchivedAt)
+			address = excluded.address, tax_id = excluded.tax_id, country = excluded.country, reference = excluded.reference, archived_at = excluded.archived_at`,
+		organization, twoFactor, string(p.DefaultRole), p.BillingEmail, p.LegalName, p.Address, p.TaxID, p.Country, p.Reference, p.ArchivedAt)
 	if err != nil {
 		return fmt.Errorf("write the profile of %s: %w", organization, err)
 	}
@@ -103,11 +110,14 @@ func (c ProfilePatch) check() error {
 	if c.BillingEmail != nil && *c.BillingEmail != "" && !isAddress(*c.BillingEmail) {
 		wrong.Add("/billing_email", "is no address for mail")
 	}
+	if c.Country != nil && *c.Country != "" && !tax.IsCountry(*c.Country) {
+		wrong.Add("/country", "must be the two letters of a country, as DE")
+	}
 	for _, text := range []struct {
 		at    string
 		value *string
 		but   string
-	}{{"/legal_name", c.LegalName, ""}, {"/address", c.Address, "\n"}, {"/tax_id", c.TaxID, ""}} {
+	}{{"/legal_name", c.LegalName, ""}, {"/address", c.Address, "\n"}, {"/tax_id", c.TaxID, ""}, {"/reference", c.Reference, ""}} {
 		if text.value != nil && !isText(*text.value, text.but) {
 			wrong.Add(text.at, "must be text without control characters")
 		}

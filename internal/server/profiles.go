@@ -56,7 +56,7 @@ func (s *Server) profileCalls() {
 		action: org.Pay, summary: "Change what is named of the billing profile",
 	}, func(u *unit, _ *OrganizationPath, b *api.BillingProfileChange) (api.BillingProfile, error) {
 		p, err := u.orgs.SetProfile(u.tx, u.id.Organization, org.ProfilePatch{
-			BillingEmail: b.BillingEmail, LegalName: b.LegalName, Address: b.Address, TaxID: b.TaxID,
+			BillingEmail: b.BillingEmail, LegalName: b.LegalName, Address: b.Address, TaxID: b.TaxID, Country: b.Country, Reference: b.Reference,
 		})
 		return billingOnWire(p), err
 	})
@@ -75,7 +75,9 @@ func settingsOnWire(p org.Profile) api.OrganizationSettings {
 }
 
 func billingOnWire(p org.Profile) api.BillingProfile {
-	return api.BillingProfile{BillingEmail: p.BillingEmail, LegalName: p.LegalName, Address: p.Address, TaxID: p.TaxID}
+	return api.BillingProfile{
+		BillingEmail: p.BillingEmail, LegalName: p.LegalName, Address: p.Address, TaxID: p.TaxID, Country: p.Country, Reference: p.Reference,
+	}
 }
 
 // organization answers with an organization as the unit has left it.

@@ -78,6 +78,12 @@ var arrows = []arrow{
 	{"internal/org", "internal/credit", "the amounts of a policy"},
 	{"internal/org", "internal/fault", "refusals"},
 
+	{"internal/org", "internal/tax", "the country of a billing profile"},
+
+	{"internal/tax", "internal/db", "the rates are rows"},
+	{"internal/tax", "internal/credit", "amounts"},
+	{"internal/tax", "internal/fault", "refusals"},
+
 	{"internal/project", "internal/ledger", "what runs and was used stands in the books, and its rows are declared"},
 	{"internal/project", "internal/wallet", "the items that are to run, and the GPUs that a wallet has"},
 	{"internal/project", "internal/price", "the tiers that there are"},
@@ -127,6 +133,7 @@ var foreign = []arrow{
 	{"internal/account", "github.com/alexedwards/argon2id", "what passwords are kept as"},
 	{"internal/account", "github.com/trustelem/zxcvbn", "how soon a password is guessed"},
 	{"internal/account", "github.com/pquerna/otp/...", "codes of authenticator apps"},
+	{"internal/tax", "golang.org/x/text/language", "which countries there are"},
 	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
 	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
 	{"internal/mail", "github.com/wneessen/go-mail", "SMTP and the form of mails"},
