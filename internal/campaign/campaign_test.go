@@ -18,7 +18,7 @@ func TestCloseAndRevoke(t *testing.T) {
 	c := s.campaign("spring", campaign.Campaign{})
 	codes := s.codes("spring", 5)
 	s.update(func(tx *db.Tx) error { _, err := s.Close(tx, "spring"); return err })
-	s.refused(acme, codes[0], "", campaign.CodeRefused)
+	s.refused(acme, codes[0], "", "code_refused")
 	s.update(func(tx *db.Tx) error { _, err := s.Reopen(tx, c.ID); return err })
 	s.granted(acme, codes[0])
 	s.update(func(tx *db.Tx) error {
@@ -28,8 +28,8 @@ func TestCloseAndRevoke(t *testing.T) {
 		}
 		return err
 	})
-	s.refused(acme, codes[2], "", campaign.CodeRefused)
-	s.refused(acme, codes[0], "", campaign.CodeRedeemed)
+	s.refused(acme, codes[2], "", "code_refused")
+	s.refused(acme, codes[0], "", "code_redeemed")
 	s.granted(acme, codes[3])
 	s.update(func(tx *db.Tx) error {
 		for _, wrong := range [][2]int64{{0, 1}, {3, 2}, {1, 6}} {
@@ -74,13 +74,13 @@ func TestChosenCodesLookAlike(t *testing.T) {
 		}
 		return err
 	})
-	want := s.refused(teams[2], "NOSUCH2027", "", campaign.UnknownCode).Error()
+	want := s.refused(teams[2], "NOSUCH2027", "", "unknown_code").Error()
 	for _, slug := range []string{"used", "closed", "revoked", "early", "foreign", "spent"} {
-		if err := s.refused(teams[2], slug+"2027", "", campaign.UnknownCode); err.Error() != want {
+		if err := s.refused(teams[2], slug+"2027", "", "unknown_code"); err.Error() != want {
 			t.Errorf("%s: %s", slug, err)
 		}
 	}
-	s.refused(teams[0], "used-2027", "", campaign.CodeRedeemed) // who has redeemed it knows it
+	s.refused(teams[0], "used-2027", "", "code_redeemed") // who has redeemed it knows it
 	if err := choose("closed", "used2027"); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a code of two campaigns: %v", err)
 	}
@@ -131,7 +131,7 @@ func TestTerms(t *testing.T) {
 		"/budget":           func(c *campaign.Campaign) { c.Budget = credit.One - 1 },
 		"/until":            func(c *campaign.Campaign) { c.Until = noon },
 		"/expires_at":       func(c *campaign.Campaign) { c.ExpiresAt = noon },
-		"/expires_days":     func(c *campaign.Campaign) { c.ExpiresDays, c.ExpiresAt = 3, noon + 1 },
+		"/expires_days":     func(c *campaign.Campaign) { c.ExpiresDays, c.ExpiresAt = 3, noon+1 },
 		"/domains/0":        func(c *campaign.Campaign) { c.Domains = []string{"edu"} },
 		"/domains":          func(c *campaign.Campaign) { c.Domains = make([]string, campaign.MaxDomains+1) },
 	} {

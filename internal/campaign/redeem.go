@@ -18,13 +18,6 @@ import (
 // Source is the source of every lot that a code was redeemed for.
 const Source = "code"
 
-// The codes of refusals. Those who guess are told UnknownCode alone.
-const (
-	UnknownCode  = "unknown_code"  // there is none, or one that people chose and that cannot be redeemed
-	CodeRedeemed = "code_redeemed" // by the same organization
-	CodeRefused  = "code_refused"  // a printed one, and why
-)
-
 // Redeemer is who redeems: the actor, and his verified address, "" for none.
 type Redeemer struct{ Actor, Email string }
 
@@ -98,14 +91,18 @@ func (b *Book) forRedeeming(tx *db.Tx, by Redeemer, id ledger.ID, code Code) (c 
 	case code.isChosen:
 		return c, p, unknown()
 	}
-	return c, p, fault.New(fault.Conflict, "%s", why).WithCode(CodeRefused)
+	return c, p, fault.New(fault.Conflict, "%s", why).WithCode("code_refused")
 }
+
+// IsWrong reports whether an error says that a code was wrong, for all that a guesser is
+// told. The others are about a code that somebody has, or about no code.
+func IsWrong(err error) bool { f := fault.Of(err); return f != nil && f.Code == "unknown_code" }
 
 // unknown is what is told of a code that there is not, and of one that people chose and
 // that cannot be redeemed.
 func unknown() error {
 	return fault.At("/code", "cannot be redeemed: compare it with what you were given; if it is right, it is used up, "+
-		"is not good at present, or is for others: ask whoever gave it to you").WithCode(UnknownCode)
+		"is not good at present, or is for others: ask whoever gave it to you").WithCode("unknown_code")
 }
 
 // redeemedBy counts how often an organization has redeemed a code, and any of its campaign.
@@ -161,7 +158,7 @@ func (b *Book) redeemed(tx *db.Tx, organization string, p Printed) error {
 	}
 	r := found[0]
 	return fault.New(fault.Conflict, "your organization redeemed this code on %s, for %s credits: it has them already", instant(r.At), r.Amount).
-		WithCode(CodeRedeemed).With("redemption", r.ID).With("redeemed_at", instant(r.At)).With("lot", r.Lot).With("workspace", r.Workspace)
+		WithCode("code_redeemed").With("redemption", r.ID).With("redeemed_at", instant(r.At)).With("lot", r.Lot).With("workspace", r.Workspace)
 }
 
 // count writes that a code was redeemed. The conditions are those that were checked with
