@@ -3,6 +3,7 @@ package campaign_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/internal/campaign"
 	"github.com/purserhq/purser/internal/credit"
@@ -153,7 +154,9 @@ func TestTerms(t *testing.T) {
 func TestCodesInBulk(t *testing.T) {
 	s := open(t)
 	s.campaign("spring", campaign.Campaign{})
-	if n := len(s.codes("spring", campaign.MaxMade)); n != campaign.MaxMade {
+	began := time.Now()
+	n := len(s.codes("spring", campaign.MaxMade))
+	if t.Logf("%d codes in %s", n, time.Since(began)); n != campaign.MaxMade {
 		t.Errorf("%d codes", n)
 	}
 	s.codes("spring", 2)

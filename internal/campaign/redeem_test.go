@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/internal/campaign"
 	"github.com/purserhq/purser/internal/credit"
@@ -67,7 +68,9 @@ func parallel(t *testing.T, servers ...*town) {
 	teams := s.organizations(250)
 	s.campaign("many", campaign.Campaign{Uses: 10, PerOrganization: 1})
 	many := s.codes("many", 1)[0]
+	began := time.Now()
 	got := rush(servers, 1000, func(i int) (ledger.ID, string) { return teams[i%len(teams)], many })
+	t.Logf("1,000 at once on %d servers: %s", len(servers), time.Since(began))
 	if got["granted"] != 10 || got["granted"]+got["code_refused"]+got["code_redeemed"] != 1000 {
 		t.Errorf("many organizations: %v", got)
 	}

@@ -52,3 +52,4 @@ CREATE TABLE redemptions (
 );
 CREATE INDEX redemptions_organization ON redemptions (organization, campaign, code);
 CREATE INDEX redemptions_campaign ON redemptions (campaign, id);
+CREATE INDEX redemptions_code ON redemptions (campaign, code);
