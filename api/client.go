@@ -82,15 +82,37 @@ type request struct {
 
 // call sends body, if not nil, as JSON and reads the answer into out.
 func (c *Client) call(ctx context.Context, method, path string, query, body, out any) error {
+	r, err := requestOf(method, path, query, body)
+	if err != nil {
+		return err
+	}
+	return c.exchange(ctx, r, out)
+}
+
+func requestOf(method, path string, query, body any) (request, error) {
 	r := request{method: method, path: path, query: encodeQuery(query), accept: jsonType}
 	if body != nil {
 		encoded, err := json.Marshal(body)
 		if err != nil {
-			return fmt.Errorf("encode the request: %w", err)
+			return r, fmt.Errorf("encode the request: %w", err)
 		}
 		r.body, r.contentType = encoded, jsonType
 	}
-	return c.exchange(ctx, r, out)
+	return r, nil
+}
+
+// write is call for an answer that is written as it came, once it is there whole.
+func (c *Client) write(ctx context.Context, method, path string, query, body any, to io.Writer) error {
+	r, err := requestOf(method, path, query, body)
+	if err != nil {
+		return err
+	}
+	answer, err := c.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, answer.Body)
+	return err
 }
 
 // exchange sends a request and reads the JSON answer into out.

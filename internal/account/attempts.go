@@ -26,6 +26,8 @@ var (
 	perAddress = rule{20, 15 * minute} // one address, all accounts
 	perMail    = rule{5, 15 * minute}  // mails to one address that somebody asked for
 	perAsker   = rule{20, minute}      // what one address asks for without failing at it
+	perGuesser = rule{5, 15 * minute}  // what one person guesses
+	perHouse   = rule{20, 15 * minute} // what all of one organization guess
 	forgetting = day
 )
 
@@ -129,3 +131,18 @@ func (a *Accounts) Limit(tx *db.Tx, kind, who string) error { return attempt(tx,
 func (a *Accounts) LimitMail(tx *db.Tx, email, address string) error {
 	return attempt(tx, counter{"mail " + digest(email), perMail}, askerOf("mail", address))
 }
+
+// Guess is that somebody tries a secret that is not his own: a code to be redeemed.
+type Guess struct{ Kind, User, Organization, Address string }
+
+func (g Guess) counters() []counter {
+	return []counter{
+		{g.Kind + " user " + g.User, perGuesser}, {g.Kind + " organization " + g.Organization, perHouse}, {g.Kind + " address " + g.Address, perAddress},
+	}
+}
+
+// Guess counts a guess, as wrong until it was right.
+func (a *Accounts) Guess(tx *db.Tx, g Guess) error { return attempt(tx, g.counters()...) }
+
+// Guessed takes back that a guess was counted: it was right, or none.
+func (a *Accounts) Guessed(tx *db.Tx, g Guess) error { return succeeded(tx, g.counters()...) }

@@ -24,7 +24,7 @@ import (
 // growing are the tables that grow with use: no statement may read one of them from
 // its beginning to its end.
 var growing = []string{"audit", "journal", "postings", "charges", "events", "usage_events", "totals", "flows", "holds", "jobs", "lots", "marks",
-	"budgets", "leases", "wallets", "seals", "workspaces", "organizations", "heads"}
+	"budgets", "leases", "wallets", "seals", "workspaces", "organizations", "heads", "codes", "redemptions"}
 
 // excused are statements, by a part of their text, that may read a table as a whole, and
 // why.
@@ -128,6 +128,16 @@ POST /v1/workspaces/{workspace}/usage-events {"specversion":"1.0","id":"1","sour
 POST /v1/workspaces/{workspace}/transfers {"to_workspace":"default.second","amount":"1"}
 job = POST /v1/workspaces/{workspace}/jobs {"command":["train"],"env":{"PURSER_SIM_CHECKPOINT":"1"},"resources":{"gpu":"h100"},"project":"p"}
 job2 = POST /v1/workspaces/{workspace}/jobs {"command":["sleep","60"],"max_cost":"1"}
+campaign = POST /v1/campaigns {"slug":"hack","name":"Hack","amount":"1","uses":5}
+POST /v1/campaigns {"slug":"spring","name":"Spring","amount":"1"}
+POST /v1/campaigns/{campaign}/codes {"code":"HACK2027"}
+POST /v1/campaigns/spring/codes {"count":100}
+POST /v1/workspaces/{workspace}/redemptions {"code":"hack2027"}
+POST /v1/workspaces/acme/redemptions {"code":"hack2027"}
+POST /v1/codes/look-up {"code":"hack2027"}
+POST /v1/campaigns/spring/codes/revoke {"from":2,"to":5}
+POST /v1/campaigns/{campaign}/close
+POST /v1/campaigns/{campaign}/reopen
 POST /v1/test-clock/advance {"by_seconds":"7000"}
 PATCH /v1/workspaces/{workspace}/jobs/{job} {"name":"n"}
 POST /v1/workspaces/{workspace}/jobs/{job}/stop

@@ -55,6 +55,7 @@ type view struct {
 	Code                 string
 	Device               *account.Device
 	User                 string
+	Redeem               choices
 	ShowsForm, ShowsCode bool
 }
 
@@ -87,7 +88,8 @@ func (s *Server) form(submit http.HandlerFunc) http.HandlerFunc {
 }
 
 var pageTitles = map[string]string{
-	"login": "Sign in", "device": "Sign a command line in", "verify": "Confirm your email address", "reset": "Choose a new password", "message": "Purser",
+	"login": "Sign in", "device": "Sign a command line in", "verify": "Confirm your email address", "reset": "Choose a new password", "redeem": "Redeem a code",
+	"message": "Purser",
 }
 
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page string, v view) {
@@ -103,6 +105,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pagePolicy)
+	if page == "redeem" {
+		h.Set("Content-Security-Policy", redeemPolicy)
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "same-origin")
 	if isMailedPage(r.URL.Path) {
@@ -167,18 +172,7 @@ func (s *Server) submitLogout(w http.ResponseWriter, r *http.Request) {
 // reader is the person whose cookie a request has. Who has none is led to the login
 // and back; false then.
 func (s *Server) reader(w http.ResponseWriter, r *http.Request, code string) (v visitor, me account.Session, user api.User, ok bool) {
-	v = s.visitor(w, r)
-	err := error(fault.New(fault.Unauthorized, "log in first"))
-	need := account.NeedsNothing
-	if v.token != "" {
-		me, need, err = s.signedIn(r.Context(), v, func(tx *db.Tx, session account.Session) (err error) {
-			user, err = s.user(tx, session.User, account.NeedsNothing)
-			return err
-		})
-	}
-	if err == nil {
-		err = mayWhile(need, "")
-	}
+	v, me, user, err := s.cookied(w, r)
 	switch {
 	case err == nil:
 		return v, me, user, true

@@ -25,6 +25,7 @@ import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/audit"
+	"github.com/purserhq/purser/internal/campaign"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
@@ -83,6 +84,7 @@ type Server struct {
 	api       huma.API
 	handler   http.Handler
 	names     directory
+	campaigns *campaign.Book
 	audit     *audit.Log
 	refusals  refusals
 	advancing sync.Mutex // one advance of the test clock at a time
@@ -97,7 +99,7 @@ func New(p Parts) *Server {
 		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
 		log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
-		audit: audit.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
+		audit: audit.New(p.Ledger), campaigns: campaign.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
 	s.accounts, s.origins = p.Accounts, http.NewCrossOriginProtection()
 	s.proxies, _ = parseProxies(p.Proxies)                        // checked at the start
@@ -112,6 +114,7 @@ func New(p Parts) *Server {
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	mux.HandleFunc("GET /docs", s.serveDocs())
 	s.accountPages(mux)
+	s.redeemPages(mux)
 	if p.WithoutAPI {
 		mux = http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.writeFault(w, r, withoutAPI) })
@@ -139,6 +142,8 @@ func (s *Server) register() {
 	s.workspaceCalls()
 	s.balanceCalls()
 	s.lotCalls()
+	s.redemptionCalls()
+	s.campaignCalls()
 	s.flowCalls()
 	s.holdCalls()
 	s.usageCalls()

@@ -29,6 +29,7 @@ var arrows = []arrow{
 	{"internal/server", "api", "what crosses HTTP is defined there"},
 	{"internal/server", "internal/audit", "what was done is recorded, and shown"},
 	{"internal/server", "internal/account", "people, and their sessions"},
+	{"internal/server", "internal/campaign", "requests about campaigns and their codes"},
 	{"internal/server", "internal/credit", "amounts become text and back"},
 	{"internal/server", "internal/db", "an HTTP request opens the unit of work"},
 	{"internal/server", "internal/fault", "faults become problems"},
@@ -61,6 +62,12 @@ var arrows = []arrow{
 	{"internal/usage", "internal/db", "its rows share the unit of work"},
 	{"internal/usage", "internal/credit", "amounts and quantities"},
 	{"internal/usage", "internal/fault", "verdicts"},
+
+	{"internal/campaign", "internal/ledger", "a redeemed code becomes a lot"},
+	{"internal/campaign", "internal/wallet", "the lot that it becomes"},
+	{"internal/campaign", "internal/db", "its rows share the unit of work"},
+	{"internal/campaign", "internal/credit", "amounts and budgets"},
+	{"internal/campaign", "internal/fault", "refusals"},
 
 	{"internal/mail", "internal/db", "a mail is a row of the unit of work of what it tells of"},
 	{"internal/mail", "internal/fault", "what is no address is told to whoever typed it"},
