@@ -230,7 +230,10 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 		}
 	}
 	if d.seal {
-		return l.seal(ctx)
+		if err := l.seal(ctx); err != nil {
+			return err
+		}
+		return l.Roll(ctx)
 	}
 	return nil
 }
