@@ -40,9 +40,6 @@ func (s DaySums) Keys() []DayKey {
 	return slices.SortedFunc(maps.Keys(s), DayKey.compare)
 }
 
-// Credits is what an account of lots of a kind is called in sums by day.
-func Credits(kind wallet.LotKind) string { return credits + string(kind) }
-
 // DayLength is how long a day of the sums is.
 const DayLength = 24 * int64(credit.Hour)
 

@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"strings"
-
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 )
@@ -97,13 +95,4 @@ func (l *Ledger) BalanceAt(tx *db.Tx, id ID, at int64) (credit.Amount, error) {
 		balance += credit.Amount(InBalance(k.Credit)-InBalance(k.Debit)) * amount
 	}
 	return balance, wrapped("sum up the balance of a wallet", err)
-}
-
-// InBalance is 1 for the accounts that are the balance of a wallet: its lots, and what
-// it has used of its overdraft. It is 0 for all others.
-func InBalance(account string) int64 {
-	if strings.HasPrefix(account, credits) || account == overdraft {
-		return 1
-	}
-	return 0
 }
