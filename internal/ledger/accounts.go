@@ -19,6 +19,8 @@ const (
 	AccountBreakage  = breakage
 	AccountOverrun   = overrun
 	AccountTransit   = transit
+	AccountTax       = tax
+	AccountLosses    = losses
 )
 
 // PostingKinds are all kinds of the chart, in order.

@@ -78,7 +78,8 @@ var memos = map[wallet.PostingKind]string{
 	wallet.PostUnOverdraw: "Usage on overdraft refunded", wallet.PostUnOwe: "Retained storage refunded",
 	wallet.PostUnOverrun: "Usage that nothing covered, refunded", wallet.PostExpire: "Credits expired",
 	wallet.PostSend: "Transfers sent", wallet.PostReceive: "Transfers received",
-	"withdraw": "Purchases taken back", "chargeback": "Charge-backs of used credits", "tax": "Tax collected", "untax": "Tax given back",
+	wallet.PostWithdraw: "Credits taken back", wallet.PostLoss: "Payments that went back though their credits were used",
+	wallet.PostTax: "Tax collected", wallet.PostUntax: "Tax given back",
 }
 
 // Journal calls fn for every line, day by day, or month by month. It stops at an error

@@ -11,12 +11,6 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// Accounts of the house that payments bring.
-const (
-	accountTax    = "house/tax"
-	accountLosses = "house/losses"
-)
-
 // period is a Period in the making.
 type period struct {
 	Period
@@ -37,13 +31,13 @@ func (p *period) add(k ledger.DayKey, amount credit.Amount) {
 		p.earn(k, k.Debit, k.Credit, -amount)
 	case k.Credit == ledger.AccountBreakage:
 		*p.Breakage.of(k.Debit) += amount
-	case k.Credit == accountTax:
+	case k.Credit == ledger.AccountTax:
 		p.TaxCollected += amount
-	case k.Debit == accountTax:
+	case k.Debit == ledger.AccountTax:
 		p.TaxCollected -= amount
-	case k.Debit == accountLosses && k.Credit == ledger.AccountCash:
+	case k.Debit == ledger.AccountLosses && k.Credit == ledger.AccountCash:
 		p.ChargedBack += amount
-	case k.Debit == ledger.AccountCash && k.Credit == accountLosses:
+	case k.Debit == ledger.AccountCash && k.Credit == ledger.AccountLosses:
 		p.ChargedBack -= amount
 	case k.Credit == ledger.AccountCash:
 		p.CashReturned += amount

@@ -183,13 +183,20 @@ func (h *house) step(r *rand.Rand) {
 	var err error
 	switch r.IntN(8) {
 	case 0, 1:
+		tax := credit.Amount(r.Int64N(1e9))
 		kinds := []wallet.LotKind{wallet.Purchased, wallet.Promotional, wallet.Plan, wallet.Financed, wallet.Commitment, wallet.Adjustment}
-		err = h.apply(id, grant(fmt.Sprint("lot_", h.next), kinds[r.IntN(len(kinds))], 1+r.Int64N(9), h.clock.Now()+hour+r.Int64N(3*day)))
+		g := grant(fmt.Sprint("lot_", h.next), kinds[r.IntN(len(kinds))], 1+r.Int64N(9), h.clock.Now()+hour+r.Int64N(3*day))
+		g.Tax = tax
+		err = h.apply(id, g)
 	case 2, 3, 4:
 		err = h.apply(id, h.use([]string{"gpu.h100", "llm.m.input", "network.egress"}[r.IntN(3)], 1+r.Int64N(500)))
 	case 5:
 		err = h.transfer(id, other, credit.Amount(1+r.Int64N(2e9)))
 	case 6:
+		err = h.apply(id, wallet.Withdraw{Lot: fmt.Sprint("lot_", 1+r.IntN(h.next)), Amount: credit.Amount(r.Int64N(2e9)), Tax: credit.Amount(r.Int64N(1e9)), Loss: credit.Amount(r.Int64N(1e9))})
+		if err != nil && fault.Of(err) == nil {
+			break
+		}
 		err = h.apply(id, wallet.Refund{Charge: wallet.Charge{No: 1 + r.Int64N(20)}})
 	default:
 		h.advance(r.Int64N(12 * hour))
@@ -206,7 +213,7 @@ func (h *house) step(r *rand.Rand) {
 func (h *house) agrees(r *revenue.Report) {
 	h.Helper()
 	opening, closing := map[string]credit.Amount{}, map[string]credit.Amount{}
-	var received, earned credit.Amount
+	var received, earned, returned, tax, lost, broken credit.Amount
 	h.must(h.db.View(h.Context(), func(tx *db.Tx) error {
 		return tx.Each(func(s db.Scanner) error {
 			var at int64
@@ -222,8 +229,19 @@ func (h *house) agrees(r *revenue.Report) {
 				closing[to] -= amount
 			}
 			if at >= r.From && at < r.To {
-				if debit == "house/cash" {
+				switch {
+				case debit == "house/cash" && strings.HasPrefix(to, "credits/"):
 					received += amount
+				case to == "house/cash" && strings.HasPrefix(debit, "credits/"):
+					returned += amount
+				case to == "house/tax":
+					tax += amount
+				case debit == "house/tax":
+					tax -= amount
+				case debit == "house/losses" && to == "house/cash":
+					lost += amount
+				case to == "house/breakage":
+					broken += amount
 				}
 				if strings.HasPrefix(to, "house/revenue/") {
 					earned += amount
@@ -249,7 +267,8 @@ func (h *house) agrees(r *revenue.Report) {
 		h.Errorf("all accounts open with %s and close with %s; missing: %v", sumOpening, sumClosing, closing)
 	}
 	for _, p := range r.Periods {
-		received -= p.CashReceived
+		received, returned, tax, lost = received-p.CashReceived, returned-p.CashReturned, tax-p.TaxCollected, lost-p.ChargedBack
+		broken -= p.Breakage.Total()
 		earned -= p.Revenue.Total()
 		skus := p.Revenue.Total()
 		for _, s := range p.SKUs {
@@ -259,8 +278,12 @@ func (h *house) agrees(r *revenue.Report) {
 			h.Errorf("SKUs miss %s, in transit %s", skus, p.Transit)
 		}
 	}
-	if received != 0 || earned != 0 {
-		h.Errorf("the periods miss %s of cash and %s of revenue", received, earned)
+	for what, missed := range map[string]credit.Amount{
+		"cash": received, "revenue": earned, "what was taken back": returned, "tax": tax, "losses": lost, "breakage": broken,
+	} {
+		if missed != 0 {
+			h.Errorf("the periods miss %s of %s", missed, what)
+		}
 	}
 	byDate := map[string]credit.Amount{}
 	h.must(r.Journal(nil, func(l revenue.Line) error {
