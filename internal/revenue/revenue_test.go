@@ -209,67 +209,82 @@ func (h *house) step(r *rand.Rand) {
 	}
 }
 
-// agrees compares a report with the postings, read one by one.
-func (h *house) agrees(r *revenue.Report) {
+// truth is what the postings come to, read one by one.
+type truth struct {
+	opening, closing map[string]credit.Amount // debits less credits, by account
+	moved            map[string]credit.Amount // in the period, by what they are
+}
+
+func (h *house) truth(from, to int64) truth {
 	h.Helper()
-	opening, closing := map[string]credit.Amount{}, map[string]credit.Amount{}
-	var received, earned, returned, tax, lost, broken credit.Amount
+	t := truth{map[string]credit.Amount{}, map[string]credit.Amount{}, map[string]credit.Amount{}}
 	h.must(h.db.View(h.Context(), func(tx *db.Tx) error {
 		return tx.Each(func(s db.Scanner) error {
 			var at int64
-			var debit, to string
+			var debit, credited string
 			var amount credit.Amount
-			err := s.Scan(&at, &debit, &to, &amount)
-			if at < r.From {
-				opening[debit] += amount
-				opening[to] -= amount
+			err := s.Scan(&at, &debit, &credited, &amount)
+			if at < from {
+				t.opening[debit] += amount
+				t.opening[credited] -= amount
 			}
-			if at < r.To {
-				closing[debit] += amount
-				closing[to] -= amount
+			if at < to {
+				t.closing[debit] += amount
+				t.closing[credited] -= amount
 			}
-			if at >= r.From && at < r.To {
-				switch {
-				case debit == "house/cash" && strings.HasPrefix(to, "credits/"):
-					received += amount
-				case to == "house/cash" && strings.HasPrefix(debit, "credits/"):
-					returned += amount
-				case to == "house/tax":
-					tax += amount
-				case debit == "house/tax":
-					tax -= amount
-				case debit == "house/losses" && to == "house/cash":
-					lost += amount
-				case to == "house/breakage":
-					broken += amount
-				}
-				if strings.HasPrefix(to, "house/revenue/") {
-					earned += amount
-				}
-				if strings.HasPrefix(debit, "house/revenue/") {
-					earned -= amount
-				}
+			if at >= from && at < to {
+				t.move(debit, credited, amount)
 			}
 			return err
 		}, `SELECT p.at, CASE WHEN p.debit LIKE 'credits/%' THEN 'credits/' || (SELECT kind FROM lots l WHERE l.workspace = p.workspace AND 'credits/' || l.id = p.debit) ELSE p.debit END,
 			CASE WHEN p.credit LIKE 'credits/%' THEN 'credits/' || (SELECT kind FROM lots l WHERE l.workspace = p.workspace AND 'credits/' || l.id = p.credit) ELSE p.credit END,
 			p.amount FROM postings p`)
 	}))
-	var sumOpening, sumClosing credit.Amount
-	for _, b := range r.Accounts {
-		if b.Opening != opening[b.Account] || b.Closing != closing[b.Account] || b.Opening+b.Debit-b.Credit != b.Closing {
-			h.Errorf("%+v; the postings open with %s and close with %s", b, opening[b.Account], closing[b.Account])
-		}
-		sumOpening, sumClosing = sumOpening+b.Opening, sumClosing+b.Closing
-		delete(closing, b.Account)
+	return t
+}
+
+func (t *truth) move(from, to string, amount credit.Amount) {
+	fromLot, toLot := strings.HasPrefix(from, "credits/"), strings.HasPrefix(to, "credits/")
+	switch {
+	case from == "house/cash" && toLot:
+		t.moved["cash"] += amount
+	case to == "house/cash" && fromLot:
+		t.moved["returned"] += amount
+	case to == "house/tax":
+		t.moved["tax"] += amount
+	case from == "house/tax":
+		t.moved["tax"] -= amount
+	case from == "house/losses" && to == "house/cash":
+		t.moved["lost"] += amount
+	case to == "house/breakage":
+		t.moved["breakage"] += amount
+	case strings.HasPrefix(to, "house/revenue/"):
+		t.moved["revenue"] += amount
+	case strings.HasPrefix(from, "house/revenue/"):
+		t.moved["revenue"] -= amount
 	}
-	if sumOpening != 0 || sumClosing != 0 || len(closing) != 0 {
-		h.Errorf("all accounts open with %s and close with %s; missing: %v", sumOpening, sumClosing, closing)
+}
+
+// agrees compares a report with the postings, and its journal with itself.
+func (h *house) agrees(r *revenue.Report) {
+	h.Helper()
+	t := h.truth(r.From, r.To)
+	var opening, closing credit.Amount
+	for _, b := range r.Accounts {
+		if b.Opening != t.opening[b.Account] || b.Closing != t.closing[b.Account] || b.Opening+b.Debit-b.Credit != b.Closing {
+			h.Errorf("%+v; the postings open with %s and close with %s", b, t.opening[b.Account], t.closing[b.Account])
+		}
+		opening, closing = opening+b.Opening, closing+b.Closing
+		delete(t.closing, b.Account)
+	}
+	if opening != 0 || closing != 0 || len(t.closing) != 0 {
+		h.Errorf("all accounts open with %s and close with %s; missing: %v", opening, closing, t.closing)
 	}
 	for _, p := range r.Periods {
-		received, returned, tax, lost = received-p.CashReceived, returned-p.CashReturned, tax-p.TaxCollected, lost-p.ChargedBack
-		broken -= p.Breakage.Total()
-		earned -= p.Revenue.Total()
+		for what, amount := range map[string]credit.Amount{"cash": p.CashReceived, "returned": p.CashReturned, "tax": p.TaxCollected,
+			"lost": p.ChargedBack, "breakage": p.Breakage.Total(), "revenue": p.Revenue.Total()} {
+			t.moved[what] -= amount
+		}
 		skus := p.Revenue.Total()
 		for _, s := range p.SKUs {
 			skus -= s.Total()
@@ -278,13 +293,17 @@ func (h *house) agrees(r *revenue.Report) {
 			h.Errorf("SKUs miss %s, in transit %s", skus, p.Transit)
 		}
 	}
-	for what, missed := range map[string]credit.Amount{
-		"cash": received, "revenue": earned, "what was taken back": returned, "tax": tax, "losses": lost, "breakage": broken,
-	} {
+	for what, missed := range t.moved {
 		if missed != 0 {
 			h.Errorf("the periods miss %s of %s", missed, what)
 		}
 	}
+	h.balances(r)
+}
+
+// balances checks that the lines of every date come to zero.
+func (h *house) balances(r *revenue.Report) {
+	h.Helper()
 	byDate := map[string]credit.Amount{}
 	h.must(r.Journal(nil, func(l revenue.Line) error {
 		byDate[l.Date] += l.Debit - l.Credit

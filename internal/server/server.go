@@ -154,6 +154,7 @@ func (s *Server) register() {
 	s.clockCalls()
 	s.verifyCalls()
 	s.auditCalls()
+	s.revenueCalls()
 	s.mailCalls()
 	s.whoamiCalls()
 }
