@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -13,8 +14,8 @@ import (
 )
 
 // The house's accounts keep no running balance: they are summed. So that a sum over
-// years does not read the postings of years, those are rolled up by UTC day every full
-// hour, and what was written since is read as it stands: at any instant the two together
+// years does not read the postings of years, those are rolled up by UTC day every ten
+// minutes, and what was written since is read as it stands: at any instant the two together
 // are the sum of all postings, exactly. The rolls hold nothing that the postings do not,
 // and Verify makes them again.
 
@@ -67,6 +68,31 @@ type rolled struct {
 	uncovered
 	upTo int64
 	sums DaySums
+}
+
+// rollEvery is how often the days are rolled up: it bounds what a reader has to sum.
+const rollEvery = 10 * time.Minute
+
+// KeepDays rolls the days up until ctx ends. It is no part of [Ledger.Keep]: after an
+// upgrade there are the postings of years to sum up, and nothing due may wait for that.
+func (l *Ledger) KeepDays(ctx context.Context) error {
+	ctx = db.InLane(ctx, "days")
+	ticker := time.NewTicker(rollEvery)
+	defer ticker.Stop()
+	for {
+		if err := l.Roll(ctx); ctx.Err() != nil {
+			return nil
+		} else if l.db.Err() != nil {
+			return l.db.Err()
+		} else if err != nil {
+			l.log.Error("the postings could not be summed up by day; it tries again", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // Roll adds the postings that the sums by day do not cover to them. It reads them in

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -152,4 +153,20 @@ func TestDaysAreIndexed(t *testing.T) {
 		}
 		return err
 	}))
+}
+
+// # The loop rolls what it finds at once, and ends with its context.
+func TestTheLoopOfDays(t *testing.T) {
+	h := open(t)
+	h.create(acme)
+	h.apply(acme, h.grant(acme, "lot_1", "100"))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- h.KeepDays(ctx) }()
+	for h.count(`SELECT COUNT(*) FROM day_covers WHERE no = 1`) == 0 {
+		runtime.Gosched()
+	}
+	stop()
+	h.must(<-ended)
+	h.verified()
 }

@@ -50,7 +50,7 @@ func (l *Ledger) HouseBefore(tx *db.Tx, day int64) (map[string]credit.Amount, er
 	return balances, wrapped("sum up the postings by day", err)
 }
 
-// recentDays sums up what was not rolled up yet: the postings of the last hour.
+// recentDays sums up what was not rolled up yet: the postings of the last minutes.
 func recentDays(tx *db.Tx) (DaySums, error) {
 	sums := DaySums{}
 	for after := (ID{}); ; {

@@ -230,10 +230,7 @@ func (l *Ledger) do(ctx context.Context, d due, failed map[ID]error) error {
 		}
 	}
 	if d.seal {
-		if err := l.seal(ctx); err != nil {
-			return err
-		}
-		return l.Roll(ctx)
+		return l.seal(ctx)
 	}
 	return nil
 }
