@@ -77,7 +77,8 @@ func (s *sums) add(day, first, next int64, which string, args ...any) (map[group
 	args = append([]any{s.id.Organization, s.id.Workspace, first, next}, args...)
 	where := ` FROM charges WHERE organization = $1 AND workspace = $2 AND no >= $3 AND no < $4 AND amount > 0 AND ` + which
 	const by = `project, user_id, sku, CASE WHEN flow = '' THEN 0 ELSE 1 END`
-	found := map[group]sum{}
+	const hasUncovered = `(slices LIKE '%"` + wallet.OverrunLot + `"%' OR slices LIKE '%"` + wallet.OwedLot + `"%')`
+	found, isCovered := map[group]sum{}, true
 	add := func(project, user, sku string, isFlow int64, part sum) {
 		g := groupOf("", project, user, sku, isFlow == 1, day)
 		all := found[g]
@@ -87,14 +88,14 @@ func (s *sums) add(day, first, next int64, which string, args ...any) (map[group
 	err := s.tx.Each(func(r db.Scanner) error {
 		var part sum
 		var project, user, sku string
-		var isFlow int64
-		err := r.Scan(&project, &user, &sku, &isFlow, &part.last, &part.amount)
-		part.skus = []string{sku}
+		var isFlow, isUncovered int64
+		err := r.Scan(&project, &user, &sku, &isFlow, &part.last, &part.amount, &isUncovered)
+		part.skus, isCovered = []string{sku}, isCovered && isUncovered == 0
 		add(project, user, sku, isFlow, part)
 		return err
-	}, `SELECT `+by+`, MAX(no), CAST(SUM(amount) AS BIGINT)`+where+` GROUP BY 1, 2, 3, 4`, args...)
-	if err != nil {
-		return nil, err
+	}, `SELECT `+by+`, MAX(no), CAST(SUM(amount) AS BIGINT), MAX(CASE WHEN `+hasUncovered+` THEN 1 ELSE 0 END)`+where+` GROUP BY 1, 2, 3, 4`, args...)
+	if err != nil || isCovered {
+		return found, err
 	}
 	return found, s.tx.Each(func(r db.Scanner) error {
 		var project, user, sku, text string
@@ -105,7 +106,7 @@ func (s *sums) add(day, first, next int64, which string, args ...any) (map[group
 		part, err := uncovered(text)
 		add(project, user, sku, isFlow, part)
 		return err
-	}, `SELECT `+by+`, slices`+where+` AND (slices LIKE '%"`+wallet.OverrunLot+`"%' OR slices LIKE '%"`+wallet.OwedLot+`"%')`, args...)
+	}, `SELECT `+by+`, slices`+where+` AND `+hasUncovered, args...)
 }
 
 // uncovered is which slices of a charge did not come from the balance.
