@@ -101,27 +101,6 @@ type PostingQuery struct {
 	Page
 }
 
-// Activity is one line of the account statement.
-type Activity struct {
-	ID           string  `json:"id"`
-	At           Instant `json:"at" format:"date-time"`
-	Kind         string  `json:"kind" enum:"addition,deduction,expiry,transfer,refund,overrun"`
-	Description  string  `json:"description"`
-	Source       string  `json:"source" doc:"What it is from: the id of a lot, job, flow, charge or transfer, or a day."`
-	Project      string  `json:"project,omitempty"`
-	Amount       Amount  `json:"amount" doc:"Negative for what was taken."`
-	BalanceAfter Amount  `json:"balance_after"`
-	Open         bool    `json:"open,omitempty" doc:"Still growing: what accrues at this instant is in it."`
-}
-
-// ActivityQuery filters activities.
-type ActivityQuery struct {
-	Kind string  `query:"kind" enum:"addition,deduction,expiry,transfer,refund,overrun"`
-	From Instant `query:"from"`
-	To   Instant `query:"to"`
-	Page
-}
-
 // Event says that something happened to a wallet.
 type Event struct {
 	ID      string            `json:"id" example:"evt_01jd3v8m6n7p8q9r0s1t2v3w4x_9"`

@@ -168,11 +168,6 @@ func (c *Client) Usage(ctx context.Context, workspace string, q UsageQuery) (Usa
 	return ask[UsageReport](ctx, c, get, at("/workspaces/%s/usage", workspace), q, nil)
 }
 
-// Activities lists the lines of the account statement, the newest first.
-func (c *Client) Activities(ctx context.Context, workspace string, q ActivityQuery) (List[Activity], error) {
-	return ask[List[Activity]](ctx, c, get, at("/workspaces/%s/activities", workspace), q, nil)
-}
-
 // Charges lists charges, the newest first.
 func (c *Client) Charges(ctx context.Context, workspace string, q ChargeQuery) (List[Charge], error) {
 	return ask[List[Charge]](ctx, c, get, at("/workspaces/%s/charges", workspace), q, nil)

@@ -77,7 +77,7 @@ type Lot struct {
 	EffectiveAt Instant  `json:"effective_at" format:"date-time"`
 	ExpiresAt   *Instant `json:"expires_at" format:"date-time"`
 	CreatedAt   Instant  `json:"created_at" format:"date-time"`
-	Source      string   `json:"source,omitempty" doc:"Where it came from: grant, code, or the id of a transfer or of the charge that was given back."`
+	Source      string   `json:"source,omitempty" doc:"Where it came from: manual, auto, code, plan, contract or operator, or the id of a transfer or of the charge that was given back."`
 	FromLot     string   `json:"from_lot,omitempty" doc:"Of a transfer: the lot of the other workspace that it was taken from."`
 	Reason      string   `json:"reason,omitempty"`
 	CostBasis   Amount   `json:"cost_basis" doc:"What was paid for it."`

@@ -281,6 +281,7 @@ func (a *App) run() {
 	}
 	if a.config.Roles.Keeper && a.config.TestClock == 0 {
 		a.loop("keeper", func() error { return a.ledger.Keep(ctx) })
+		a.loop("days", func() error { return a.ledger.KeepDays(ctx) })
 	}
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })

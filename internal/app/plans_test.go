@@ -24,7 +24,7 @@ import (
 // growing are the tables that grow with use: no statement may read one of them from
 // its beginning to its end.
 var growing = []string{"audit", "journal", "postings", "charges", "events", "usage_events", "totals", "flows", "holds", "jobs", "lots", "marks",
-	"budgets", "leases", "wallets", "seals", "workspaces", "organizations", "heads", "codes", "redemptions"}
+	"budgets", "leases", "wallets", "seals", "workspaces", "organizations", "heads", "codes", "redemptions", "day_sums"}
 
 // excused are statements, by a part of their text, that may read a table as a whole, and
 // why.
@@ -184,7 +184,8 @@ var samples = map[string]string{
 	"at": "2027-01-01T00:00:00Z", "from": "2027-01-01T00:00:00Z", "to": "2027-01-01T00:30:00Z", "group_by": "sku,project", "bucket": "day",
 	"project": "p", "user": "ann", "sku": "gpu.h100", "card": "default", "version": "1", "after": "1", "last": "2", "subject": "x", "tail": "1", "offset": "0",
 	"limit": "1", "workspace": "default", "actor": "operator", "action": "create-grant", "since": "2027-01-01T00:00:00Z",
-	"until": "2027-01-01T00:00:00Z", "format": "csv",
+	"until": "2027-01-01T00:00:00Z", "format": "csv", "month": "2027-01", "source": "operator", "q": "credits", "min_amount": "1", "max_amount": "9",
+	"accounts": "house/cash=1000",
 }
 
 // read is every read, with every parameter, one at a time, and page by page.

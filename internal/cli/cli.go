@@ -121,7 +121,7 @@ func (p *program) addCommands(root *cobra.Command) {
 	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.budgetCommand(), p.lotCommand(), p.refundCommand())
 	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
 	add(groupPeople, p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.memberCommand(), p.tokenCommand())
-	add(groupOperate, p.serveCommand(), p.demoCommand(), p.clockCommand(), p.auditCommand(), p.mailCommand(), p.campaignCommand(), p.backupCommand(),
+	add(groupOperate, p.serveCommand(), p.demoCommand(), p.clockCommand(), p.auditCommand(), p.revenueCommand(), p.mailCommand(), p.campaignCommand(), p.backupCommand(),
 		p.restoreCommand(), p.dbCommand())
 	add(groupSetup, p.whoamiCommand(), p.signupCommand(), p.loginCommand(), p.logoutCommand(), p.userCommand(), p.configCommand(), p.versionCommand())
 	root.AddCommand(p.hiddenCommands()...)

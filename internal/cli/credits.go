@@ -151,49 +151,6 @@ func scopeText(s api.Scope) string {
 	return strings.Join(parts, " ")
 }
 
-func (p *program) creditsActivity() *cobra.Command {
-	var q api.ActivityQuery
-	var limit int
-	var since, until string
-	c := &cobra.Command{
-		Use:     "activity",
-		Aliases: []string{"activities"},
-		Short:   "Show the account statement",
-		Long: `Activity lists what came into the wallet and what went out of it, the newest
-first: additions, deductions (one line per job, or per day), expiries, transfers
-and refunds, each with where it is from and the balance after it.`,
-		Example: `  purser credits activity --since 7d
-  purser credits activity --kind deduction -o csv --limit 0`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			var err error
-			if q.From, err = p.instant(c.Context(), since, -1); err != nil {
-				return err
-			}
-			if q.To, err = p.instant(c.Context(), until, -1); err != nil {
-				return err
-			}
-			lines, err := list(limit, func(page api.Page) (api.List[api.Activity], error) {
-				q.Page = page
-				return p.client().Activities(c.Context(), p.workspace(), q)
-			})
-			if err != nil {
-				return err
-			}
-			t := &table{names: []string{"at", "kind", "description", "amount", "balance_after", "source"}, empty: "Nothing has happened."}
-			for _, a := range lines.Items {
-				t.row(when(a.At), text(a.Kind), text(a.Description), amount(a.Amount), amount(a.BalanceAfter), text(a.Source))
-			}
-			return p.show(lines, t)
-		},
-	}
-	c.Flags().StringVar(&q.Kind, "kind", "", "only addition, deduction, expiry, transfer, refund or overrun")
-	c.Flags().StringVar(&since, "since", "", "from then on: an instant, a day, or a length of time such as 30d")
-	c.Flags().StringVar(&until, "until", "", "before then")
-	limitFlag(c, &limit)
-	return c
-}
-
 func (p *program) creditsGrant() *cobra.Command {
 	var n api.NewGrant
 	var scope api.Scope

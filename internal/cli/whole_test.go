@@ -75,6 +75,7 @@ func TestTheMainJobByCommand(t *testing.T) {
 	}
 	says(purser(statusDone, "whoami"), "operator", "default", filepath.Join(env["PURSER_DATA"], "operator-token"))
 	says(purser(statusCredits, "run", "--gpu", "h100", "--", "true"), "available", "required", "shortfall")
+	says(purser(statusDone, "credits", "activity"), "No credit history found.")
 	says(purser(statusDone, "credits", "grant", "100"), "purchased")
 	says(purser(7, "run", "--gpu", "h100:2", "--env", "WORD=hello", "--", "sh", "-c", "echo $WORD; sleep 0.4; exit 7"),
 		"hello\n", "runs on 2 × gpu.h100 on-demand at 4.78 an hour", "failed", "with status 7", "charged 0.")
@@ -90,6 +91,19 @@ func TestTheMainJobByCommand(t *testing.T) {
 	says(purser(statusDone, "refund", charge), "to lot_")
 	says(purser(statusDone, "usage", "--by", "sku,job"), "gpu.h100", job, "total")
 	says(purser(statusDone, "credits", "activity"), "addition", "deduction")
+	says(purser(statusDone, "credits", "activity", "--source", "operator", "--min", "100"), "Granted by the operator")
+	says(purser(statusDone, "credits", "activity", "--search", "nowhere"), "No credit history found.")
+	says(purser(statusDone, "credits", "activity", "--organization", "--limit", "0", "-o", "csv"), "at,kind,description,origin", ",addition,Granted by the operator: purchased credits,operator,lot_")
+	says(purser(statusDone, "credits", "activity", "--limit", "0", "-o", "jsonl"), `"kind":"addition"`)
+	says(purser(statusDone, "revenue", "-o", "csv"), "from,cash_received,cash_returned", ",100,0,0,0,")
+	says(purser(statusDone, "revenue", "skus", "-o", "csv"), "gpu,gpu.h100")
+	says(purser(statusDone, "revenue", "accounts"), "house/cash", "credits/purchased")
+	names := filepath.Join(t.TempDir(), "accounts.txt")
+	if err := os.WriteFile(names, []byte("house/cash = 1000 Bank\ncredits/ = 2400 Deferred\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	says(purser(statusDone, "revenue", "journal", "--accounts", names), "date,account,debit,credit,memo", ",1000 Bank,100,0,", ",2400 Deferred,0,100,")
+	purser(statusUsage, "revenue", "journal", "--accounts", filepath.Join(t.TempDir(), "none"))
 	says(purser(statusDone, "events", "--last", "200"), "lot.granted", "flow.ended")
 	says(purser(statusDone, "verify"), "ok ")
 }

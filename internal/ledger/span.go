@@ -37,6 +37,12 @@ func (l *Ledger) FirstCharge(tx *db.Tx, id ID, at int64) (int64, error) {
 	return no, wrapped("find the first charge of a span", err)
 }
 
+// FirstPosting is the number of the first posting recorded at an instant or later.
+func (l *Ledger) FirstPosting(tx *db.Tx, id ID, at int64) (int64, error) {
+	no, err := firstNo(tx, "postings", id, at)
+	return no, wrapped("find the first posting of a span", err)
+}
+
 // firstNo is the number of the first row recorded at an instant or later: it is
 // searched for by halves.
 func firstNo(tx *db.Tx, table string, id ID, at int64) (int64, error) {

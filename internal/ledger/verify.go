@@ -127,7 +127,7 @@ func (v *verification) run(ctx context.Context) error {
 		}
 		after, more = id, false
 	}
-	for _, check := range []func() error{v.unwritten, v.strangers, v.zeroSum, v.seals, v.sealMarks} {
+	for _, check := range []func() error{v.unwritten, v.strangers, v.zeroSum, v.days, v.seals, v.sealMarks} {
 		if err := check(); err != nil {
 			return err
 		}

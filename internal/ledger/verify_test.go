@@ -64,6 +64,8 @@ func full(t *testing.T) *house {
 	h.declareSome()
 	h.advance(hour)
 	h.apply(acme, wallet.Start{ID: "flow_4", Items: gpus(1)}, wallet.Stop{Flow: "flow_4"})
+	h.apply(ID{"org_acme", "ws_other"}, h.grant(ID{"org_acme", "ws_other"}, "lot_1", "3"))
+	h.must(h.Roll(context.Background()))
 	h.verified()
 	return h
 }

@@ -1,16 +1,9 @@
 package server
 
 import (
-	"context"
-	"encoding/csv"
 	"encoding/json"
-	"io"
-	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
@@ -20,6 +13,8 @@ import (
 
 const aboutAudit = "Who did what, when, from where, and what was asked for, the newest first; where it is known, also what was there before. " +
 	"Passwords, tokens and the like are left out. What meters and charges is not in it: that stands in the journal of the wallet."
+
+const aboutAuditExport = "The same entries as the list has, in the same order, all of them; before and after are JSON. " + aboutExport
 
 func (s *Server) auditCalls() {
 	query(s, call{
@@ -34,12 +29,14 @@ func (s *Server) auditCalls() {
 	}, func(r *reading, p *api.AuditQuery) (api.List[api.AuditEntry], error) { return r.acts(*p) })
 	exported(s, call{
 		id: "export-audit", method: "GET", path: "/v1/organizations/{organization}/audit/export", tag: tagTenants, action: org.Manage,
-		summary: "Export the audit log of an organization", description: aboutExport,
-	}, func(p *exportOfOrganization) *api.AuditExport { return &p.AuditExport })
+		summary: "Export the audit log of an organization", description: aboutAuditExport,
+	}, func(r *reading, p *exportOfOrganization) (*export[api.AuditEntry], error) {
+		return r.auditPages(&p.AuditExport)
+	})
 	exported(s, call{
 		id: "export-installation-audit", method: "GET", path: "/v1/audit/export", tag: tagServer, action: org.Operate,
-		summary: "Export the audit log of the installation", description: aboutExport,
-	}, func(p *api.AuditExport) *api.AuditExport { return p })
+		summary: "Export the audit log of the installation", description: aboutAuditExport,
+	}, (*reading).auditPages)
 }
 
 type auditOfOrganization struct {
@@ -84,88 +81,20 @@ func actOnWire(a ledger.Acted) api.AuditEntry {
 	}
 }
 
-const aboutExport = "The same entries as the list has, in the same order, all of them: as JSON lines, or as CSV with before and after as JSON. " +
-	"A cell that a spreadsheet would take for a formula has an apostrophe in front. If the connection breaks, the export is not whole."
-
-// exported registers a call that writes all pages of a log.
-func exported[P any](s *Server, c call, of func(*P) *api.AuditExport) {
-	op := c.operation()
-	op.Middlewares = huma.Middlewares{s.admit(c)}
-	text := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
-	op.Responses = map[string]*huma.Response{"200": {
-		Description: "The entries.", Content: map[string]*huma.MediaType{"application/jsonl": text, "text/csv": text},
-	}}
-	huma.Register(s.api, op, func(ctx context.Context, p *P) (*huma.StreamResponse, error) {
-		r, err := s.enter(ctx, c, p)
-		if err != nil {
-			return nil, s.failed(ctx, err)
+// auditPages are all pages of a log.
+func (r *reading) auditPages(p *api.AuditExport) (*export[api.AuditEntry], error) {
+	q := api.AuditQuery{AuditFilter: p.AuditFilter, Page: api.Page{Limit: api.MaxPage}}
+	return &export[api.AuditEntry]{format: p.Format, columns: auditColumns, cells: auditCells, next: func() ([]api.AuditEntry, bool, error) {
+		list, err := r.acts(q)
+		if list.NextCursor != nil {
+			q.Cursor = *list.NextCursor
 		}
-		asked := of(p)
-		q := api.AuditQuery{AuditFilter: asked.AuditFilter, Page: api.Page{Limit: api.MaxPage}}
-		first, err := r.acts(q) // so that what is wrong with the request is told before anything is written
-		if err == nil {
-			err = s.takeStream()
-		}
-		if err != nil {
-			return nil, s.failed(ctx, aboutParameters(err))
-		}
-		return &huma.StreamResponse{Body: func(hctx huma.Context) {
-			defer s.releaseStream()
-			_, w := humago.Unwrap(hctx)
-			if err := r.export(w, asked.Format, q, first); err != nil {
-				s.log.WarnContext(ctx, "an export broke off", "request_id", requestID(ctx), "error", err)
-				panic(http.ErrAbortHandler) // whoever reads it sees that it is not whole
-			}
-		}}, nil
-	})
-}
-
-// export writes a page and all that follow.
-func (r *reading) export(w http.ResponseWriter, format string, q api.AuditQuery, list api.List[api.AuditEntry]) error {
-	media, write, flush := "application/jsonl", jsonLines(w), func() error { return nil }
-	if format == "csv" {
-		out := csv.NewWriter(w)
-		media, write, flush = "text/csv; charset=utf-8", csvLines(out), func() error { out.Flush(); return out.Error() }
-		if err := out.Write(auditColumns); err != nil {
-			return err
-		}
-	}
-	w.Header().Set("Content-Type", media)
-	w.Header().Set("Cache-Control", "no-store")
-	noDeadline(w)
-	w.WriteHeader(http.StatusOK)
-	for {
-		for _, e := range list.Items {
-			if err := write(e); err != nil {
-				return err
-			}
-		}
-		if err := flush(); err != nil || list.NextCursor == nil {
-			return err
-		}
-		q.Cursor = *list.NextCursor
-		var err error
-		if list, err = r.acts(q); err != nil {
-			return err
-		}
-	}
-}
-
-func jsonLines(w io.Writer) func(api.AuditEntry) error {
-	out := json.NewEncoder(w)
-	return func(e api.AuditEntry) error { return out.Encode(e) }
+		return list.Items, list.NextCursor != nil, err
+	}}, nil
 }
 
 var auditColumns = strings.Fields(`no at actor action target address agent before after`)
 
-func csvLines(w *csv.Writer) func(api.AuditEntry) error {
-	return func(e api.AuditEntry) error {
-		cells := []string{strconv.FormatInt(e.No, 10), string(e.At), e.Actor, e.Action, e.Target, e.Address, e.Agent, string(e.Before), string(e.After)}
-		for i, cell := range cells {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				cells[i] = "'" + cell
-			}
-		}
-		return w.Write(cells)
-	}
+func auditCells(e api.AuditEntry) []string {
+	return []string{strconv.FormatInt(e.No, 10), string(e.At), e.Actor, e.Action, e.Target, e.Address, e.Agent, string(e.Before), string(e.After)}
 }

@@ -71,7 +71,7 @@ func newLot(b *api.NewGrant, now int64) (wallet.Lot, error) {
 	lot := wallet.Lot{
 		Kind: kind, Amount: f.positive("/amount", b.Amount), Priority: kind.DefaultPriority(), Scope: f.scope(b.Scope),
 		EffectiveAt: f.instant("/effective_at", b.EffectiveAt), ExpiresAt: f.instant("/expires_at", b.ExpiresAt),
-		Source: "grant", Reason: b.Reason, CostBasis: f.natural("/cost_basis", b.CostBasis),
+		Source: wallet.SourceOperator, Reason: b.Reason, CostBasis: f.natural("/cost_basis", b.CostBasis),
 	}
 	if b.Priority != nil {
 		lot.Priority = *b.Priority

@@ -159,6 +159,7 @@ func (s *Server) register() {
 	s.clockCalls()
 	s.verifyCalls()
 	s.auditCalls()
+	s.revenueCalls()
 	s.mailCalls()
 	s.whoamiCalls()
 }

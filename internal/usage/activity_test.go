@@ -80,7 +80,7 @@ func (m *meter) expectStatement(want string) {
 	for line := range strings.Lines(strings.TrimSpace(want)) {
 		trimmed = append(trimmed, strings.TrimSpace(line))
 	}
-	for _, limit := range []int{1, 2, 3, 200} {
+	for _, limit := range []int{2, 3, 200} {
 		if got := shown(m.statement(limit)); got != strings.Join(trimmed, "\n") {
 			m.Fatalf("%d lines a page, the statement is\n%s\nwant\n%s", limit, got, strings.Join(trimmed, "\n"))
 		}
@@ -99,20 +99,25 @@ func TestTheStatementOfADay(t *testing.T) {
 		event("3", "", "gpu.h100", "1", `"job":"job_b"`))
 	m.advance(hour)
 	m.expectStatement(`
-		22T11:30 deduction 2026-11-22 -1.4 89.11 (cpu.vcpu, network.egress) open
-		22T11:30 deduction job_a -5.1 90.51 (cpu.vcpu, gpu.h100) open
-		22T10:30 deduction job_b -2.39 95.61 (gpu.h100)
-		22T10:30 deduction 2026-11-22 -2 98 (network.egress)
-		22T09:30 addition lot 100 100 (purchased credits: bought)`)
+		22T11:30 deduction 2026-11-22 -0.3 89.11 (Resources without a job: cpu.vcpu; not charged yet) open
+		22T11:30 deduction job_a -3.825 89.41 (Job: cpu.vcpu, gpu.h100; not charged yet) open
+		22T10:49 deduction 2026-11-22 -0.1 93.235 (Resources without a job: cpu.vcpu) open
+		22T10:49 deduction job_a -1.275 93.335 (Job: cpu.vcpu, gpu.h100) open
+		22T10:30 deduction job_b -2.39 94.61 (Job: gpu.h100)
+		22T10:30 deduction 2026-11-22 -2 97 (Usage: network.egress)
+		22T10:30 deduction 2026-11-22 -1 99 (Usage: network.egress)
+		22T09:30 addition lot 100 100 (Granted by the operator: purchased credits (bought))`)
 	m.apply(wallet.Stop{Flow: "flow_1"})
 	m.advance(24 * hour)
 	m.expectStatement(`
-		23T11:30 deduction 2026-11-23 -2.5 84.31 (cpu.vcpu) open
-		22T23:49 deduction 2026-11-22 -3.7 86.81 (cpu.vcpu, network.egress)
-		22T11:30 deduction job_a -5.1 90.51 (cpu.vcpu, gpu.h100)
-		22T10:30 deduction job_b -2.39 95.61 (gpu.h100)
-		22T10:30 deduction 2026-11-22 -2 98 (network.egress)
-		22T09:30 addition lot 100 100 (purchased credits: bought)`)
+		23T11:30 deduction 2026-11-23 -0.3 84.31 (Resources without a job: cpu.vcpu; not charged yet) open
+		23T10:49 deduction 2026-11-23 -2.2 84.61 (Resources without a job: cpu.vcpu) open
+		22T23:49 deduction 2026-11-22 -2.7 86.81 (Resources without a job: cpu.vcpu)
+		22T11:30 deduction job_a -5.1 89.51 (Job: cpu.vcpu, gpu.h100)
+		22T10:30 deduction job_b -2.39 94.61 (Job: gpu.h100)
+		22T10:30 deduction 2026-11-22 -2 97 (Usage: network.egress)
+		22T10:30 deduction 2026-11-22 -1 99 (Usage: network.egress)
+		22T09:30 addition lot 100 100 (Granted by the operator: purchased credits (bought))`)
 }
 
 // Everything else that moves the balance has lines, too.
@@ -139,18 +144,18 @@ func TestTheStatementOfALife(t *testing.T) {
 		return err
 	})
 	m.expectStatement(`
-		22T13:30 transfer tr_1 -3 19.22 (transfer of credits)
-		22T13:30 addition lot_a 20 22.22 (adjustment credits)
-		22T13:30 refund chg_acme_3 7.22 2.22 (refund of gpu.b300)
-		22T13:30 expiry lot_p -1 -5 (credits that expired)
-		22T13:30 refund chg_acme_1 1 -4 (refund of gpu.h100)
-		22T13:30 overrun job_d 0 -5 (gpu.b300; 7.5 of it was not covered, and is the operator's loss)
-		22T13:30 deduction job_c -7.22 -5 (gpu.b300; 0.28 of it was not covered, and is the operator's loss)
-		22T13:30 deduction job_b -4.78 2.22 (gpu.h100)
-		22T12:30 addition lot_f 7 7 (plan credits)
-		22T11:30 expiry lot_p -7.61 0 (credits that expired)
-		22T09:30 deduction job_a -2.39 7.61 (gpu.h100)
-		22T09:30 addition lot_p 10 10 (promotional credits)`)
+		22T13:30 transfer tr_1 -3 19.22 (Transfer to another workspace)
+		22T13:30 correction lot_a 20 22.22 (Correction by the operator: adjustment credits)
+		22T13:30 refund chg_acme_3 7.22 2.22 (Refund of gpu.b300)
+		22T13:30 expiry lot_p -1 -5 (Expired: promotional credits)
+		22T13:30 refund chg_acme_1 1 -4 (Refund of gpu.h100)
+		22T13:30 overrun job_d 0 -5 (Job: gpu.b300; 7.5 of it was not covered, and is the operator's loss)
+		22T13:30 deduction job_c -7.22 -5 (Job: gpu.b300; 0.28 of it was not covered, and is the operator's loss)
+		22T13:30 deduction job_b -4.78 2.22 (Job: gpu.h100)
+		22T12:30 addition lot_f 7 7 (Granted by the operator: plan credits)
+		22T11:30 expiry lot_p -7.61 0 (Expired: promotional credits)
+		22T09:30 deduction job_a -2.39 7.61 (Job: gpu.h100)
+		22T09:30 addition lot_p 10 10 (Granted by the operator: promotional credits)`)
 }
 
 func TestStatementsAreFiltered(t *testing.T) {
@@ -209,7 +214,8 @@ func TestStatementsOfRandomHistories(t *testing.T) {
 				m.statement(1 + r.IntN(30))
 			}
 			one, many := m.statement(1), m.statement(200)
-			if !slices.Equal(one, many) {
+			isOpen := func(a usage.Activity) bool { return strings.Contains(a.ID, "_open") } // those share a line if a page is short
+			if one, many := slices.DeleteFunc(slices.Clone(one), isOpen), slices.DeleteFunc(slices.Clone(many), isOpen); !slices.Equal(one, many) {
 				t.Errorf("one line a page it is\n%s\nelse\n%s", shown(one), shown(many))
 			}
 		})
@@ -271,7 +277,7 @@ func TestTheStatementNamesWhatHasNoSKU(t *testing.T) {
 	m.send(event("1", "", "gpu.h100", "1"))
 	m.apply(wallet.Refund{Charge: *m.charges()[0], Amount: amount("1")})
 	m.expectStatement(`
-		22T09:30 refund chg_acme_1 1 96.61 (refund of amounts held)
-		22T09:30 deduction 2026-11-22 -4.39 95.61 (amounts held, gpu.h100)
-		22T09:30 addition lot 100 100 (purchased credits: bought)`)
+		22T09:30 refund chg_acme_1 1 96.61 (Refund of amounts held)
+		22T09:30 deduction 2026-11-22 -4.39 95.61 (Usage: amounts held, gpu.h100)
+		22T09:30 addition lot 100 100 (Granted by the operator: purchased credits (bought))`)
 }

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -11,18 +12,22 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// walk goes down the statement, from the newest line to the oldest: the lines
-// that are still growing, and then posting by posting. It knows the balance after
-// the next line, so no page needs those before it.
+// walk goes down the statement, from the newest line to the oldest: what is accruing,
+// and then posting by posting. It knows the balance after the next line, so no page
+// needs those before it; and up to which posting and charge the statement goes, so that
+// what is recorded meanwhile moves nothing.
 type walk struct {
 	place
-	tx    *db.Tx
-	id    ledger.ID
-	query ActivityQuery
-	lots  map[string]*wallet.Lot
-	later []*wallet.Lot // that took effect after they were granted, the latest first
-	open  []openLine
-	sums  sums
+	tx      *db.Tx
+	id      ledger.ID
+	books   *ledger.Ledger
+	query   ActivityQuery
+	top     credit.Amount // the balance above the first line
+	lots    map[string]*wallet.Lot
+	later   []*wallet.Lot // that took effect after they were granted, the latest first
+	open    []openLine
+	running map[group]bool
+	sums    sums
 
 	ahead []posting // read and not yet looked at
 	ended bool      // there is nothing below them
@@ -31,42 +36,114 @@ type walk struct {
 	over  bool
 }
 
-type openLine struct {
-	group
-	accrued credit.Amount
+// newWalk begins a walk down the statement at the top, or where the page before ended.
+func (s *Service) newWalk(tx *db.Tx, id ledger.ID, q ActivityQuery) (*walk, error) {
+	w := &walk{tx: tx, id: id, books: s.books, query: q, lots: map[string]*wallet.Lot{}, running: map[group]bool{}}
+	booked, err := w.readLots()
+	if err == nil {
+		err = w.readOpen(s, booked)
+	}
+	if err == nil && q.Cursor != "" {
+		w.place, err = parsePlace(q.Cursor)
+	} else if err == nil {
+		err = w.begin(booked)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.sums = sums{books: s.books, tx: tx, id: id, first: 1, next: w.Charges}
+	if q.From != 0 {
+		w.sums.first, err = s.books.FirstCharge(tx, id, q.From)
+	}
+	return w, err
 }
 
-// posting is a posting with what it must be known of its charge.
-type posting struct {
-	no, at                  int64
-	kind                    wallet.PostingKind
-	debit, credit           string
-	amount                  credit.Amount
-	transfer                string
-	charge                  int64 // that it belongs to, or corrects
-	job, project, flow, sku string
+// begin finds the top of the statement: now, with what is accruing, or an instant that
+// has passed. booked is what the wallet holds now by the books.
+func (w *walk) begin(booked credit.Amount) (err error) {
+	end := int64(math.MaxInt64) // a wallet may be ahead of the clock
+	w.LotAt = w.tx.Now() + 1
+	if past := w.query.To; past != 0 && past < w.LotAt {
+		end, w.LotAt = past, past
+		if booked, err = w.bookedAt(end); err != nil {
+			return err
+		}
+		w.open = nil
+	}
+	w.Balance = booked
+	if w.Charges, err = w.books.FirstCharge(w.tx, w.id, end); err != nil {
+		return err
+	}
+	if w.No, err = w.books.FirstPosting(w.tx, w.id, end); err != nil {
+		return err
+	}
+	if w.No--; w.No == 0 {
+		w.No = -1
+	}
+	for i := range w.open {
+		w.Balance -= w.open[i].accrued
+	}
+	w.top = w.Balance
+	w.writeOpen()
+	return nil
 }
 
-// effects says what each kind of posting does to the balance. The rest only moves
-// what was taken between the one who owes it and the one who bears it.
-var effects = map[wallet.PostingKind]credit.Amount{
-	wallet.PostGrant: 1, wallet.PostReceive: 1, wallet.PostRefund: 1, wallet.PostUnOverdraw: 1,
-	wallet.PostCharge: -1, wallet.PostOverdraft: -1, wallet.PostRepayOwed: -1, wallet.PostExpire: -1, wallet.PostSend: -1,
-	wallet.PostWithdraw: -1,
+// bookedAt is what the wallet held by the books just before an instant that has passed:
+// credits that took effect later are not in it.
+func (w *walk) bookedAt(at int64) (credit.Amount, error) {
+	booked, err := w.books.BalanceAt(w.tx, w.id, at)
+	for _, l := range w.lots {
+		if deferred(l) && l.CreatedAt < at && l.EffectiveAt >= at {
+			booked -= l.Amount
+		}
+	}
+	return booked, err
+}
+
+// readLots reads the lots, and returns what they hold by the books: those in
+// effect, less what is used of the overdraft. What was withdrawn of one that takes
+// effect later is missing already.
+func (w *walk) readLots() (balance credit.Amount, err error) {
+	lots, err := w.books.Lots(w.tx, w.id)
+	if err != nil {
+		return 0, err
+	}
+	for _, l := range lots {
+		w.lots[l.ID] = l
+		switch {
+		case l.ID == wallet.OverdraftLot || l.ID != wallet.OwedLot && l.EffectiveAt > w.tx.Now():
+			balance -= l.Amount - l.Remaining
+		case l.ID != wallet.OwedLot:
+			balance += l.Remaining
+			if deferred(l) {
+				w.later = append(w.later, l)
+			}
+		}
+	}
+	slices.SortFunc(w.later, func(a, b *wallet.Lot) int { return -compareLots(a.EffectiveAt, a.ID, b.EffectiveAt, b.ID) })
+	return balance, nil
+}
+
+// deferred reports whether a lot took effect later than it was granted: it is an
+// addition then, and not before.
+func deferred(l *wallet.Lot) bool { return l.EffectiveAt > l.CreatedAt }
+
+func compareLots(at int64, id string, otherAt int64, otherID string) int {
+	if at != otherAt {
+		return int(max(-1, min(1, at-otherAt)))
+	}
+	return strings.Compare(id, otherID)
 }
 
 // step goes one posting or one line down.
 func (w *walk) step() error {
-	if w.No == 0 {
-		return w.stepOpen()
-	}
 	p, err := w.peek()
 	if err != nil {
 		return err
 	}
-	if l := w.nextLater(); l != nil && (p == nil || p.at < l.EffectiveAt) {
+	if l := w.nextLater(); l != nil && l.EffectiveAt >= w.query.From && (p == nil || p.at < l.EffectiveAt) {
 		w.LotAt, w.LotID = l.EffectiveAt, l.ID
-		w.add(w.addition(l, l.EffectiveAt, l.Amount), fmt.Sprintf("lot_%s", l.ID))
+		w.add(w.addition(l, l.EffectiveAt, l.Amount), "lot_"+l.ID)
 		return nil
 	}
 	if p == nil || p.at < w.query.From {
@@ -74,29 +151,6 @@ func (w *walk) step() error {
 		return nil
 	}
 	return w.stepPosting(*p)
-}
-
-// stepOpen writes the next open line; after the last one the postings begin.
-func (w *walk) stepOpen() error {
-	for _, o := range w.open {
-		if o.String() <= w.Open {
-			continue
-		}
-		sum, err := w.sums.of(o.group)
-		if err != nil {
-			return err
-		}
-		w.Open = o.String()
-		w.add(Activity{At: w.tx.Now(), Kind: Deduction, Description: o.describe(sum), Source: o.source(), Project: o.project,
-			Amount: -(sum.taken() + o.accrued), Open: true}, "open_"+o.String())
-		return nil
-	}
-	err := w.tx.QueryRow(`SELECT COALESCE(MAX(no), 0) FROM postings WHERE organization = $1 AND workspace = $2`,
-		w.id.Organization, w.id.Workspace).Scan(&w.No)
-	if w.No == 0 {
-		w.No, w.ended = -1, true
-	}
-	return err
 }
 
 // nextLater is the next lot that took effect later than it was granted.
@@ -108,107 +162,22 @@ func (w *walk) nextLater() *wallet.Lot {
 	return w.later[i]
 }
 
-// stepPosting makes a line of a posting and of those that go with it.
-func (w *walk) stepPosting(p posting) error {
-	switch p.kind {
-	case wallet.PostCharge, wallet.PostOverdraft, wallet.PostOwe, wallet.PostOverrun:
-		w.pass()
-		return w.stepCharge(p)
-	case wallet.PostGrant:
-		w.pass()
-		if l := w.lots[lotOf(p.credit)]; l == nil || !deferred(l) {
-			w.add(w.addition(l, p.at, p.amount), fmt.Sprint(p.no))
-		}
-	case wallet.PostExpire:
-		w.pass()
-		w.add(Activity{At: p.at, Kind: Expiry, Description: "credits that expired", Source: lotOf(p.debit), Amount: -p.amount}, fmt.Sprint(p.no))
-	case wallet.PostWithdraw:
-		w.pass()
-		w.add(Activity{At: p.at, Kind: Refund, Description: "credits that were refunded to the payer", Source: lotOf(p.debit), Amount: -p.amount}, fmt.Sprint(p.no))
-	case wallet.PostSend, wallet.PostReceive:
-		return w.run(p, Activity{Kind: Transfer, Description: "transfer of credits", Source: p.transfer},
-			func(q posting) bool { return q.transfer == p.transfer })
-	case wallet.PostRefund, wallet.PostUnOverdraw, wallet.PostUnOwe, wallet.PostUnOverrun:
-		return w.run(p, Activity{Kind: Refund, Description: "refund of " + skuText(p.sku), Source: w.chargeID(p.charge), Project: p.project},
-			func(q posting) bool { return isRefund(q.kind) && q.at == p.at && q.charge == p.charge })
-	case wallet.PostRepayOwed:
-		return w.run(p, Activity{Kind: Deduction, Description: "what retained storage owed", Source: lotOf(p.debit)},
-			func(q posting) bool { return q.kind == p.kind && q.at == p.at })
-	default:
-		w.pass()
-	}
-	return nil
-}
-
-// run makes one line of a posting and the ones right below it that belong to it;
-// none if they leave the balance as it is.
-func (w *walk) run(p posting, line Activity, belongs func(posting) bool) error {
-	line.At = p.at
-	for next := &p; next != nil && belongs(*next); {
-		line.Amount += effects[next.kind] * next.amount
-		w.pass()
-		var err error
-		if next, err = w.peek(); err != nil {
-			return err
-		}
-	}
-	if line.Amount != 0 {
-		w.add(line, fmt.Sprint(p.no))
-	}
-	return nil
-}
-
-// stepCharge writes the line of a group of charges, if this is its last charge.
-func (w *walk) stepCharge(p posting) error {
-	g := groupOf(p.job, p.project, p.at)
-	if p.charge == w.Charge || slices.ContainsFunc(w.open, func(o openLine) bool { return o.group == g }) {
-		return nil
-	}
-	sum, err := w.sums.of(g)
-	if err != nil || sum.last != p.charge {
-		return err
-	}
-	w.Charge = p.charge
-	line := Activity{At: p.at, Kind: Deduction, Description: g.describe(sum), Source: g.source(), Project: p.project, Amount: -sum.taken()}
-	if line.Amount == 0 {
-		line.Kind = Overrun
-	}
-	w.add(line, fmt.Sprint(p.no))
-	return nil
-}
-
-func (w *walk) addition(l *wallet.Lot, at int64, amount credit.Amount) Activity {
-	line := Activity{At: at, Kind: Addition, Description: "credits", Amount: amount}
-	if l == nil {
-		return line
-	}
-	line.Source, line.Description = l.ID, string(l.Kind)+" credits"
-	if l.Reason != "" {
-		line.Description += ": " + l.Reason
-	}
-	return line
-}
-
 // add puts a line down, if the query asks for it; the balance goes on below it.
 func (w *walk) add(line Activity, name string) {
-	line.ID = "act_" + strings.TrimPrefix(w.id.Workspace, "ws_") + "_" + name
+	line.ID = w.lineID(name)
 	line.BalanceAfter = w.Balance
 	w.Balance -= line.Amount
-	q := &w.query
-	if line.At >= q.From && (q.To == 0 || line.At < q.To) && (q.Kind == "" || q.Kind == line.Kind) &&
-		(q.Project == "" || q.Project == line.Project) {
+	if w.query.admits(&line) {
 		w.lines = append(w.lines, line)
 	}
 }
 
-func (w *walk) chargeID(no int64) string {
-	return fmt.Sprintf("chg_%s_%d", strings.TrimPrefix(w.id.Workspace, "ws_"), no)
+func (w *walk) lineID(name string) string {
+	return "act_" + strings.TrimPrefix(w.id.Workspace, "ws_") + "_" + name
 }
 
-// lotOf is the lot of an account such as credits/lot_1.
-func lotOf(account string) string {
-	_, lot, _ := strings.Cut(account, "/")
-	return lot
+func (w *walk) chargeID(no int64) string {
+	return fmt.Sprintf("chg_%s_%d", strings.TrimPrefix(w.id.Workspace, "ws_"), no)
 }
 
 // pass goes below the posting that was looked at.
@@ -235,22 +204,21 @@ func (w *walk) peek() (*posting, error) {
 	return &w.ahead[0], nil
 }
 
+// statementPostings are the next postings of a walk, each with what must be known of
+// its charge.
+const statementPostings = `SELECT p.no, p.at, p.kind, p.debit, p.credit, p.amount, p.transfer, COALESCE(c.no, 0),
+	COALESCE(c.job, ''), COALESCE(c.project, ''), COALESCE(c.user_id, ''), COALESCE(c.flow, ''), COALESCE(c.sku, '')
+	FROM (SELECT * FROM postings WHERE organization = $1 AND workspace = $2 AND no <= $3 ORDER BY no DESC LIMIT $4) p
+	LEFT JOIN charges c ON c.organization = $1 AND c.workspace = $2 AND c.no = p.charge + p.corrects ORDER BY p.no DESC`
+
 func (w *walk) fetch() error {
 	err := w.tx.Each(func(r db.Scanner) error {
 		var p posting
-		err := r.Scan(&p.no, &p.at, &p.kind, &p.debit, &p.credit, &p.amount, &p.transfer, &p.charge, &p.job, &p.project, &p.flow, &p.sku)
+		err := r.Scan(&p.no, &p.at, &p.kind, &p.debit, &p.credit, &p.amount, &p.transfer, &p.charge, &p.job, &p.project, &p.user, &p.flow, &p.sku)
 		w.ahead = append(w.ahead, p)
 		return err
-	}, `SELECT p.no, p.at, p.kind, p.debit, p.credit, p.amount, p.transfer, COALESCE(c.no, 0),
-		COALESCE(c.job, ''), COALESCE(c.project, ''), COALESCE(c.flow, ''), COALESCE(c.sku, '')
-		FROM (SELECT * FROM postings WHERE organization = $1 AND workspace = $2 AND no <= $3 ORDER BY no DESC LIMIT $4) p
-		LEFT JOIN charges c ON c.organization = $1 AND c.workspace = $2 AND c.no = p.charge + p.corrects ORDER BY p.no DESC`,
-		w.id.Organization, w.id.Workspace, w.No, postingsAtOnce)
+	}, statementPostings, w.id.Organization, w.id.Workspace, w.No, postingsAtOnce)
 	w.read += len(w.ahead)
 	w.ended = len(w.ahead) < postingsAtOnce
 	return err
-}
-
-func isRefund(k wallet.PostingKind) bool {
-	return k == wallet.PostRefund || k == wallet.PostUnOverdraw || k == wallet.PostUnOwe || k == wallet.PostUnOverrun
 }

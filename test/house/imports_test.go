@@ -37,6 +37,7 @@ var arrows = []arrow{
 	{"internal/server", "internal/ledger", "requests about the books"},
 	{"internal/server", "internal/mail", "an invitation goes out by mail, and what became of mails is shown"},
 	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
+	{"internal/server", "internal/revenue", "what the installation took in and earned"},
 	{"internal/server", "internal/project", "requests about projects, and what may run in them"},
 	{"internal/server", "internal/price", "requests about prices"},
 	{"internal/server", "internal/usage", "requests about usage"},
@@ -68,6 +69,11 @@ var arrows = []arrow{
 	{"internal/campaign", "internal/db", "its rows share the unit of work"},
 	{"internal/campaign", "internal/credit", "amounts and budgets"},
 	{"internal/campaign", "internal/fault", "refusals"},
+	{"internal/revenue", "internal/ledger", "every figure is a sum of postings"},
+	{"internal/revenue", "internal/wallet", "the kinds of postings and of credits"},
+	{"internal/revenue", "internal/db", "it is read in one snapshot"},
+	{"internal/revenue", "internal/credit", "amounts"},
+	{"internal/revenue", "internal/fault", "refusals"},
 
 	{"internal/mail", "internal/db", "a mail is a row of the unit of work of what it tells of"},
 	{"internal/mail", "internal/fault", "what is no address is told to whoever typed it"},
@@ -86,6 +92,8 @@ var arrows = []arrow{
 	{"internal/org", "internal/fault", "refusals"},
 
 	{"internal/org", "internal/tax", "the country of a billing profile"},
+
+	{"internal/pay", "internal/credit", "amounts"},
 
 	{"internal/tax", "internal/db", "the rates are rows"},
 	{"internal/tax", "internal/credit", "amounts"},

@@ -1,0 +1,98 @@
+package ledger
+
+import (
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+)
+
+// HouseDays are the sums of the postings of all wallets by day, from a day on and
+// before another: those that were rolled up, and what was written since.
+func (l *Ledger) HouseDays(tx *db.Tx, from, to int64) (DaySums, error) {
+	sums := DaySums{}
+	err := sums.addRows(tx, `SELECT day, kind, debit, credit, sku, amount FROM house_days WHERE day >= $1 AND day < $2`, from, to)
+	if err != nil {
+		return nil, wrapped("read the sums by day", err)
+	}
+	recent, err := recentDays(tx)
+	if err != nil {
+		return nil, wrapped("sum up the postings by day", err)
+	}
+	for k, amount := range recent {
+		if k.Day >= from && k.Day < to {
+			sums[k] += amount
+		}
+	}
+	return sums, nil
+}
+
+// HouseBefore is the balance of every account before a day: what was moved to it less
+// what was moved from it. Lots are known by their kinds.
+func (l *Ledger) HouseBefore(tx *db.Tx, day int64) (map[string]credit.Amount, error) {
+	balances := map[string]credit.Amount{}
+	err := tx.Each(func(r db.Scanner) error {
+		var debit, to string
+		var amount credit.Amount
+		err := r.Scan(&debit, &to, &amount)
+		balances[debit] -= amount
+		balances[to] += amount
+		return err
+	}, `SELECT debit, credit, CAST(SUM(amount) AS BIGINT) FROM house_days WHERE day < $1 GROUP BY debit, credit`, day)
+	if err != nil {
+		return nil, wrapped("sum up the accounts", err)
+	}
+	recent, err := recentDays(tx)
+	for k, amount := range recent {
+		if k.Day < day {
+			balances[k.Debit] -= amount
+			balances[k.Credit] += amount
+		}
+	}
+	return balances, wrapped("sum up the postings by day", err)
+}
+
+// recentDays sums up what was not rolled up yet: the postings of the last minutes.
+func recentDays(tx *db.Tx) (DaySums, error) {
+	sums := DaySums{}
+	for after := (ID{}); ; {
+		some, err := uncoveredAfter(tx, after, rollWallets)
+		if err != nil || len(some) == 0 {
+			return sums, err
+		}
+		for _, w := range some {
+			if err := sums.addPostings(tx, w.ID, w.no, w.last); err != nil {
+				return nil, err
+			}
+			after = w.ID
+		}
+	}
+}
+
+// BalanceAt is what a wallet held by the books just before an instant: its lots, less
+// what was used of the overdraft, without what was accruing. Lots that had been granted
+// and not taken effect are in it.
+func (l *Ledger) BalanceAt(tx *db.Tx, id ID, at int64) (credit.Amount, error) {
+	first, err := firstNo(tx, "postings", id, at)
+	if err != nil {
+		return 0, wrapped("find the postings before an instant", err)
+	}
+	day := at - at%DayLength
+	begin, err := firstNo(tx, "postings", id, day)
+	if err != nil {
+		return 0, wrapped("find the postings of a day", err)
+	}
+	cover, _, err := one(tx, value[int64], `SELECT no FROM day_covers`+inWallet, id.Organization, id.Workspace)
+	if err != nil {
+		return 0, wrapped("read how far the sums by day go", err)
+	}
+	sums := DaySums{}
+	err = sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(amount) AS BIGINT) FROM day_sums`+inWallet+` AND day < $3 GROUP BY debit, credit`,
+		id.Organization, id.Workspace, day)
+	if err == nil {
+		err = sums.addPostings(tx, id, min(cover, begin-1), first-1)
+	}
+	var balance credit.Amount
+	for k, amount := range sums {
+		balance += credit.Amount(InBalance(k.Credit)-InBalance(k.Debit)) * amount
+	}
+	return balance, wrapped("sum up the balance of a wallet", err)
+}

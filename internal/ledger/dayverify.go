@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+)
+
+// days sums the postings up again, wallet by wallet, and compares the sums by day with
+// what comes out; and those of the house with the wallets'.
+func (v *verification) days() error {
+	ids, err := db.All(v.tx, scanID, `SELECT organization, workspace FROM wallets UNION SELECT organization, workspace FROM day_covers
+		UNION SELECT organization, workspace FROM day_sums ORDER BY organization, workspace`)
+	if err != nil {
+		return wrapped("look for sums by day", err)
+	}
+	all := DaySums{}
+	for _, id := range ids {
+		if err := v.daysOf(id, all); err != nil {
+			return err
+		}
+	}
+	stored := DaySums{}
+	if err := stored.addRows(v.tx, `SELECT day, kind, debit, credit, sku, amount FROM house_days`); err != nil {
+		return wrapped("read the sums by day", err)
+	}
+	return v.compareDays("house_days", "", stored, all)
+}
+
+// daysOf compares the sums of one wallet, and adds them to those of all.
+func (v *verification) daysOf(id ID, all DaySums) error {
+	cover, _, err := one(v.tx, value[int64], `SELECT no FROM day_covers`+inWallet, id.Organization, id.Workspace)
+	if err != nil {
+		return wrapped("read how far the sums by day go", err)
+	}
+	last, _, err := one(v.tx, value[int64], `SELECT COALESCE(MAX(no), 0) FROM postings`+inWallet, id.Organization, id.Workspace)
+	if err != nil {
+		return wrapped("read the last posting", err)
+	}
+	if cover < 0 || cover > last {
+		if err := v.differ(Difference{"day_covers", id.String(), "", "no", number(cover), "at most " + number(last)}); err != nil {
+			return err
+		}
+	}
+	made, stored := DaySums{}, DaySums{}
+	if err := made.addPostings(v.tx, id, 0, cover); err != nil {
+		return wrapped("sum up the postings by day", err)
+	}
+	err = stored.addRows(v.tx, `SELECT day, kind, debit, credit, sku, amount FROM day_sums`+inWallet, id.Organization, id.Workspace)
+	if err != nil {
+		return wrapped("read the sums by day", err)
+	}
+	for k, amount := range made {
+		all[k] += amount
+	}
+	return v.compareDays("day_sums", id.String(), stored, made)
+}
+
+func (v *verification) compareDays(table, book string, stored, made DaySums) error {
+	both := DaySums{}
+	for k := range made {
+		both[k] = 0
+	}
+	for k := range stored {
+		both[k] = 0
+	}
+	for _, k := range both.Keys() {
+		was, isThere := stored[k]
+		is, mustBe := made[k]
+		if was == is && isThere == mustBe {
+			continue
+		}
+		row := fmt.Sprintf("%s %s from %s to %s %s", time.Unix(0, k.Day).UTC().Format(time.DateOnly), k.Kind, k.Debit, k.Credit, k.SKU)
+		if err := v.differ(Difference{table, book, row, "amount", amountOrNone(was, isThere), amountOrNone(is, mustBe)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func amountOrNone(a credit.Amount, isThere bool) string {
+	if !isThere {
+		return "no row"
+	}
+	return a.String()
+}
