@@ -66,7 +66,7 @@ func TestSwapped(t *testing.T) {
 func TestEveryTableIsVerified(t *testing.T) {
 	h, others := open(t), []string{
 		"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "invitations", "jobs", "mailed_links", "mails",
-		"memberships", "profiles", "recovery_codes", "schema_versions", "servers", "sessions", "token_hashes", "tokens", "users",
+		"memberships", "notices", "profiles", "recovery_codes", "schema_versions", "servers", "sessions", "token_hashes", "tokens", "users",
 	}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {

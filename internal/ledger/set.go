@@ -42,11 +42,12 @@ type set struct {
 // news is what to say once the batch is durable. It is gathered when all has been said
 // to the database and the commit is under way: the wallets in memory go on meanwhile.
 type news struct {
-	at      int64 // when it was written
-	wallets []changed
-	isMoved bool  // a chain has grown
-	overrun int64 // booked as the operator's loss
-	wake    int64 // when something is due
+	at       int64 // when it was written
+	wallets  []changed
+	isMoved  bool  // a chain has grown
+	isNotice bool  // people are to be told of an event
+	overrun  int64 // booked as the operator's loss
+	wake     int64 // when something is due
 }
 
 type changed struct {
@@ -233,7 +234,7 @@ func first(charges []wallet.Charge) int64 {
 // Flush writes everything, in as few statements as there are tables and sizes.
 func (s *set) Flush(tx *db.Tx) error {
 	for _, write := range []func(*db.Tx) error{
-		s.catchUp, s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeActs, s.writeLeases,
+		s.catchUp, s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeNotices, s.writeActs, s.writeLeases,
 		s.writeStates, s.writeSeal,
 	} {
 		if err := write(tx); err != nil {
@@ -415,6 +416,9 @@ func (s *set) Done(committed bool) {
 		}
 		if s.news.isMoved {
 			l.keeper.seal.moved(s.news.at)
+		}
+		if s.news.isNotice {
+			l.notice()
 		}
 		l.overrun.Add(s.news.overrun)
 		l.keeper.ring(earlier(s.news.wake, l.keeper.seal.due.Load()))
