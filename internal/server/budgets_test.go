@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/purserhq/purser/api"
@@ -102,5 +104,44 @@ func TestANewBudgetCountsWhatRuns(t *testing.T) {
 	if f := must(s.Flows(t.Context(), "default", api.FlowQuery{}))(t).Items[0]; f.Charged != "4.78" || f.Reason != "budget" {
 		t.Errorf("%s by %s", f.Charged, f.Reason)
 	}
+	s.verified()
+}
+
+// Budgets that are set and removed one by one, all at once, do not get into each other's
+// way, and what one has spent stays with it.
+func TestBudgetsAreSetOneByOne(t *testing.T) {
+	const n = 12
+	s, ctx := newStage(t), t.Context()
+	s.grant("default", "1000")
+	must(s.StartFlow(ctx, "default", flowIn("vision", "gpu.h100", "", "1")))(t)
+	first := must(s.SetBudget(ctx, "default", api.Budget{Key: "project", Value: "vision", Amount: "10", Window: "day"}))(t)
+	gone := must(s.SetBudget(ctx, "default", api.Budget{Key: "project", Value: "gone", Amount: "10", Window: "day"}))(t)
+	s.advance("3600")
+	var all sync.WaitGroup
+	errs := make([]error, n+2)
+	for i := range n {
+		all.Go(func() {
+			_, errs[i] = s.SetBudget(ctx, "default", api.Budget{Key: "user", Value: fmt.Sprint("u", i), Amount: "5", Window: "month", Hard: true})
+		})
+	}
+	all.Go(func() {
+		_, errs[n] = s.SetBudget(ctx, "default", api.Budget{Key: "project", Value: "vision", Amount: "20", Window: "day", Hard: true})
+	})
+	all.Go(func() { _, errs[n+1] = s.RemoveBudget(ctx, "default", gone.ID) })
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	items := must(s.Budgets(ctx, "default"))(t).Items
+	if len(items) != n+1 {
+		t.Errorf("%d budgets, not %d", len(items), n+1)
+	}
+	if b := items[0]; b.ID != first.ID || b.Amount != "20" || b.Spent != "2.39" || !b.Hard {
+		t.Errorf("%+v", b)
+	}
+	_, err := s.RemoveBudget(ctx, "default", gone.ID)
+	s.refusedAs(err, 404, "not_found")
+	_, err = s.SetBudget(ctx, "default", api.Budget{ID: gone.ID, Key: "project", Value: "gone", Amount: "10", Window: "day"})
+	s.refusedAs(err, 422, "invalid")
 	s.verified()
 }
