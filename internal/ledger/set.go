@@ -16,9 +16,9 @@ var (
 	chargeRows  = db.NewTable("charges", `organization workspace no at flow item hold event sku tier region project user_id job
 		key_id unit quantity from_at to_at price card card_version rate period rem amount waived slices refunded`)
 	eventRows = db.NewTable("events", `organization workspace no at kind subject data`)
-	totalRows = db.NewTableOn("totals", `organization workspace hour project user_id job sku tier provider unit quantity amount`,
+	totalRows = db.NewTableOn("totals", `organization workspace hour project user_id job sku tier provider unit quantity amount overrun`,
 		` ON CONFLICT (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit) DO UPDATE
-		SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount`)
+		SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount, overrun = totals.overrun + excluded.overrun`)
 )
 
 // set is everything that the units of one batch have done and not yet written.
@@ -370,7 +370,7 @@ func (s *set) writeTotals(tx *db.Tx) error {
 	args := s.lists.take()
 	for _, b := range s.touched {
 		for t, sum := range b.totals {
-			t.Quantity, t.Amount = sum.quantity, credit.Amount(sum.amount)
+			t.Quantity, t.Amount, t.Overrun = sum.quantity, credit.Amount(sum.amount), credit.Amount(sum.overrun)
 			args = b.addTotal(args, &t)
 		}
 	}
@@ -380,7 +380,7 @@ func (s *set) writeTotals(tx *db.Tx) error {
 func (b *book) addTotal(args []any, t *wallet.Total) []any {
 	const provider = ""
 	return append(args, b.organization, b.workspace, t.Hour, t.Project, t.User, t.Job, t.SKU, t.Tier, provider, t.Unit,
-		t.Quantity, int64(t.Amount))
+		t.Quantity, int64(t.Amount), int64(t.Overrun))
 }
 
 func (s *set) writeEvents(tx *db.Tx) (err error) {

@@ -145,3 +145,31 @@ func TestBudgetsAreSetOneByOne(t *testing.T) {
 	s.refusedAs(err, 422, "invalid")
 	s.verified()
 }
+
+// What ran past the end of its credits is told apart: the breakdown says what was
+// charged, as the job, the balance and a budget do, and what of it nobody pays.
+func TestABreakdownTellsOverrunApart(t *testing.T) {
+	s, ctx := newStage(t), t.Context()
+	s.grant("default", "2")
+	got := must(s.ReportUsage(ctx, "default", []api.UsageEvent{{
+		SpecVersion: "1.0", ID: "1", Source: "test", Type: "usage", Data: api.UsageData{SKU: "network.egress", Quantity: "50", Project: "vision"},
+	}}))(t)
+	report := must(s.Usage(ctx, "default", api.UsageQuery{GroupBy: "project"}))(t)
+	if report.Total != "2" || report.Overrun != "0.5" || report.Items[0].Amount != "2" || report.Items[0].Overrun != "0.5" {
+		t.Errorf("%+v", report)
+	}
+	charge := must(s.Charge(ctx, "default", got.Items[0].Charge))(t)
+	if charge.Amount != "2.5" || charge.Overrun != "0.5" {
+		t.Errorf("%+v", charge)
+	}
+	b := must(s.SetBudget(ctx, "default", api.Budget{Key: "project", Value: "vision", Amount: "10", Window: "day"}))(t)
+	if b.Spent != "2" {
+		t.Errorf("a new budget has %s spent", b.Spent)
+	}
+	must(s.RefundCharge(ctx, "default", charge.ID, api.NewRefund{Amount: "1"}))(t)
+	report = must(s.Usage(ctx, "default", api.UsageQuery{}))(t)
+	if report.Total != "1.5" || report.Overrun != "0" || s.balance("default").Balance != "0.5" {
+		t.Errorf("after a refund %+v", report)
+	}
+	s.verified()
+}
