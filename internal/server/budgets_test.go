@@ -173,3 +173,54 @@ func TestABreakdownTellsOverrunApart(t *testing.T) {
 	}
 	s.verified()
 }
+
+// Two budgets at once: the narrower admits, whichever came first, and at exactly as many
+// as it affords; starts, holds and max_cost alike. The workspaces of an organization do
+// not count for each other.
+func TestExactlySoManyInTheNarrowerOfTwoBudgets(t *testing.T) {
+	const n = 5
+	for kind, start := range map[string]func(s *stage, workspace string) error{
+		"starts": func(s *stage, workspace string) error {
+			flow := flowIn("vision", "gpu.h100", "", "1")
+			flow.User = "ada"
+			_, err := s.StartFlow(s.Context(), workspace, flow)
+			return err
+		},
+		"max_cost": func(s *stage, workspace string) error {
+			flow := flowIn("vision", "gpu.h100", "", "1")
+			flow.User, flow.MaxCost = "ada", "2.39"
+			_, err := s.StartFlow(s.Context(), workspace, flow)
+			return err
+		},
+		"holds": func(s *stage, workspace string) error {
+			_, err := s.CreateHold(s.Context(), workspace, api.NewHold{Amount: "2.39", TTLSeconds: 600, Project: "vision", User: "ada"})
+			return err
+		},
+	} {
+		for _, narrow := range []string{"project", "user"} {
+			t.Run(kind+" by "+narrow, func(t *testing.T) {
+				s, ctx := newStage(t), t.Context()
+				must(s.CreateWorkspace(ctx, "default", api.NewWorkspace{Slug: "lab"}))(t)
+				for _, workspace := range []string{"default", "default.lab"} {
+					s.grant(workspace, "100000")
+					amounts := map[string]api.Amount{"project": "23.9", "user": "23.9"}
+					amounts[narrow] = "11.95" // five times 2.39
+					for key, value := range map[string]string{"project": "vision", "user": "ada"} {
+						must(s.SetBudget(ctx, workspace, api.Budget{Key: key, Value: value, Amount: amounts[key], Window: "day", Hard: true}))(t)
+					}
+				}
+				for _, workspace := range []string{"default", "default.lab"} {
+					admitted := s.atOnce(4*n, func() error { return start(s, workspace) }, 402, "budget_exceeded")
+					if admitted != n {
+						t.Errorf("%d of %d got into %s, not %d", admitted, 4*n, workspace, n)
+					}
+				}
+				p := s.refusedAs(start(s, "default"), 402, "budget_exceeded")
+				if p.Values["budget_key"] != narrow {
+					t.Errorf("refused by the budget of the %v", p.Values["budget_key"])
+				}
+				s.verified()
+			})
+		}
+	}
+}
