@@ -31,6 +31,7 @@ type Charge struct {
 	Rate        Amount      `json:"rate" doc:"For a flow: credits per hour, rounded up at the ninth place; for display." required:"false"`
 	Computation Computation `json:"computation" doc:"How the amount comes about, in integers."`
 	Amount      Amount      `json:"amount" doc:"What was taken, rounded down once."`
+	Overrun     Amount      `json:"overrun" doc:"What of the amount no credits covered: the operator's loss. A refund takes it first."`
 	Waived      Amount      `json:"waived" doc:"What no credits covered when the work was stopped, and nobody pays."`
 	Refunded    Amount      `json:"refunded" doc:"What has been given back of it."`
 	Slices      []Slice     `json:"slices" doc:"The lots it took, in their order; they add up to the amount."`

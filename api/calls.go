@@ -233,6 +233,16 @@ func (c *Client) SetBudgets(ctx context.Context, workspace string, b Budgets) (B
 	return ask[Budgets](ctx, c, put, at("/workspaces/%s/budgets", workspace), nil, b)
 }
 
+// SetBudget sets one budget, and leaves all others as they are.
+func (c *Client) SetBudget(ctx context.Context, workspace string, b Budget) (Budget, error) {
+	return ask[Budget](ctx, c, post, at("/workspaces/%s/budgets", workspace), nil, b)
+}
+
+// RemoveBudget removes one budget.
+func (c *Client) RemoveBudget(ctx context.Context, workspace, budget string) (Budget, error) {
+	return ask[Budget](ctx, c, del, at("/workspaces/%s/budgets/%s", workspace, budget), nil, nil)
+}
+
 // CreateProject makes a project of a workspace.
 func (c *Client) CreateProject(ctx context.Context, workspace string, n NewProject) (Project, error) {
 	return ask[Project](ctx, c, post, at("/workspaces/%s/projects", workspace), nil, n)

@@ -67,6 +67,7 @@ type UsageReport struct {
 	To         Instant    `json:"to" format:"date-time"`
 	AsOf       Instant    `json:"as_of" format:"date-time"`
 	Total      Amount     `json:"total" doc:"Of all rows, also those of other pages."`
+	Overrun    Amount     `json:"overrun" doc:"Of all rows."`
 }
 
 // UsageRow is one line of a breakdown; the dimensions it is not grouped by are
@@ -81,5 +82,6 @@ type UsageRow struct {
 	Provider *string  `json:"provider,omitempty"`
 	Quantity Quantity `json:"quantity" doc:"For what is sold by time: unit-hours or GiB-months, rounded down at the sixth place."`
 	Unit     string   `json:"unit" doc:"Rows of different units are never added up."`
-	Amount   Amount   `json:"amount" doc:"Credits, with refunds taken off and what is accruing now."`
+	Amount   Amount   `json:"amount" doc:"Credits that were charged, with refunds taken off and what is accruing now."`
+	Overrun  Amount   `json:"overrun" doc:"What was used and no credits covered: the operator's loss, and no part of the amount."`
 }

@@ -101,6 +101,16 @@ type Transfer struct {
 	Amount        Amount  `json:"amount"`
 	At            Instant `json:"at" format:"date-time"`
 	Lots          []Lot   `json:"lots" doc:"The lots as they are in the other workspace."`
+	Stayed        Stayed  `json:"stayed" doc:"What could not have been moved."`
+}
+
+// Stayed is the credits that no transfer moves, by why.
+type Stayed struct {
+	Project Amount `json:"project" doc:"Bound to a project."`
+	Frozen  Amount `json:"frozen"`
+	Later   Amount `json:"not_yet_effective"`
+	Held    Amount `json:"held" doc:"Set aside by holds."`
+	Leased  Amount `json:"leased" doc:"What running work may still use of its leases."`
 }
 
 // Budget is a cap with a window on the spending of something. In a PUT only

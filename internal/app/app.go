@@ -29,6 +29,7 @@ import (
 	"github.com/purserhq/purser/internal/job/simulated"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
@@ -85,6 +86,7 @@ type App struct {
 	ledger   *ledger.Ledger
 	jobs     *job.Service
 	mails    *mail.Outbox
+	notifier *notify.Notifier
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -168,6 +170,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
+	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
 	a.server = server.New(server.Parts{
 		Accounts: account.New(account.Config{
 			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
@@ -285,6 +288,7 @@ func (a *App) run() {
 	}
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
+		a.loop("notices", func() error { return a.notifier.Run(ctx) })
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })

@@ -39,8 +39,18 @@ func (a *App) advance(ctx context.Context, to int64) error {
 	}
 }
 
-// settle does everything that is due at this instant, and what that makes due.
+// settle does everything that is due at this instant, and what that makes due, and
+// tells people of it.
 func (a *App) settle(ctx context.Context) error {
+	err := a.work(ctx)
+	if err == nil && a.config.Roles.Keeper {
+		err = a.notifier.TellDue(ctx)
+	}
+	return err
+}
+
+// work does everything that is due at this instant, and what that makes due.
+func (a *App) work(ctx context.Context) error {
 	for range maxRounds {
 		if a.config.Roles.Keeper {
 			if err := a.ledger.RunDue(ctx); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,7 +92,10 @@ With -f all budgets are replaced by those of a JSON file, in the form that
 			}
 			key, value, _ := strings.Cut(args[0], ":")
 			b := api.Budget{Key: key, Value: value, Amount: limit, Window: window, WindowHours: hours, Hard: hard}
-			return p.changeBudgets(c, func(all []api.Budget) ([]api.Budget, error) { return withBudget(all, b), nil })
+			if _, err := p.client().SetBudget(c.Context(), p.workspace(), b); err != nil {
+				return err
+			}
+			return p.showBudgets(p.client().Budgets(c.Context(), p.workspace()))
 		},
 	}
 	f := c.Flags()
@@ -102,31 +104,6 @@ With -f all budgets are replaced by those of a JSON file, in the form that
 	f.BoolVar(&hard, "hard", false, "refuse and stop work at the cap")
 	f.StringVarP(&file, "file", "f", "", "replace all budgets by those of a JSON file; - for standard input")
 	return c
-}
-
-// withBudget returns all with b in the place of the one with its key and window.
-func withBudget(all []api.Budget, b api.Budget) []api.Budget {
-	for i, old := range all {
-		if old.Key == b.Key && old.Value == b.Value && old.Window == b.Window && (b.Window != "rolling" || old.WindowHours == b.WindowHours) {
-			b.ID = old.ID
-			all[i] = b
-			return all
-		}
-	}
-	return append(all, b)
-}
-
-// changeBudgets reads all budgets, changes them and puts them back.
-func (p *program) changeBudgets(c *cobra.Command, change func([]api.Budget) ([]api.Budget, error)) error {
-	now, err := p.client().Budgets(c.Context(), p.workspace())
-	if err != nil {
-		return err
-	}
-	items, err := change(now.Items)
-	if err != nil {
-		return err
-	}
-	return p.putBudgets(c, items)
 }
 
 // putBudgets puts the terms of budgets, without what the server knows itself.
@@ -168,13 +145,18 @@ with the same key and value, which differ in their window, only the id names one
   purser budget rm bdg_01jd3v8m6n7p8q9r0s1t2v3w4x`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeBudgets(),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.changeBudgets(c, func(all []api.Budget) ([]api.Budget, error) {
-				i, err := findBudget(all, args[0])
-				if err != nil {
-					return nil, err
-				}
-				return slices.Delete(slices.Clone(all), i, i+1), nil
-			})
+			all, err := p.client().Budgets(c.Context(), p.workspace())
+			if err != nil {
+				return err
+			}
+			i, err := findBudget(all.Items, args[0])
+			if err != nil {
+				return err
+			}
+			if _, err := p.client().RemoveBudget(c.Context(), p.workspace(), all.Items[i].ID); err != nil {
+				return err
+			}
+			return p.showBudgets(p.client().Budgets(c.Context(), p.workspace()))
 		},
 	}
 }

@@ -224,7 +224,7 @@ func (p *program) creditsTransfer() *cobra.Command {
 		Short: "Move credits to another workspace of the organization",
 		Long: `Transfer moves credits lot by lot, in the order in which they would be used; they
 keep their terms. Credits that are held, frozen, leased to running work or kept
-for a project stay.`,
+for a project stay, and it says how many.`,
 		Example: `  purser credits transfer 25 --to acme.vision`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -238,7 +238,10 @@ for a project stay.`,
 			}
 			return p.showFacts(moved, fact{"id", text(moved.ID)}, fact{"amount", amount(moved.Amount)},
 				fact{"from_workspace", text(moved.FromWorkspace)}, fact{"to_workspace", text(moved.ToWorkspace)},
-				fact{"lots", count(int64(len(moved.Lots)))}, fact{"at", text(string(moved.At))})
+				fact{"lots", count(int64(len(moved.Lots)))}, fact{"at", text(string(moved.At))},
+				fact{"stayed_for_projects", some(moved.Stayed.Project)}, fact{"stayed_frozen", some(moved.Stayed.Frozen)},
+				fact{"stayed_until_effective", some(moved.Stayed.Later)}, fact{"stayed_held", some(moved.Stayed.Held)},
+				fact{"stayed_leased", some(moved.Stayed.Leased)})
 		},
 	}
 	c.Flags().StringVar(&n.ToWorkspace, "to", "", "the workspace: org.workspace, org, or its id")

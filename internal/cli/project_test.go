@@ -34,6 +34,12 @@ func TestGuardrailsByCommand(t *testing.T) {
 	purser(statusForbidden, "--project vision run --max-runtime 3h -- true", "  rule       max_runtime_seconds\n", "nothing run for longer than 2h0m0s")
 	purser(statusForbidden, "--project vision -o json run --gpu h100:5 -- true", `"code": "policy_forbids"`, `"rule": "max_gpus"`)
 	purser(statusDone, "--project vision run --gpu h100:4 -- sleep 0.5", "4 × gpu.h100 spot")
+	purser(statusDone, "project create strictly --skus gpu.a*,cpu.* --gpu-hours 3")
+	purser(statusForbidden, "--project strictly run --gpu h100:1 -- true", "the policy of project strictly ", "gpu.h100", "  rule       skus\n", "  allowed    gpu.a*, cpu.*\n")
+	purser(statusForbidden, "--project strictly run --gpu a10:4 -- true", "the policy of project strictly allows 3 GPU-hours a month, 3 are left",
+		"  rule       gpu_hours_per_month\n", "  allowed    3\n")
+	purser(statusDone, "project create nightly --required-tier spot")
+	purser(statusForbidden, "--project nightly run --gpu a10:1 --tier on-demand -- true", "the policy of project nightly ", "  rule       required_tier\n", "  allowed    spot\n")
 	purser(statusDone, "project set vision --max-gpus 0 --tiers= --default-tier= --name Seeing", "Seeing")
 	purser(statusUsage, "project set vision", "say with a flag")
 	purser(statusDone, "--project vision run --gpu h100:5 --tier on-demand -- true")

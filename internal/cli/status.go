@@ -171,7 +171,7 @@ func (p *program) complainNumbers(refused *api.Problem) {
 	}
 	line("top up at", refused.TopUpURL)
 	if refused.Status == http.StatusUnauthorized {
-		line("log in", `"purser login --token TOKEN"; on the server's machine the token is in the data directory (--data)`)
+		line("log in", `"purser login" as a person, "purser login --token TOKEN" with a token; the operator's is in the data directory (--data) on the server's machine`)
 	}
 	if refused.Status >= 500 {
 		line("request", refused.RequestID)

@@ -61,10 +61,13 @@ first and the last row of each kind have only what lies between the two.`,
 
 func usageTable(report api.UsageReport, by []string, buckets bool) *table {
 	t := &table{empty: "Nothing was used.", last: fmt.Sprintf("total %s from %s to %s", report.Total, report.From, report.To)}
+	if o := report.Overrun; o != "" && o != "0" {
+		t.last += fmt.Sprintf("; %s were used beyond it and are the operator's loss", o)
+	}
 	if buckets {
 		t.names = append(t.names, "bucket")
 	}
-	t.names = append(append(t.names, by...), "quantity", "unit", "amount")
+	t.names = append(append(t.names, by...), "quantity", "unit", "amount", "overrun")
 	for _, r := range report.Items {
 		var row []cell
 		if buckets {
@@ -73,7 +76,7 @@ func usageTable(report api.UsageReport, by []string, buckets bool) *table {
 		for _, name := range by {
 			row = append(row, text(dimension(r, name)))
 		}
-		t.row(append(row, quantity(r.Quantity), text(r.Unit), amount(r.Amount))...)
+		t.row(append(row, quantity(r.Quantity), text(r.Unit), amount(r.Amount), some(r.Overrun))...)
 	}
 	return t
 }

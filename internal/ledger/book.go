@@ -31,7 +31,10 @@ type book struct {
 	changes   wallet.Changes           // taken from the wallet before its time
 }
 
-type amounts struct{ quantity, amount int64 }
+type amounts struct {
+	quantity, amount int64
+	overrun          int64 // a part of the amount
+}
 
 // isQuiet reports whether nothing is due by an instant. While a wallet is as it
 // was written last, the instant in its row says so at no cost.
@@ -85,12 +88,12 @@ func (b *book) total(t wallet.Total) {
 	}
 	row := totalOf(t)
 	sum := b.totals[row]
-	b.totals[row] = amounts{sum.quantity + t.Quantity, sum.amount + int64(t.Amount)}
+	b.totals[row] = amounts{sum.quantity + t.Quantity, sum.amount + int64(t.Amount), sum.overrun + int64(t.Overrun)}
 }
 
 // totalOf is the row that a total is added to: totals are not kept by region.
 func totalOf(t wallet.Total) wallet.Total {
-	t.Quantity, t.Amount, t.Region = 0, 0, ""
+	t.Quantity, t.Amount, t.Overrun, t.Region = 0, 0, 0, ""
 	return t
 }
 

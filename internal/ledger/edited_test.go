@@ -70,8 +70,8 @@ func TestSwapped(t *testing.T) {
 func TestEveryTableIsVerified(t *testing.T) {
 	h, others := open(t), []string{
 		"attempts", "authenticators", "campaigns", "clock", "codes", "device_codes", "familiar_addresses", "invitations", "jobs",
-		"mailed_links", "mails", "memberships", "profiles", "recovery_codes", "redemptions", "schema_versions", "servers",
-		"sessions", "tax_rates", "token_hashes", "tokens", "users",
+		"mailed_links", "mails", "memberships", "notices", "profiles", "recovery_codes", "redemptions", "schema_versions",
+		"servers", "sessions", "tax_rates", "token_hashes", "tokens", "users",
 	}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {

@@ -51,6 +51,7 @@ type Ledger struct {
 	// What the batch that failed last had worked on: run again, it takes these rows
 	// at once and in order, so that servers do not wait for each other in a circle.
 	contested []ID
+	noticed   chan struct{} // one token: there are notices
 
 	overrun atomic.Int64 // nano-credits booked as the operator's loss since New
 }
@@ -60,7 +61,7 @@ func New(database *db.DB, log *slog.Logger) *Ledger {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), spare: make(chan *set, 2), versions: versions{db: database}, seed: maphash.MakeSeed(), recent: newRecent()}
+	return &Ledger{db: database, log: log, shelf: newShelf(), shown: newShown(), keeper: newKeeper(), spare: make(chan *set, 2), versions: versions{db: database}, seed: maphash.MakeSeed(), recent: newRecent(), noticed: make(chan struct{}, 1)}
 }
 
 // Result is what a unit's commands did.

@@ -138,7 +138,7 @@ func (r *replay) entry(e *Entry) error {
 	b.at = e.At
 	r.count(command)
 	for _, t := range fx.Totals {
-		r.totals.add(totalOf(t), t.Quantity, int64(t.Amount))
+		r.totals.add(totalOf(t), amounts{t.Quantity, int64(t.Amount), int64(t.Overrun)})
 	}
 	r.addReports(command, fx.Charges)
 	for _, f := range fx.Refunds {

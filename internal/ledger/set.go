@@ -16,9 +16,9 @@ var (
 	chargeRows  = db.NewTable("charges", `organization workspace no at flow item hold event sku tier region project user_id job
 		key_id unit quantity from_at to_at price card card_version rate period rem amount waived slices refunded`)
 	eventRows = db.NewTable("events", `organization workspace no at kind subject data`)
-	totalRows = db.NewTableOn("totals", `organization workspace hour project user_id job sku tier provider unit quantity amount`,
+	totalRows = db.NewTableOn("totals", `organization workspace hour project user_id job sku tier provider unit quantity amount overrun`,
 		` ON CONFLICT (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit) DO UPDATE
-		SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount`)
+		SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount, overrun = totals.overrun + excluded.overrun`)
 )
 
 // set is everything that the units of one batch have done and not yet written.
@@ -42,11 +42,12 @@ type set struct {
 // news is what to say once the batch is durable. It is gathered when all has been said
 // to the database and the commit is under way: the wallets in memory go on meanwhile.
 type news struct {
-	at      int64 // when it was written
-	wallets []changed
-	isMoved bool  // a chain has grown
-	overrun int64 // booked as the operator's loss
-	wake    int64 // when something is due
+	at       int64 // when it was written
+	wallets  []changed
+	isMoved  bool  // a chain has grown
+	isNotice bool  // people are to be told of an event
+	overrun  int64 // booked as the operator's loss
+	wake     int64 // when something is due
 }
 
 type changed struct {
@@ -233,7 +234,7 @@ func first(charges []wallet.Charge) int64 {
 // Flush writes everything, in as few statements as there are tables and sizes.
 func (s *set) Flush(tx *db.Tx) error {
 	for _, write := range []func(*db.Tx) error{
-		s.catchUp, s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeActs, s.writeLeases,
+		s.catchUp, s.sealEntries, s.gatherStates, s.writeRoots, s.writeHeads, s.writeEntries, s.writePostings, s.writeCharges, s.writeRefunds, s.writeTotals, s.writeEvents, s.writeNotices, s.writeActs, s.writeLeases,
 		s.writeStates, s.writeSeal,
 	} {
 		if err := write(tx); err != nil {
@@ -369,7 +370,7 @@ func (s *set) writeTotals(tx *db.Tx) error {
 	args := s.lists.take()
 	for _, b := range s.touched {
 		for t, sum := range b.totals {
-			t.Quantity, t.Amount = sum.quantity, credit.Amount(sum.amount)
+			t.Quantity, t.Amount, t.Overrun = sum.quantity, credit.Amount(sum.amount), credit.Amount(sum.overrun)
 			args = b.addTotal(args, &t)
 		}
 	}
@@ -379,7 +380,7 @@ func (s *set) writeTotals(tx *db.Tx) error {
 func (b *book) addTotal(args []any, t *wallet.Total) []any {
 	const provider = ""
 	return append(args, b.organization, b.workspace, t.Hour, t.Project, t.User, t.Job, t.SKU, t.Tier, provider, t.Unit,
-		t.Quantity, int64(t.Amount))
+		t.Quantity, int64(t.Amount), int64(t.Overrun))
 }
 
 func (s *set) writeEvents(tx *db.Tx) (err error) {
@@ -415,6 +416,9 @@ func (s *set) Done(committed bool) {
 		}
 		if s.news.isMoved {
 			l.keeper.seal.moved(s.news.at)
+		}
+		if s.news.isNotice {
+			l.notice()
 		}
 		l.overrun.Add(s.news.overrun)
 		l.keeper.ring(earlier(s.news.wake, l.keeper.seal.due.Load()))

@@ -55,7 +55,7 @@ func (l *Ledger) Spent(tx *db.Tx, id ID, r Result, b wallet.Budget) (sum credit.
 }
 
 func spentByHour(tx *db.Tx, id ID, column, value string, from int64) (map[int64]credit.Amount, error) {
-	query, args := `SELECT hour, CAST(SUM(amount) AS BIGINT) FROM totals`+inWallet+` AND hour >= $3`, []any{id.Organization, id.Workspace, from}
+	query, args := `SELECT hour, CAST(SUM(amount - overrun) AS BIGINT) FROM totals`+inWallet+` AND hour >= $3`, []any{id.Organization, id.Workspace, from}
 	if column != "workspace" {
 		query, args = query+` AND `+column+` = $4`, append(args, value)
 	}
@@ -75,7 +75,7 @@ func (b *book) addSpent(byHour map[int64]credit.Amount, column, value string, fr
 	for t, sum := range b.totals {
 		of := map[string]string{"project": t.Project, "user_id": t.User, "job": t.Job}[column]
 		if t.Hour >= from && (column == "workspace" || of == value) {
-			byHour[t.Hour] += credit.Amount(sum.amount)
+			byHour[t.Hour] += credit.Amount(sum.amount - sum.overrun)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type totals struct {
 	rows    map[wallet.Total]amounts // of picked buckets
 }
 
-type sums struct{ quantity, amount uint64 }
+type sums struct{ quantity, amount, overrun uint64 }
 
 const (
 	totalBuckets = 256
@@ -36,15 +36,16 @@ func newTotals() *totals {
 }
 
 // add adds to a row of the totals, which is given without its amounts.
-func (t *totals) add(row wallet.Total, quantity, amount int64) {
+func (t *totals) add(row wallet.Total, by amounts) {
 	h := maphash.Comparable(t.seed, row)
 	b := &t.buckets[h%totalBuckets]
 	weight := h / totalBuckets * 0x9e3779b97f4a7c15 % prime // the seed makes it random; zero only by chance
-	b.quantity = (b.quantity + times(weight, quantity)) % prime
-	b.amount = (b.amount + times(weight, amount)) % prime
+	b.quantity = (b.quantity + times(weight, by.quantity)) % prime
+	b.amount = (b.amount + times(weight, by.amount)) % prime
+	b.overrun = (b.overrun + times(weight, by.overrun)) % prime
 	if t.picked != nil && t.picked[h%totalBuckets] {
 		sum := t.rows[row]
-		t.rows[row] = amounts{sum.quantity + quantity, sum.amount + amount}
+		t.rows[row] = amounts{sum.quantity + by.quantity, sum.amount + by.amount, sum.overrun + by.overrun}
 	}
 }
 
@@ -59,12 +60,12 @@ func times(weight uint64, n int64) uint64 {
 	return rest
 }
 
-const totalColumns = `hour, project, user_id, job, sku, tier, provider, unit, quantity, amount`
+const totalColumns = `hour, project, user_id, job, sku, tier, provider, unit, quantity, amount, overrun`
 
 // scanTotal reads a row; where the engine has a region, it has the provider.
 func scanTotal(r db.Scanner) (row wallet.Total, sum amounts, err error) {
 	err = r.Scan(&row.Hour, &row.Project, &row.User, &row.Job, &row.SKU, &row.Tier, &row.Region, &row.Unit,
-		&sum.quantity, &sum.amount)
+		&sum.quantity, &sum.amount, &sum.overrun)
 	return row, sum, err
 }
 
@@ -90,7 +91,7 @@ func (r *replay) storedTotals(seed maphash.Seed, picked []bool) (*totals, error)
 	t.seed, t.picked, t.rows = seed, picked, map[wallet.Total]amounts{}
 	err := r.tx.Each(func(s db.Scanner) error {
 		row, sum, err := scanTotal(s)
-		t.add(row, sum.quantity, sum.amount)
+		t.add(row, sum)
 		if picked == nil {
 			r.made["totals"]++
 		}
@@ -136,8 +137,16 @@ func (r *replay) total(key wallet.Total, stored, replayed amounts) error {
 			return err
 		}
 	}
-	if stored.amount != replayed.amount {
-		return r.mismatch("totals", totalKey(key), "amount", credit.Amount(stored.amount).String(), credit.Amount(replayed.amount).String())
+	for _, sum := range []struct {
+		column           string
+		stored, replayed int64
+	}{{"amount", stored.amount, replayed.amount}, {"overrun", stored.overrun, replayed.overrun}} {
+		if sum.stored != sum.replayed {
+			err := r.mismatch("totals", totalKey(key), sum.column, credit.Amount(sum.stored).String(), credit.Amount(sum.replayed).String())
+			if err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

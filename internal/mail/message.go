@@ -30,7 +30,7 @@ type Message struct {
 //
 //	verify, reset, change_email  link, name
 //	invitation                   link, name, inviter, organization, role
-//	budget                       link, name, organization, budget, percent, spent, amount, hard
+//	budget                       link, name, organization, budget, percent, spent, amount, until, hard, stopped (a number)
 //	notice                       link, subject, text
 var Templates = []string{"budget", "change_email", "invitation", "notice", "reset", "verify"}
 

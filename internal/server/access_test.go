@@ -210,6 +210,8 @@ POST /v1/workspaces/{workspace}/charges/{charge}/refund
 POST /v1/workspaces/{workspace}/transfers
 GET /v1/workspaces/{workspace}/budgets
 PUT /v1/workspaces/{workspace}/budgets
+POST /v1/workspaces/{workspace}/budgets
+DELETE /v1/workspaces/{workspace}/budgets/{budget}
 GET /v1/workspaces/{workspace}/events
 GET /v1/prices
 GET /v1/rate-cards/{name}

@@ -18,18 +18,17 @@ import (
 // unaudited are the calls that are not GETs and still have no entry in the audit log,
 // and why. Every other one is recorded, by [Server.record] or [Server.recordTask].
 var unaudited = map[string]string{
-	"start-flow":         "the journal of the wallet has it, with the project, user and job that it is for",
-	"change-flow":        "the journal of the wallet has it",
-	"heartbeat-flow":     "it is a proof of life and changes no terms; there are very many",
-	"stop-flow":          "the journal of the wallet has it",
-	"create-hold":        "the journal of the wallet has it, and holds are the hot path",
-	"capture-hold":       "the journal of the wallet has it, and captures are the hot path",
-	"release-hold":       "the journal of the wallet has it, and holds are the hot path",
-	"report-usage":       "the journal of the wallet has it, and events are the hot path",
-	"create-job":         "the job's row has who it is for and what it runs, the journal its flow",
-	"advance-test-clock": "only tests have such a clock, and its instants stand in every journal",
-	"verify":             "it changes nothing",
-	"look-up-code":       "it changes nothing, and is no GET only because a code in an address would end up in logs",
+	"start-flow":     "the journal of the wallet has it, with the project, user and job that it is for",
+	"change-flow":    "the journal of the wallet has it",
+	"heartbeat-flow": "it is a proof of life and changes no terms; there are very many",
+	"stop-flow":      "the journal of the wallet has it",
+	"create-hold":    "the journal of the wallet has it, and holds are the hot path",
+	"capture-hold":   "the journal of the wallet has it, and captures are the hot path",
+	"release-hold":   "the journal of the wallet has it, and holds are the hot path",
+	"report-usage":   "the journal of the wallet has it, and events are the hot path",
+	"create-job":     "the job's row has who it is for and what it runs, the journal its flow",
+	"verify":         "it changes nothing",
+	"look-up-code":   "it changes nothing, and is no GET only because a code in an address would end up in logs",
 }
 
 // describeAudit says in the description that a registered call is recorded.

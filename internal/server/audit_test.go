@@ -125,7 +125,7 @@ func TestAuditOfEveryChange(t *testing.T) {
 	if !strings.Contains(string(policy.Before), `"overdraft":"0"`) || string(policy.After) != `{"overdraft":"2"}` {
 		t.Errorf("%s, then %s", policy.Before, policy.After)
 	}
-	if house := s.audit("", api.AuditFilter{}); len(house) != 1 || house[0].Action != "create-organization" || house[0].Target != o {
+	if house := s.audit("", api.AuditFilter{}); len(house) != 2 || house[0].Action != "create-organization" || house[0].Target != o || house[1].Action != "advance-test-clock" {
 		t.Errorf("%+v", house)
 	}
 	if other := s.audit("default", api.AuditFilter{}); len(other) != 0 {
@@ -255,4 +255,43 @@ func TestNoSecretIsKept(t *testing.T) {
 	if found["to-be-found"] == 0 || found["guessed-secret"]+found["hunter22-secret"]+found[token] > 0 {
 		t.Errorf("%v", found)
 	}
+}
+
+// # What is changed says in the log what was there before: prices, projects, settings,
+// bills, roles, freezes, and the test clock, also if it is the operator who did it.
+func TestAuditTellsWhatWasBefore(t *testing.T) {
+	s, ctx := newStage(t), t.Context()
+	must(s.CreateOrganization(ctx, api.NewOrganization{Slug: "acme", Name: "Acme"}))(t)
+	s.grant("acme", "100")
+	lot := must(s.Lots(ctx, "acme", api.Page{}))(t).Items[0].ID
+	for _, c := range []struct{ method, path, body, action, before string }{
+		{"PATCH", "/organizations/acme", `{"name":"Acme 2"}`, "rename-organization", `"name":"Acme"`},
+		{"PATCH", "/organizations/acme/settings", `{"require_two_factor":true}`, "change-organization-settings", `"require_two_factor":false`},
+		{"PATCH", "/organizations/acme/billing-profile", `{"tax_id":"DE1"}`, "change-billing-profile", `"tax_id":""`},
+		{"POST", "/workspaces/acme/lots/" + lot + "/freeze", ``, "freeze-lot", `"frozen":false`},
+		{"POST", "/workspaces/acme/lots/" + lot + "/unfreeze", ``, "unfreeze-lot", `"frozen":true`},
+		{"POST", "/workspaces/acme/projects", `{"slug":"vision"}`, "create-project", ``},
+		{"PATCH", "/workspaces/acme/projects/vision", `{"name":"Vision"}`, "change-project", `"slug":"vision"`},
+		{"PATCH", "/workspaces/acme/projects/vision/policy", `{"max_gpus":4}`, "change-project-policy", `"policy":{}`},
+		{"PUT", "/workspaces/acme/project-rules", `{"strict_projects":true}`, "set-project-rules", `"strict_projects":false`},
+		{"POST", "/workspaces/acme/budgets", `{"amount":"5","key":"workspace","window":"day"}`, "set-budget", ``},
+		{"POST", "/workspaces/acme/budgets", `{"amount":"6","key":"workspace","window":"day"}`, "set-budget", `"amount":"5"`},
+		{"PUT", "/rate-cards/own", `{"skus":[{"prices":{"on-demand":"1"},"sku":"gpu.x","unit":"hour"}]}`, "put-rate-card", ``},
+		{"PUT", "/rate-cards/own", `{"skus":[{"prices":{"on-demand":"2"},"sku":"gpu.x","unit":"hour"}]}`, "put-rate-card", `"on-demand":"1"`},
+		{"POST", "/test-clock/advance", `{"by_seconds":"1"}`, "advance-test-clock", `"now":"2027-01-01T`},
+	} {
+		if a := s.send(c.method, "/v1"+c.path, c.body); a.status >= 300 {
+			t.Fatalf("%s: %d %s", c.path, a.status, a.body)
+		}
+		log := "acme"
+		if !strings.Contains(c.path, "acme") {
+			log = ""
+		}
+		all := s.audit(log, api.AuditFilter{Action: c.action})
+		e := all[len(all)-1]
+		if !strings.Contains(string(e.Before), c.before) || (c.before == "") != (len(e.Before) == 0 || string(e.Before) == "null") || c.body != "" && string(e.After) != c.body {
+			t.Errorf("%s: before %s, after %s", c.action, e.Before, e.After)
+		}
+	}
+	s.verified()
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -28,14 +30,32 @@ func (s *Server) budgetCalls() {
 		id: "set-budgets", method: "PUT", path: "/v1/workspaces/{workspace}/budgets", tag: tagBudgets, action: org.Govern,
 		summary: "Replace all budgets of a workspace", description: "One that names its id keeps what was spent of it.",
 	}, setBudgets)
+	command(s, call{
+		id: "set-budget", method: "POST", path: "/v1/workspaces/{workspace}/budgets", tag: tagBudgets, action: org.Govern,
+		summary: "Set one budget",
+		description: "The budget of that id, or of that key, value and window, is changed and keeps what was spent of it; else one is added. " +
+			"All others stay, whoever sets them at the same time.",
+	}, setBudget)
+	command(s, call{
+		id: "remove-budget", method: "DELETE", path: "/v1/workspaces/{workspace}/budgets/{budget}", tag: tagBudgets, action: org.Govern,
+		optional: true, summary: "Remove one budget",
+	}, removeBudget)
 }
 
+// BudgetPath names a budget.
+type BudgetPath struct {
+	WorkspacePath
+	Budget string `path:"budget" maxLength:"60"`
+}
+
+// maxBudgets bounds the budgets of a workspace.
+const maxBudgets = 1_000
+
 func setBudgets(u *unit, _ *WorkspacePath, b *api.Budgets) (api.Budgets, error) {
-	present, err := u.ledger.Apply(u.tx, u.id)
+	known, present, err := u.budgets()
 	if err != nil {
 		return api.Budgets{}, err
 	}
-	known := present.Wallet.View().Budgets(present.At)
 	u.before = budgetsOnWire(known, present.At)
 	var f fields
 	budgets := make([]wallet.Budget, len(b.Items))
@@ -45,17 +65,76 @@ func setBudgets(u *unit, _ *WorkspacePath, b *api.Budgets) (api.Budgets, error) 
 	if err := f.Err(); err != nil {
 		return api.Budgets{}, err
 	}
+	return u.putBudgets(present, budgets)
+}
+
+func setBudget(u *unit, _ *WorkspacePath, b *api.Budget) (out api.Budget, err error) {
+	budgets, present, err := u.budgets()
+	if err != nil {
+		return out, err
+	}
+	var f fields
+	set := f.budget("", b, budgets, nil)
+	if err := f.Err(); err != nil {
+		return out, err
+	}
+	i := slices.IndexFunc(budgets, func(g wallet.Budget) bool {
+		return g.ID == set.ID || set.ID == "" && g.Key == set.Key && g.Value == set.Value && g.Window == set.Window && g.Hours == set.Hours
+	})
+	switch {
+	case i >= 0:
+		u.before = budgetsOnWire(budgets[i:i+1], present.At).Items[0]
+		set.ID = budgets[i].ID
+		budgets[i] = set
+	case len(budgets) >= maxBudgets:
+		return out, fault.New(fault.Limited, "the workspace has %d budgets, and no more fit", len(budgets))
+	default:
+		i, budgets = len(budgets), append(budgets, set)
+	}
+	all, err := u.putBudgets(present, budgets)
+	if err != nil {
+		return out, err
+	}
+	return all.Items[i], nil
+}
+
+func removeBudget(u *unit, p *BudgetPath, _ *none) (out api.Budget, err error) {
+	budgets, present, err := u.budgets()
+	if err != nil {
+		return out, err
+	}
+	i := slices.IndexFunc(budgets, func(g wallet.Budget) bool { return g.ID == p.Budget })
+	if i < 0 {
+		return out, fault.New(fault.NotFound, "there is no budget %.80q in this workspace", p.Budget)
+	}
+	out = budgetsOnWire(budgets[i:i+1], present.At).Items[0]
+	u.before = out
+	_, err = u.putBudgets(present, slices.Delete(budgets, i, i+1))
+	return out, err
+}
+
+// budgets are those of the workspace as they stand.
+func (u *unit) budgets() ([]wallet.Budget, ledger.Result, error) {
+	present, err := u.ledger.Apply(u.tx, u.id)
+	if err != nil {
+		return nil, present, err
+	}
+	return present.Wallet.View().Budgets(present.At), present, nil
+}
+
+// putBudgets replaces all budgets. A new one gets its id, and what its window has seen.
+func (u *unit) putBudgets(present ledger.Result, budgets []wallet.Budget) (out api.Budgets, err error) {
 	for i := range budgets {
 		if g := &budgets[i]; g.ID == "" {
 			g.ID = u.tx.NewID("bdg_")
 			if g.Spent, g.Past, err = u.ledger.Spent(u.tx, u.id, present, *g); err != nil {
-				return api.Budgets{}, err
+				return out, err
 			}
 		}
 	}
 	result, err := u.ledger.Apply(u.tx, u.id, wallet.SetBudgets{Budgets: budgets})
 	if err != nil {
-		return api.Budgets{}, err
+		return out, err
 	}
 	return budgetsOnWire(result.Wallet.View().Budgets(result.At), result.At), nil
 }

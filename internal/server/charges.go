@@ -157,7 +157,7 @@ func chargeOnWire(id ledger.ID, c *wallet.Charge) api.Charge {
 		ID: numbered("chg_", id, c.No), At: api.At(c.At), SKU: c.SKU, Tier: c.Tier, Region: c.Region, Project: c.Project,
 		User: c.User, Job: c.Job, Token: c.Key, Flow: c.Flow, Hold: c.Hold, Event: c.Event, Quantity: quantity(c.Quantity),
 		Unit: c.Unit, Price: amount(c.Price), Card: c.Card, Version: c.Version, From: api.At(c.From), To: api.At(c.To),
-		Amount: amount(c.Amount), Waived: amount(c.Waived), Refunded: amount(c.Refunded), Slices: slicesOnWire(c.Slices),
+		Amount: amount(c.Amount), Overrun: amount(overrunOf(c)), Waived: amount(c.Waived), Refunded: amount(c.Refunded), Slices: slicesOnWire(c.Slices),
 	}
 	if c.Period > 0 {
 		out.Rate = amount(credit.PerHour(c.Rate, c.Period))

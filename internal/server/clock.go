@@ -48,6 +48,7 @@ func aim(u *unit, _ *none, b *api.Advance) (api.Clock, error) {
 		return api.Clock{}, noTestClock()
 	}
 	now := u.tx.Now()
+	u.before = api.Clock{Now: api.At(now)}
 	to, err := target(b, now)
 	return api.Clock{Now: api.At(to)}, err
 }

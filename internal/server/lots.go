@@ -35,14 +35,26 @@ func (s *Server) lotCalls() {
 		id: "freeze-lot", method: "POST", path: "/v1/workspaces/{workspace}/lots/{lot}/freeze", tag: tagCredits,
 		action: org.Operate, optional: true, summary: "Take a lot out of use",
 	}, func(u *unit, p *LotPath, _ *none) (api.Lot, error) {
-		return u.changeLot(p.Lot, wallet.Freeze{Lot: p.Lot})
+		return u.setFrozen(p.Lot, wallet.Freeze{Lot: p.Lot})
 	})
 	command(s, call{
 		id: "unfreeze-lot", method: "POST", path: "/v1/workspaces/{workspace}/lots/{lot}/unfreeze", tag: tagCredits,
 		action: org.Operate, optional: true, summary: "Put a frozen lot back into use",
 	}, func(u *unit, p *LotPath, _ *none) (api.Lot, error) {
-		return u.changeLot(p.Lot, wallet.Unfreeze{Lot: p.Lot})
+		return u.setFrozen(p.Lot, wallet.Unfreeze{Lot: p.Lot})
 	})
+}
+
+// setFrozen freezes a lot or puts it back into use, and tells the audit log what it was.
+func (u *unit) setFrozen(id string, command wallet.Command) (api.Lot, error) {
+	present, err := u.ledger.Apply(u.tx, u.id)
+	if err != nil {
+		return api.Lot{}, err
+	}
+	if l := present.Wallet.Lot(id); l != nil {
+		u.before = map[string]bool{"frozen": l.Frozen}
+	}
+	return u.changeLot(id, command)
 }
 
 func grant(u *unit, _ *WorkspacePath, b *api.NewGrant) (api.Lot, error) {

@@ -22,6 +22,9 @@ func (s *Server) memberCalls() {
 		action: org.Manage, summary: "Give a member another role, or one in a project",
 		description: "Only owners make and unmake owners; the last one stays.",
 	}, func(u *unit, p *MemberPath, b *api.NewRole) (api.Member, error) {
+		if was, err := u.orgs.Member(u.tx, u.id.Organization, p.User, b.Project); err == nil { // else it is a new role, or refused
+			u.before = memberOnWire(was)
+		}
 		m, err := u.orgs.SetRole(u.tx, u.actor, u.id.Organization, p.User, b.Project, org.Role(b.Role))
 		return memberOnWire(m), err
 	})
@@ -34,6 +37,7 @@ func (s *Server) memberCalls() {
 		api.MemberQuery
 	}, _ *none) (api.Member, error) {
 		m, err := u.orgs.Remove(u.tx, u.actor, u.id.Organization, p.User, p.Project)
+		u.before = memberOnWire(m)
 		return memberOnWire(m), err
 	})
 	command(s, call{
@@ -41,6 +45,7 @@ func (s *Server) memberCalls() {
 		optional: true, summary: "Leave an organization", description: "For whoever is signed in and belongs to it. The last owner cannot.",
 	}, func(u *unit, _ *OrganizationPath, _ *none) (api.Member, error) {
 		m, err := u.orgs.Leave(u.tx, u.actor, u.id.Organization)
+		u.before = memberOnWire(m)
 		return memberOnWire(m), err
 	})
 	command(s, call{

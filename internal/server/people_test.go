@@ -260,7 +260,7 @@ func TestDeletion(t *testing.T) {
 }
 
 // Credits move between workspaces of one organization, and not to another's, by who
-// may pay.
+// may manage it.
 func TestTransfersStayInTheOrganization(t *testing.T) {
 	s := newRealm(t)
 	ada, fin, dev := s.user("ada"), s.user("fin"), s.user("dev")
@@ -273,10 +273,24 @@ func TestTransfersStayInTheOrganization(t *testing.T) {
 		_, err := s.as(who).Transfer(t.Context(), "acme", api.NewTransfer{ToWorkspace: to, Amount: "5"})
 		return err
 	}
-	if err := move(fin, "acme.lab"); err != nil {
+	if err := move(ada, "acme.lab"); err != nil {
 		t.Error(err)
 	}
+	s.refused(move(fin, "acme.lab"), 403, "forbidden")
 	s.refused(move(dev, "acme.lab"), 403, "forbidden")
+	for _, n := range []api.NewGrant{
+		{Amount: "7", Kind: "plan", Scope: &api.Scope{Projects: []string{"vision"}}}, {Amount: "11", Kind: "plan", Reason: "to be frozen"},
+	} {
+		lot := must(s.Grant(t.Context(), "acme", n))(t)
+		if n.Reason != "" {
+			must(s.FreezeLot(t.Context(), "acme", lot.ID))(t)
+		}
+	}
+	must(s.as(ada).CreateHold(t.Context(), "acme", api.NewHold{Amount: "3", TTLSeconds: 60}))(t)
+	moved := must(s.as(ada).Transfer(t.Context(), "acme", api.NewTransfer{ToWorkspace: "acme.lab", Amount: "992"}))(t)
+	if want := (api.Stayed{Project: "7", Frozen: "11", Later: "0", Held: "3", Leased: "0"}); moved.Stayed != want || moved.Lots[0].Kind != "purchased" {
+		t.Errorf("%+v", moved)
+	}
 	if plain := s.refused(move(ada, "adas"), 422, "invalid"); !strings.Contains(plain.Detail, "no workspace") {
 		t.Error(plain)
 	}

@@ -131,6 +131,9 @@ func putCard(u *unit, p *CardPath, b *api.NewRateCard) (api.RateCard, error) {
 	if err := f.Err(); err != nil {
 		return api.RateCard{}, err
 	}
+	if h, err := u.prices.History(u.tx, p.Name); err == nil { // else it is a new card
+		u.before = cardOnWire(h.Latest())
+	}
 	card, err := u.prices.Put(u.tx, p.Name, skus, effective)
 	if err != nil {
 		return api.RateCard{}, err

@@ -11,6 +11,11 @@ func (s *Server) profileCalls() {
 		id: "rename-organization", method: "PATCH", path: "/v1/organizations/{organization}", tag: tagPeople, action: org.Manage,
 		summary: "Give an organization another name",
 	}, func(u *unit, _ *OrganizationPath, b *api.OrganizationChange) (api.Organization, error) {
+		before, err := u.orgs.Organization(u.tx, u.id.Organization)
+		if err != nil {
+			return api.Organization{}, err
+		}
+		u.before = api.OrganizationChange{Name: before.Name}
 		o, err := u.orgs.Rename(u.tx, u.id.Organization, b.Name)
 		if err != nil {
 			return api.Organization{}, err
@@ -39,6 +44,11 @@ func (s *Server) profileCalls() {
 		id: "change-organization-settings", method: "PATCH", path: "/v1/organizations/{organization}/settings", tag: tagPeople,
 		action: org.Manage, summary: "Change what is named of the settings",
 	}, func(u *unit, _ *OrganizationPath, b *api.OrganizationSettingsChange) (api.OrganizationSettings, error) {
+		before, err := u.orgs.Profile(u.tx, u.id.Organization)
+		if err != nil {
+			return api.OrganizationSettings{}, err
+		}
+		u.before = settingsOnWire(before)
 		p, err := u.orgs.SetProfile(u.tx, u.id.Organization, org.ProfilePatch{
 			RequireTwoFactor: b.RequireTwoFactor, DefaultRole: (*org.Role)(b.DefaultRole),
 		})
@@ -55,6 +65,11 @@ func (s *Server) profileCalls() {
 		id: "change-billing-profile", method: "PATCH", path: "/v1/organizations/{organization}/billing-profile", tag: tagPeople,
 		action: org.Pay, summary: "Change what is named of the billing profile",
 	}, func(u *unit, _ *OrganizationPath, b *api.BillingProfileChange) (api.BillingProfile, error) {
+		before, err := u.orgs.Profile(u.tx, u.id.Organization)
+		if err != nil {
+			return api.BillingProfile{}, err
+		}
+		u.before = billingOnWire(before)
 		p, err := u.orgs.SetProfile(u.tx, u.id.Organization, org.ProfilePatch{
 			BillingEmail: b.BillingEmail, LegalName: b.LegalName, Address: b.Address, TaxID: b.TaxID, Country: b.Country, Reference: b.Reference,
 		})

@@ -72,6 +72,11 @@ func (s *Server) projectCalls() {
 		id: "set-project-rules", method: "PUT", path: "/v1/workspaces/{workspace}/project-rules", tag: tagProjects, action: org.Manage,
 		summary: "Set what holds for all projects of a workspace",
 	}, func(u *unit, _ *WorkspacePath, b *api.ProjectRules) (api.ProjectRules, error) {
+		before, err := u.projects.Rules(u.tx, u.id)
+		if err != nil {
+			return *b, err
+		}
+		u.before = api.ProjectRules{StrictProjects: before.IsStrict}
 		return *b, u.projects.SetStrict(u.tx, u.id, b.StrictProjects)
 	})
 }
@@ -129,7 +134,10 @@ func listProjects(r *reading, p *struct {
 }
 
 func (u *unit) changeProject(p *ProjectPath, edit func(*project.Project) error) (api.Project, error) {
-	changed, err := u.projects.Change(u.tx, u.id, p.Project, edit)
+	changed, err := u.projects.Change(u.tx, u.id, p.Project, func(is *project.Project) error {
+		u.before = projectOnWire(is)
+		return edit(is)
+	})
 	if err != nil {
 		return api.Project{}, err
 	}

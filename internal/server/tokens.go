@@ -11,9 +11,6 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// maxBudgets bounds the budgets of a workspace.
-const maxBudgets = 1_000
-
 // TokenPath names an API token.
 type TokenPath struct {
 	OrganizationPath

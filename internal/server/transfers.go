@@ -4,15 +4,16 @@ import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
 func (s *Server) transferCalls() {
 	command(s, call{
-		id: "create-transfer", method: "POST", path: "/v1/workspaces/{workspace}/transfers", tag: tagCredits, action: org.Pay,
+		id: "create-transfer", method: "POST", path: "/v1/workspaces/{workspace}/transfers", tag: tagCredits, action: org.Manage,
 		status: 201, summary: "Move credits to another workspace of the organization",
-		description: "The lots keep their terms. Credits that are bound to a project, held, frozen or leased stay.",
+		description: "The lots keep their terms and their share of the cost basis. Credits that are bound to a project, held, frozen or leased stay, and the answer says how many.",
 	}, createTransfer)
 }
 
@@ -54,7 +55,33 @@ func createTransfer(u *unit, _ *WorkspacePath, b *api.NewTransfer) (api.Transfer
 		out.Lots = append(out.Lots, lotOnWire(received.Wallet.Lot(lots[i].ID), 0, received.At))
 	}
 	out.Amount = amount(moved)
+	out.Stayed = stayed(sent)
 	return out, nil
+}
+
+// stayed is what could not have been moved, and why. Of a lot that is bound to a project
+// or frozen, what is held counts there.
+func stayed(now ledger.Result) api.Stayed {
+	view := now.Wallet.View()
+	held := view.HeldByLot(now.At)
+	var project, frozen, later, set credit.Amount
+	for _, l := range view.Lots(now.At) {
+		left := l.Left + held[l.ID]
+		switch {
+		case l.Expired:
+		case l.Frozen:
+			frozen += left
+		case len(l.Scope.Projects) > 0:
+			project += left
+		case l.EffectiveAt > now.At:
+			later += left
+		default:
+			set += held[l.ID]
+		}
+	}
+	return api.Stayed{
+		Project: amount(project), Frozen: amount(frozen), Later: amount(later), Held: amount(set), Leased: amount(view.Balance(now.At).Leased),
+	}
 }
 
 // newLots are the lots as the other wallet gets them: new ids, the same terms,

@@ -54,14 +54,14 @@ func getUsage(r *reading, p *struct {
 
 func usageOnWire(u usage.Report, q usage.Query) api.UsageReport {
 	out := api.UsageReport{
-		Items: make([]api.UsageRow, 0, len(u.Rows)), From: api.At(u.From), To: api.At(u.To), AsOf: api.At(u.AsOf), Total: amount(u.Total),
+		Items: make([]api.UsageRow, 0, len(u.Rows)), From: api.At(u.From), To: api.At(u.To), AsOf: api.At(u.AsOf), Total: amount(u.Total), Overrun: amount(u.Overrun),
 	}
 	if u.Next != "" {
 		out.NextCursor = &u.Next
 	}
 	for i := range u.Rows {
 		row := &u.Rows[i]
-		item := api.UsageRow{Quantity: quantity(row.Quantity()), Unit: string(row.Unit), Amount: amount(row.Amount)}
+		item := api.UsageRow{Quantity: quantity(row.Quantity()), Unit: string(row.Unit), Amount: amount(row.Amount), Overrun: amount(row.Overrun)}
 		if q.Bucket != usage.NoBucket {
 			item.Bucket = api.AtOrNull(row.Bucket)
 		}

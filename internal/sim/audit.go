@@ -218,14 +218,23 @@ func (b *books) checkJobs() error {
 	return nil
 }
 
-// checkUsage checks that the breakdown adds up to the charges and what accrues.
+// checkUsage checks that the breakdown adds up to the charges and what accrues, and what
+// nobody pays apart from that.
 func (b *books) checkUsage() error {
-	rows, want := int64(0), int64(0)
+	rows, want, lost := int64(0), int64(0), int64(0)
 	for _, row := range b.report.Items {
 		rows += nano(row.Amount)
 	}
 	for _, c := range b.charges {
-		want += nano(c.Amount) - nano(c.Refunded)
+		over := int64(0)
+		for _, s := range c.Slices {
+			if s.Lot == "overrun" {
+				over += nano(s.Amount)
+			}
+		}
+		over = max(0, over-nano(c.Refunded)) // it is the last of the slices, and given back first
+		lost += over
+		want += nano(c.Amount) - nano(c.Refunded) - over
 	}
 	for _, f := range b.flows {
 		want += nano(f.Accrued)
@@ -233,6 +242,9 @@ func (b *books) checkUsage() error {
 	if total := nano(b.report.Total); total != want || b.report.NextCursor == nil && rows != total {
 		return fmt.Errorf("the breakdown has a total of %s and rows of %s; charges and accruals are %s",
 			b.report.Total, api.NanoCredits(rows), api.NanoCredits(want))
+	}
+	if nano(b.report.Overrun) != lost {
+		return fmt.Errorf("the breakdown has an overrun of %s, the charges of %s", b.report.Overrun, api.NanoCredits(lost))
 	}
 	return nil
 }

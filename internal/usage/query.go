@@ -139,7 +139,7 @@ func (q *Query) selection(id ledger.ID) (string, []any) {
 			where += fmt.Sprintf(" AND %s = $%d", f.column, len(args))
 		}
 	}
-	return fmt.Sprintf(`SELECT %[1]s AS bucket, unit, CAST(SUM(quantity) AS BIGINT), CAST(SUM(amount) AS BIGINT)%[2]s FROM totals
+	return fmt.Sprintf(`SELECT %[1]s AS bucket, unit, CAST(SUM(quantity) AS BIGINT), CAST(SUM(amount - overrun) AS BIGINT), CAST(SUM(overrun) AS BIGINT)%[2]s FROM totals
 		WHERE organization = $1 AND workspace = $2 AND hour >= $3 AND hour < $4%[3]s GROUP BY 1, unit%[2]s LIMIT %[4]d`,
 		bucket, by, where, MaxRows+1), args
 }

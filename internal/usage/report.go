@@ -16,10 +16,11 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// Report is a page of a breakdown. Total is the amount of all pages.
+// Report is a page of a breakdown. Total is the amount of all pages, and Overrun what
+// was booked as the operator's loss besides.
 type Report struct {
 	From, To, AsOf int64
-	Total          credit.Amount
+	Total, Overrun credit.Amount
 	Rows           []Row
 	Next           string // the cursor of the next page, "" on the last
 }
@@ -28,8 +29,9 @@ type Report struct {
 // sold by time in micro-unit-seconds: exact, so that rows add up.
 type Row struct {
 	Key
-	Count  int64
-	Amount credit.Amount
+	Count   int64
+	Amount  credit.Amount
+	Overrun credit.Amount // what was used and nobody pays: it is no part of the amount
 }
 
 // Key says what a row is about; what the report is not grouped by is "".
@@ -86,12 +88,15 @@ func (s *Service) Report(tx *db.Tx, id ledger.ID, q Query) (Report, error) {
 	}
 	r := Report{From: q.From, To: q.To, AsOf: tx.Now()}
 	for _, row := range sums {
-		if row.Count == 0 && row.Amount == 0 {
+		if row.Count == 0 && row.Amount == 0 && row.Overrun == 0 {
 			continue
 		}
 		var err error
 		if r.Total, err = r.Total.Add(row.Amount); err != nil {
 			return Report{}, fmt.Errorf("sum up usage: %w", err)
+		}
+		if r.Overrun, err = r.Overrun.Add(row.Overrun); err != nil {
+			return Report{}, fmt.Errorf("sum up overrun: %w", err)
 		}
 		r.Rows = append(r.Rows, *row)
 	}
@@ -103,7 +108,7 @@ func (q *Query) addTotals(tx *db.Tx, id ledger.ID, sums map[Key]*Row) error {
 	text, args := q.selection(id)
 	err := tx.Each(func(r db.Scanner) error {
 		var row Row
-		into := []any{&row.Bucket, &row.Unit, &row.Count, &row.Amount}
+		into := []any{&row.Bucket, &row.Unit, &row.Count, &row.Amount, &row.Overrun}
 		for _, d := range q.dimensions() {
 			into = append(into, row.field(d))
 		}
@@ -133,6 +138,9 @@ func addRow(sums map[Key]*Row, row Row) (err error) {
 	if known.Amount, err = known.Amount.Add(row.Amount); err != nil {
 		return fmt.Errorf("sum up usage: %w", err)
 	}
+	if known.Overrun, err = known.Overrun.Add(row.Overrun); err != nil {
+		return fmt.Errorf("sum up overrun: %w", err)
+	}
 	return nil
 }
 
@@ -148,7 +156,7 @@ func (s *Service) addAccruing(tx *db.Tx, id ledger.ID, q Query, sums map[Key]*Ro
 			if p.hour < q.From || p.hour >= q.end {
 				continue
 			}
-			row := Row{Key{Bucket: q.Bucket.begin(p.hour), Unit: price.Unit(item.Unit)}, p.count, p.amount}
+			row := Row{Key{Bucket: q.Bucket.begin(p.hour), Unit: price.Unit(item.Unit)}, p.count, p.amount, 0}
 			for _, d := range q.GroupBy {
 				*row.field(d) = *all.field(d)
 			}

@@ -271,7 +271,7 @@ func (p *play) checkSlices() error {
 			posted[slice{x.Charge, x.Lot}] += x.Amount
 		}
 	}
-	var sum credit.Amount
+	var sum, lost credit.Amount
 	for i, c := range p.charges {
 		if c.No != int64(i)+1 {
 			return fmt.Errorf("charge %d leaves a gap", c.No)
@@ -283,9 +283,10 @@ func (p *play) checkSlices() error {
 			delete(posted, slice{c.No, s.Lot})
 		}
 		sum += c.Amount - c.Refunded
+		lost += c.Amount - c.Refunded - c.Paid()
 	}
-	if len(posted) > 0 || sum != p.totals {
-		return fmt.Errorf("postings without a slice: %v; totals %v, charges %v", posted, p.totals, sum)
+	if len(posted) > 0 || sum != p.totals || lost != p.overrun {
+		return fmt.Errorf("postings without a slice: %v; totals %v, of them lost %v, charges %v and %v", posted, p.totals, p.overrun, sum, lost)
 	}
 	return nil
 }

@@ -77,6 +77,6 @@ func (w *Wallet) returnCharged(ch *Charge, at, until int64) {
 	if back := ch.Amount - ch.Refunded - min(kept, ch.Amount); back > 0 {
 		w.refundCharge(ch, back, quantity, "")
 	} else if w.root.Policy.follows(returnsQuantities) {
-		w.total(ch, -quantity, 0)
+		w.total(ch, -quantity, 0, 0)
 	}
 }

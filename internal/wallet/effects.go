@@ -118,6 +118,7 @@ type Total struct {
 	Unit                                  string
 	Quantity                              int64
 	Amount                                credit.Amount
+	Overrun                               credit.Amount // what of the amount nobody pays
 }
 
 // Event says that something happened, for whoever must act on it.

@@ -62,7 +62,7 @@ func (w *Wallet) covers(g gate) error {
 		left := addSat(b.Amount-b.Spent, -w.reservedIn(i))
 		if need := g.inBudget(i); left <= 0 || left < need {
 			refused := w.refusal("budget_exceeded", have, leased, need, addSat(need, -left), g.rate,
-				fmt.Sprintf("the budget %s (%s) leaves %s credits and this needs %s%s", b.ID, b.inWords(), left, need, b.resets(w.root.At)))
+				fmt.Sprintf("the budget %s (%s) leaves %s credits and this needs %s%s", b.ID, b.InWords(), left, need, b.resets(w.root.At)))
 			return b.explain(refused, w.root.At).With("budget_left", left)
 		}
 	}

@@ -20,6 +20,7 @@ type play struct {
 	charges  []wallet.Charge
 	postings []wallet.Posting
 	totals   credit.Amount          // of the hourly totals
+	overrun  credit.Amount          // of them, what nobody pays
 	counted  map[wallet.Total]int64 // of them, the quantities
 	rows     *rows
 	ended    map[string]*wallet.Flow
@@ -210,8 +211,9 @@ func (p *play) past(b *naiveBudget) map[int64]credit.Amount {
 func (p *play) read(fx wallet.Effects) error {
 	for _, x := range fx.Totals {
 		p.totals += x.Amount
+		p.overrun += x.Overrun
 		key := x
-		key.Quantity, key.Amount = 0, 0
+		key.Quantity, key.Amount, key.Overrun = 0, 0, 0
 		p.counted[key] += x.Quantity
 	}
 	for _, x := range fx.Postings {

@@ -59,7 +59,7 @@ func (w *Wallet) charge(ch Charge) {
 		}
 	}
 	w.fx.Charges = append(w.fx.Charges, ch)
-	w.total(&ch, ch.counted(ch.From, ch.To), ch.Amount)
+	w.total(&ch, ch.counted(ch.From, ch.To), ch.Amount, ch.Amount-spent(ch.Slices))
 }
 
 // spend takes from what the postings left of a lot, and says so when that was
@@ -72,14 +72,14 @@ func (w *Wallet) spend(l *Lot, amount credit.Amount) {
 	}
 }
 
-// total adds to the hourly totals in the hour of a charge.
-func (w *Wallet) total(ch *Charge, quantity int64, amount credit.Amount) {
+// total adds to the hourly totals in the hour of a charge; overrun is a part of the amount.
+func (w *Wallet) total(ch *Charge, quantity int64, amount, overrun credit.Amount) {
 	if quantity == 0 && amount == 0 {
 		return
 	}
 	w.fx.Totals = append(w.fx.Totals, Total{
 		Hour: ch.From - ch.From%hour, Project: ch.Project, User: ch.User, Job: ch.Job,
-		SKU: ch.SKU, Tier: ch.Tier, Region: ch.Region, Unit: ch.Unit, Quantity: quantity, Amount: amount,
+		SKU: ch.SKU, Tier: ch.Tier, Region: ch.Region, Unit: ch.Unit, Quantity: quantity, Amount: amount, Overrun: overrun,
 	})
 }
 
@@ -156,7 +156,7 @@ func (w *Wallet) refundCharge(ch *Charge, amount credit.Amount, quantity int64, 
 	}
 	ch.Refunded += amount
 	w.fx.Refunds = append(w.fx.Refunds, RefundOf{ch.No, ch.Refunded})
-	w.total(ch, -quantity, -amount)
+	w.total(ch, -quantity, -amount, -lost)
 	w.recordSpending(w.budgetsFor(ch.Project, ch.User, ch.Job, ch.Key), lost-amount, ch.From)
 	if f := w.flows[ch.Flow]; f != nil {
 		f.Charged -= amount

@@ -7,8 +7,8 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 )
 
-// inWords says what a budget caps.
-func (b *Budget) inWords() string {
+// InWords says what a budget caps: "50 a day for the project vision".
+func (b *Budget) InWords() string {
 	whose := string(b.Key)
 	if b.Value != "" {
 		whose += " " + b.Value

@@ -78,6 +78,12 @@ var arrows = []arrow{
 	{"internal/mail", "internal/db", "a mail is a row of the unit of work of what it tells of"},
 	{"internal/mail", "internal/fault", "what is no address is told to whoever typed it"},
 
+	{"internal/notify", "internal/ledger", "what people are to be told of is noted there"},
+	{"internal/notify", "internal/org", "who is told, by what he may do"},
+	{"internal/notify", "internal/mail", "how they are told"},
+	{"internal/notify", "internal/wallet", "the kinds of events, and the budgets that they are about"},
+	{"internal/notify", "internal/db", "mails are written in the unit of work that takes the notice away"},
+
 	{"internal/audit", "internal/ledger", "an entry is one of the journal"},
 	{"internal/audit", "internal/db", "it is written in the unit of work of what it tells of"},
 

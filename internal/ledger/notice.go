@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// Notice is an event of a wallet of which people are to be told.
+type Notice struct {
+	ID
+	Event wallet.Event
+}
+
+// isNotice are the kinds of events that are noticed.
+var isNotice = map[string]bool{wallet.EventBudget: true}
+
+var noticeRows = db.NewTable("notices", `organization workspace no`)
+
+// writeNotices notes with the events of which of them people are to be told, so that none
+// is forgotten, whatever happens after the commit.
+func (s *set) writeNotices(tx *db.Tx) error {
+	args := s.lists.take()
+	for _, b := range s.touched {
+		for i := range b.events {
+			if isNotice[b.events[i].Kind] {
+				args = append(args, b.organization, b.workspace, b.events[i].No)
+			}
+		}
+	}
+	s.news.isNotice = len(args) > 0
+	return noticeRows.Write(tx, s.lists.keep(args))
+}
+
+// notice rings for [Ledger.Noticed].
+func (l *Ledger) notice() {
+	select {
+	case l.noticed <- struct{}{}:
+	default:
+	}
+}
+
+// Noticed says that there are notices, of this server's commits.
+func (l *Ledger) Noticed() <-chan struct{} { return l.noticed }
+
+// HasNotices reports whether there are notices, of any server's commits.
+func (l *Ledger) HasNotices(tx *db.Tx) (bool, error) {
+	_, found, err := one(tx, value[int64], `SELECT 1 FROM notices LIMIT 1`)
+	return found, wrapped("look for notices", err)
+}
+
+// TakeNotices takes notices away: whoever does has told of them when the unit of work is
+// committed. Of servers that take at once, each gets others.
+func (l *Ledger) TakeNotices(tx *db.Tx, most int) ([]Notice, error) {
+	taken, err := db.All(tx, func(r db.Scanner) (n Notice, err error) {
+		err = r.Scan(&n.Organization, &n.Workspace, &n.Event.No)
+		return n, err
+	}, `DELETE FROM notices WHERE (organization, workspace, no) IN (SELECT organization, workspace, no FROM notices LIMIT $1)
+		RETURNING organization, workspace, no`, most)
+	if err != nil {
+		return nil, wrapped("take notices", err)
+	}
+	for i := range taken {
+		n := &taken[i]
+		n.Event, err = scanEvent(tx.QueryRow(`SELECT no, at, kind, subject, data FROM events`+inWallet+` AND no = $3`,
+			n.Organization, n.Workspace, n.Event.No))
+		if err != nil {
+			return nil, fmt.Errorf("read the event of a notice in %s: %w", n.ID, err)
+		}
+	}
+	return taken, nil
+}
+
+// maxStopped is how many flows are looked through for whose work an event has stopped.
+const maxStopped = 200
+
+// StoppedWith are the users whose flows ended for a reason at the instant of an event.
+func (l *Ledger) StoppedWith(tx *db.Tx, id ID, e wallet.Event, reason string) ([]string, error) {
+	ended, err := db.All(tx, scanEvent, `SELECT no, at, kind, subject, data FROM events`+inWallet+`
+		AND no BETWEEN $3 AND $4 AND at = $5 AND kind = $6 ORDER BY no LIMIT $7`,
+		id.Organization, id.Workspace, e.No-maxStopped, e.No+maxStopped, e.At, wallet.EventEnded, maxStopped)
+	if err != nil {
+		return nil, wrapped("look for what was stopped", err)
+	}
+	var users []string
+	for _, end := range ended {
+		if end.Data["reason"] != reason {
+			continue
+		}
+		user, _, err := one(tx, value[string], `SELECT user_id FROM flows`+inWallet+` AND id = $3`, id.Organization, id.Workspace, end.Subject)
+		if err != nil {
+			return nil, wrapped("look for whose work was stopped", err)
+		}
+		users = append(users, user)
+	}
+	return users, nil
+}
+
+// UsersOfJob are the users of the flows of a job that have not ended.
+func (l *Ledger) UsersOfJob(tx *db.Tx, id ID, job string) ([]string, error) {
+	users, err := db.All(tx, value[string], `SELECT DISTINCT user_id FROM flows`+inWallet+` AND ended = 0 AND job = $3 LIMIT $4`, id.Organization, id.Workspace, job, maxStopped)
+	return users, wrapped("look for the users of a job", err)
+}

@@ -1,0 +1,117 @@
+// Package notify tells people what has happened in wallets.
+//
+// What it keeps true: what people are to be told of is noted in the commit of the event
+// (the ledger's notices), and goes from there in the unit of work that writes the mails;
+// so an event is told of once, also if a server dies in between and where there are
+// several, and never one that did not happen. Who is told, is decided by the roles at that
+// instant, and nobody outside the organization is.
+package notify
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// Config is what a notifier needs.
+type Config struct {
+	DB    *db.DB
+	Books *ledger.Ledger
+	Orgs  *org.Orgs
+	Put   func(*db.Tx, mail.Message) error // writes a mail that is sent once the unit is durable
+	URL   string                           // where people reach the server
+	Log   *slog.Logger
+}
+
+// Notifier tells people of the ledger's notices.
+type Notifier struct{ Config }
+
+// New returns a notifier.
+func New(c Config) *Notifier { return &Notifier{c} }
+
+const (
+	lookEvery  = 2 * time.Second // for what other servers have noted, and what an earlier run left
+	takeAtOnce = 20              // notices of a unit of work
+)
+
+// tellers are how people are told, by the kind of the event.
+var tellers = map[string]func(*Notifier, *db.Tx, ledger.Notice) error{
+	wallet.EventBudget: (*Notifier).budget,
+}
+
+// Run tells of notices as they come, until ctx ends.
+func (n *Notifier) Run(ctx context.Context) error {
+	ctx = db.InLane(ctx, "notify")
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.Books.Noticed():
+		case <-look.C:
+		}
+		if err := n.TellDue(ctx); err != nil && ctx.Err() == nil {
+			n.Log.Warn("people are not told of what happened; it is tried again", "error", err)
+		}
+	}
+}
+
+// TellDue tells of everything that was noted by now.
+func (n *Notifier) TellDue(ctx context.Context) error {
+	for ctx.Err() == nil {
+		due := false
+		err := n.DB.View(ctx, func(tx *db.Tx) (err error) {
+			due, err = n.Books.HasNotices(tx)
+			return err
+		})
+		if err != nil || !due {
+			return err
+		}
+		if err := n.DB.Update(ctx, n.tellSome); err != nil {
+			return fmt.Errorf("tell people of events: %w", err)
+		}
+	}
+	return ctx.Err()
+}
+
+func (n *Notifier) tellSome(tx *db.Tx) error {
+	taken, err := n.Books.TakeNotices(tx, takeAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, notice := range taken {
+		if tell := tellers[notice.Event.Kind]; tell != nil {
+			if err := tell(n, tx, notice); err != nil {
+				return fmt.Errorf("%s of %s: %w", notice.Event.Kind, notice.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
+// mail writes a mail to each of some people, once to each, with what is the same for all.
+func (n *Notifier) mail(tx *db.Tx, organization, template string, to []org.Recipient, data map[string]string) error {
+	told := map[string]bool{}
+	for _, r := range to {
+		if told[r.User] {
+			continue
+		}
+		told[r.User] = true
+		own := map[string]string{"name": r.Name, "link": n.URL}
+		for name, value := range data {
+			own[name] = value
+		}
+		if err := n.Put(tx, mail.Message{Organization: organization, To: r.Email, Template: template, Data: own}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
