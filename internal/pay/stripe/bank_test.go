@@ -101,7 +101,9 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // cut loses every request from the n-th on, before or after it is done.
 func (b *bank) cut(n int, isDone bool) {
-	b.mend()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail, b.lose = nil, nil
 	if isDone {
 		b.lose = func(now int, _ *http.Request) bool { return now >= n }
 		return
@@ -114,7 +116,12 @@ func (b *bank) cut(n int, isDone bool) {
 	}
 }
 
-func (b *bank) mend() { b.fail, b.lose = nil, nil }
+// mend waits for what is still being done, whose asker has gone, and loses no more.
+func (b *bank) mend() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail, b.lose = nil, nil
+}
 
 // later is what do gives when Stripe has forgotten all keys.
 func (b *bank) later(do func() pay.Outcome) pay.Outcome {

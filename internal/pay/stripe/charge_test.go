@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -209,5 +210,41 @@ func TestAnotherAmountIsNoAnswer(t *testing.T) {
 	b.intents[paid.Theirs]["currency"] = "eur"
 	if o, err := p.Find(ctx, order("pay_1"), paid.Theirs); err == nil {
 		t.Errorf("euros are found: %+v", o)
+	}
+}
+
+// Whoever charges and whoever asks at the same time: money is taken once at most, and
+// nobody is told otherwise.
+func TestManyAtOnceTakeMoneyOnce(t *testing.T) {
+	for round := range 20 {
+		p, b := open(t)
+		card := []string{"pm_good", "pm_3ds"}[round%2]
+		outcomes := make(chan pay.Outcome, 8)
+		var all sync.WaitGroup
+		for n := range cap(outcomes) {
+			all.Go(func() {
+				var o pay.Outcome
+				var err error
+				if n%4 < 3 {
+					o, err = p.Charge(ctx, "cus_1", card, order("pay_1"))
+				} else {
+					o, err = p.Find(ctx, order("pay_1"), "")
+				}
+				if err == nil {
+					outcomes <- o
+				}
+			})
+		}
+		all.Wait()
+		close(outcomes)
+		isPaid := b.moved["pay_1"] == 1
+		for o := range outcomes {
+			if isPaid != (o.State == pay.Succeeded) {
+				t.Errorf("money was taken %d times, and one is told %+v", b.moved["pay_1"], o)
+			}
+		}
+		if last := must(p.Find(ctx, order("pay_1"), ""))(t); isPaid != (last.State == pay.Succeeded) || b.moved["pay_1"] > 1 {
+			t.Errorf("money was taken %d times: %+v", b.moved["pay_1"], last)
+		}
 	}
 }

@@ -39,10 +39,18 @@ func (p *Provider) ask(ctx context.Context, o pay.Order, i *sdk.PaymentIntent) (
 
 // asked is what has become of a payment that is to be paid on a page instead.
 func (p *Provider) asked(ctx context.Context, o pay.Order, i *sdk.PaymentIntent) (pay.Outcome, error) {
+	page := i.Metadata[metaPage]
 	if i.Status != sdk.PaymentIntentStatusCanceled {
-		if _, err := p.cancel(ctx, i.ID, sdk.PaymentIntentCancellationReasonDuplicate); err != nil {
+		cancelled, err := p.cancel(ctx, i.ID, sdk.PaymentIntentCancellationReasonDuplicate)
+		if refusal(err) != nil { // somebody else may have done it
+			cancelled, err = p.intent(ctx, i.ID)
+		}
+		if err != nil {
 			return pay.Outcome{}, trouble("give up a payment for its page", err)
 		}
+		if cancelled.Status != sdk.PaymentIntentStatusCanceled {
+			return pay.Outcome{}, fmt.Errorf("stripe: payment %s is %s there: it has a page, and cannot be given up", o.Payment, cancelled.Status)
+		}
 	}
-	return p.visited(ctx, o, i.Metadata[metaPage], i.ID)
+	return p.visited(ctx, o, page, i.ID)
 }

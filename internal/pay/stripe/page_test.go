@@ -103,7 +103,7 @@ func TestARefundIsMadeOnce(t *testing.T) {
 	if _, err := p.Refund(ctx, r); err == nil {
 		t.Fatal("nothing was lost")
 	}
-	b.lose = nil
+	b.mend()
 	clear(b.keys) // a day later
 	back := must(p.Refund(ctx, r))(t)
 	if back.State != pay.Succeeded || back.Amount != r.Amount || len(b.refunds) != 1 {

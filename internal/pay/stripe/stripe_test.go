@@ -170,6 +170,7 @@ func TestARequestIsTriedAgainWithItsKeyThenGivenUp(t *testing.T) {
 	if _, err := p.Charge(context.Background(), "cus_1", "pm_good", order("pay_1")); !fault.Is(err, fault.Unavailable) {
 		t.Fatal(err)
 	}
+	b.mend()
 	if n := tries["pay_1/charge"]; n <= maxRetries || n > 2*(maxRetries+1) || len(tries) != 2 || len(b.intents) != 1 { // net/http tries again, too
 		t.Errorf("tries by key: %v; %d intents", tries, len(b.intents))
 	}
