@@ -60,6 +60,9 @@ func newBank(t *testing.T) (*bank, string) {
 		cards: map[string]string{"pm_good": "good", "pm_poor": "insufficient_funds", "pm_stolen": "stolen_card", "pm_3ds": "3ds"},
 	}
 	b.routes()
+	if err := official.start(); err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewUnstartedServer(b)
 	server.Listener.Close()
 	server.Listener = listen(t)
