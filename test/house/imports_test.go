@@ -99,11 +99,14 @@ var arrows = []arrow{
 
 	{"internal/org", "internal/tax", "the country of a billing profile"},
 
-	{"internal/pay", "internal/credit", "amounts"},
-
 	{"internal/tax", "internal/db", "the rates are rows"},
 	{"internal/tax", "internal/credit", "amounts"},
 	{"internal/tax", "internal/fault", "refusals"},
+
+	{"internal/pay", "internal/credit", "what is paid"},
+	{"internal/pay/stripe", "internal/pay", "a provider fulfils what pay asks of one"},
+	{"internal/pay/stripe", "internal/credit", "credits become cents and back"},
+	{"internal/pay/stripe", "internal/fault", "what is wrong with a key, an amount or a signature is told"},
 
 	{"internal/project", "internal/ledger", "what runs and was used stands in the books, and its rows are declared"},
 	{"internal/project", "internal/wallet", "the items that are to run, and the GPUs that a wallet has"},
@@ -154,6 +157,7 @@ var foreign = []arrow{
 	{"internal/account", "github.com/alexedwards/argon2id", "what passwords are kept as"},
 	{"internal/account", "github.com/trustelem/zxcvbn", "how soon a password is guessed"},
 	{"internal/account", "github.com/pquerna/otp/...", "codes of authenticator apps"},
+	{"internal/pay/stripe", "github.com/stripe/stripe-go/v85/...", "Stripe's own library"},
 	{"internal/tax", "golang.org/x/text/language", "which countries there are"},
 	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
 	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
