@@ -36,6 +36,8 @@ var problemCodes = []problemCode{
 	{"no_lease", "The flow has no lease to renew: it runs until it is stopped."},
 	{"hold_ended", "The hold was captured or released, has expired, or pays for a flow and ends with it."},
 	{"already_refunded", "All of the charge was given back before."},
+	{"payment_key", "The payment provider does not take the key of this server: the operator has to mend it."},
+	{"webhook_signature", "What was sent as a payment provider's is not signed as it signs, or too old."},
 	{"credits_used", "Less of the lot is unused than was asked back."},
 	{"slug_taken", "The slug is in use. Choose another."},
 	{"last_owner", "An organization needs an owner, and this is its last. Make another member owner first, or delete the organization."},
