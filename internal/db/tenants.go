@@ -12,7 +12,8 @@ import (
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
 	"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "mailed_links", "mails", "organizations", "rate_cards",
-	"recovery_codes", "schema_versions", "seals", "servers", "sessions", "tax_rates", "token_hashes", "users",
+	"payment_notices", "recovery_codes", "sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets",
+	"schema_versions", "seals", "servers", "sessions", "tax_rates", "token_hashes", "users",
 }
 
 // hub is the tenant table beside which the rows of an organization in all others
