@@ -30,6 +30,8 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/pay/sandbox"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
@@ -55,6 +57,9 @@ type Config struct {
 	PublicURL     string             // where people reach it, for mailed links; the URL of its listener if empty
 	Proxies       []string           // trusted to say for whom they ask: networks, addresses, or unix for whoever comes by a unix socket
 	Mailed        func(mail.Message) // called after the commit of every mail that is to be sent; nil for nobody
+	Payments      string             // who takes payments: sandbox, stripe or none; sandbox if empty
+	TopUps        pay.Settings       // what can be bought, and how far auto top-up looks ahead
+	Chance        sandbox.Chance     // how the sandbox behaves at random; not at all if zero
 	Advertise     string             // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
@@ -85,6 +90,8 @@ type App struct {
 	ledger   *ledger.Ledger
 	jobs     *job.Service
 	mails    *mail.Outbox
+	pays     *pay.Service
+	sandbox  *sandbox.Provider // nil if another provider takes payments
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -168,13 +175,16 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
+	if err := a.openPayments(c, orgs); err != nil {
+		return err
+	}
 	a.server = server.New(server.Parts{
 		Accounts: account.New(account.Config{
 			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
 			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
 		}), Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
-		Jobs: a.jobs, Mails: a.mails, Log: a.log,
+		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
@@ -284,6 +294,12 @@ func (a *App) run() {
 	}
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
+	}
+	if a.config.Roles.Keeper && a.config.TestClock == 0 {
+		a.loop("payments", func() error { return a.pays.Run(ctx) })
+		if a.sandbox != nil {
+			a.loop("sandbox", func() error { return a.sandbox.Run(ctx) })
+		}
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })
@@ -405,6 +421,9 @@ func (a *App) announce() {
 	}
 	a.log.Info("listening", "url", a.URL(), "data", a.config.Data, "operator_token", token, "capacity", capacity, "clock", clock,
 		"roles", a.config.Roles, "pid", os.Getpid())
+	if a.sandbox != nil {
+		a.log.Warn("payments go through the sandbox: whoever may buy credits gets them for nothing", "instead", "--payments stripe or none")
+	}
 	for _, what := range a.config.Roles.omitted() {
 		a.log.Warn("narrowed by --roles", "roles", a.config.Roles, "left_out", what)
 	}

@@ -11,8 +11,8 @@ import (
 // All others are of the tenants: what makes their rows unique begins with the
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
-	"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "mailed_links", "mails", "organizations", "rate_cards",
-	"payment_notices", "recovery_codes", "sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets",
+	"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "mailed_links", "mails", "organizations", "payment_notices", "rate_cards",
+	"recovery_codes", "sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets",
 	"schema_versions", "seals", "servers", "sessions", "tax_rates", "token_hashes", "users",
 }
 

@@ -29,6 +29,8 @@ var unaudited = map[string]string{
 	"create-job":         "the job's row has who it is for and what it runs, the journal its flow",
 	"advance-test-clock": "only tests have such a clock, and its instants stand in every journal",
 	"verify":             "it changes nothing",
+
+	"dry-run-auto-top-up": "it changes nothing",
 }
 
 // describeAudit says in the description that a registered call is recorded.

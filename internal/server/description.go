@@ -17,6 +17,7 @@ const (
 	tagTenants  = "Organizations and workspaces"
 	tagPeople   = "Members, invitations and tokens"
 	tagCredits  = "Credits"
+	tagPayments = "Payments"
 	tagFlows    = "Flows"
 	tagHolds    = "Holds"
 	tagUsage    = "Usage"
@@ -51,7 +52,7 @@ func description() huma.Config {
 				},
 			},
 			Tags: []*huma.Tag{
-				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds},
+				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagPayments}, {Name: tagFlows}, {Name: tagHolds},
 				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
 			},
 		},

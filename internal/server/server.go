@@ -31,6 +31,8 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/pay/sandbox"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
@@ -46,6 +48,8 @@ type Parts struct {
 	Usage         *usage.Service
 	Jobs          *job.Service
 	Mails         *mail.Outbox
+	Payments      *pay.Service
+	Sandbox       *sandbox.Provider // whose pages are shown here; nil if another provider takes payments
 	Log           *slog.Logger
 	OperatorToken string
 	Accounts      *account.Accounts
@@ -69,6 +73,8 @@ type Server struct {
 	usage     *usage.Service
 	jobs      *job.Service
 	mails     *mail.Outbox
+	pays      *pay.Service
+	sandbox   *sandbox.Provider
 	log       *slog.Logger
 	tokens    tokens
 	accounts  *account.Accounts
@@ -95,7 +101,7 @@ type Server struct {
 func New(p Parts) *Server {
 	s := &Server{
 		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
-		log: p.Log, tokens: newTokens(p.OperatorToken),
+		pays: p.Payments, sandbox: p.Sandbox, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
@@ -112,6 +118,7 @@ func New(p Parts) *Server {
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	mux.HandleFunc("GET /docs", s.serveDocs())
 	s.accountPages(mux)
+	s.paymentPages(mux)
 	if p.WithoutAPI {
 		mux = http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.writeFault(w, r, withoutAPI) })
@@ -139,6 +146,9 @@ func (s *Server) register() {
 	s.workspaceCalls()
 	s.balanceCalls()
 	s.lotCalls()
+	s.paymentCalls()
+	s.methodCalls()
+	s.autoTopUpCalls()
 	s.flowCalls()
 	s.holdCalls()
 	s.usageCalls()

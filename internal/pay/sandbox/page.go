@@ -179,6 +179,9 @@ func (s *Provider) Dispute(ctx context.Context, payment, as string) error {
 		if p == nil || p.status != succeeded {
 			return fault.New(fault.Conflict, "the sandbox has taken no payment %.60q", payment)
 		}
+		if p.dispute == as {
+			return nil
+		}
 		if (p.dispute == "open") != (as != "open") || p.dispute == "won" || p.dispute == "lost" {
 			return fault.New(fault.Conflict, "the dispute of this payment is %q: it is opened first, then won or lost, once", p.dispute)
 		}

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/pay/sandbox"
+)
+
+// Who can take payments.
+const (
+	bySandbox = sandbox.Name
+	byNobody  = "none"
+)
+
+// openPayments opens the payments, and the provider that takes them.
+func (a *App) openPayments(c Config, orgs *org.Orgs) error {
+	provider, err := a.provider(c)
+	if err != nil {
+		return err
+	}
+	a.pays = pay.New(pay.Config{
+		DB: a.db, Books: a.ledger, Orgs: orgs, Provider: provider, Put: a.post(a.mails), URL: c.PublicURL, Settings: c.TopUps, Log: a.log,
+	})
+	return nil
+}
+
+// provider is who takes payments; nil for nobody.
+func (a *App) provider(c Config) (pay.Provider, error) {
+	switch c.Payments {
+	case "", bySandbox:
+		a.sandbox = sandbox.New(sandbox.Config{DB: a.db, URL: c.PublicURL, Log: a.log, Chance: c.Chance})
+		a.sandbox.DeliverTo(func(ctx context.Context, header http.Header, body []byte) error {
+			return a.pays.Take(ctx, sandbox.Name, header, body)
+		})
+		return a.sandbox, nil
+	case byNobody:
+		return nil, nil
+	}
+	return nil, fault.New(fault.Invalid, "--payments %q: payments can be taken by sandbox, or by none", c.Payments)
+}
+
+// payDue does what is due of payments, and what their bank does if it is the sandbox.
+func (a *App) payDue(ctx context.Context) (moved bool, err error) {
+	moved, err = a.pays.RunDue(ctx)
+	if err != nil || a.sandbox == nil {
+		return moved, err
+	}
+	told, err := a.sandbox.RunDue(ctx)
+	return moved || told, err
+}
+
+// nextPayAt is when something of payments is due next; 0 if nothing is.
+func (a *App) nextPayAt(ctx context.Context) (int64, error) {
+	next, err := a.pays.NextAt(ctx)
+	if err != nil || a.sandbox == nil {
+		return next, err
+	}
+	at, failed := a.sandbox.NextAt(ctx)
+	if next == 0 || at != 0 && at < next {
+		next = at
+	}
+	return next, errors.Join(err, failed)
+}
