@@ -142,8 +142,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	metrics := server.NewMetrics()
 	if a.db, err = db.Open(ctx, db.Config{
-		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics), Span: a.span(),
-		Alone: c.TestClock != 0, Server: a.self(),
+		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics), Span: a.span(), Alone: c.TestClock != 0, Server: a.self(),
 	}); err != nil {
 		return err
 	}
