@@ -26,6 +26,8 @@ import (
 
 const one = credit.One
 
+var errDied = errors.New("died")
+
 var start = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 
 // till is a program that takes payments through the sandbox.
@@ -476,7 +478,7 @@ func TestSavedCards(t *testing.T) {
 // # The program dies at every step of a top-up: no paid credit is lost, none is granted
 // unpaid, and nothing is charged twice.
 func TestKilledAtEveryStep(t *testing.T) {
-	died := errors.New("died")
+	died := errDied
 	for _, how := range []string{"page", "charge", "lost answer"} {
 		for _, step := range []string{"claimed", "asked", "noted"} {
 			t.Run(how+" "+step, func(t *testing.T) {
