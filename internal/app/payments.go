@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
+	"github.com/purserhq/purser/internal/tax"
 )
 
 // Who can take payments.
@@ -16,6 +19,30 @@ const (
 	bySandbox = sandbox.Name
 	byNobody  = "none"
 )
+
+// ParseTopUps reads what can be bought: amounts to offer, the least and the most at once,
+// and how long a payment takes.
+func ParseTopUps(presets []string, least, most, ahead string) (s pay.Settings, err error) {
+	read := func(name, text string) credit.Amount {
+		a, wrong := credit.Parse(text)
+		if wrong != nil || a <= 0 || a%tax.Cent != 0 {
+			err = errors.Join(err, fault.New(fault.Invalid, "--%s %q must be whole cents, and more than 0", name, text))
+		}
+		return a
+	}
+	s.Least, s.Most = read("top-up-min", least), read("top-up-max", most)
+	for _, text := range presets {
+		s.Presets = append(s.Presets, read("top-up-presets", text))
+	}
+	d, wrong := time.ParseDuration(ahead)
+	if s.Ahead = d; wrong != nil || d < time.Second || d > time.Hour {
+		err = errors.Join(err, fault.New(fault.Invalid, "--top-up-ahead %q must be between 1s and 1h", ahead))
+	}
+	if err == nil && s.Least > s.Most {
+		err = fault.New(fault.Invalid, "--top-up-min is more than --top-up-max")
+	}
+	return s, err
+}
 
 // openPayments opens the payments, and the provider that takes them.
 func (a *App) openPayments(c Config, orgs *org.Orgs) error {

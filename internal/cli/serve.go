@@ -28,6 +28,11 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
 		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
+		{name: "payments", env: "PURSER_PAYMENTS", usage: "who takes payments: sandbox, which takes no real money, or none", fallback: "sandbox"},
+		{name: "top-up-presets", env: "PURSER_TOP_UP_PRESETS", usage: "amounts of credits to offer, as a list", fallback: "20,100,1000,10000"},
+		{name: "top-up-min", env: "PURSER_TOP_UP_MIN", usage: "least that can be bought at once", fallback: "20"},
+		{name: "top-up-max", env: "PURSER_TOP_UP_MAX", usage: "most that can be bought at once", fallback: "25000"},
+		{name: "top-up-ahead", env: "PURSER_TOP_UP_AHEAD", usage: "how long a payment takes: auto top-up looks so far ahead", fallback: "60s"},
 		{name: "smtp-url", env: "PURSER_SMTP_URL", secret: true, usage: "mail server, as in smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps:// for TLS from the first byte; mails are only kept if unset"},
 		{name: "mail-from", env: "PURSER_MAIL_FROM", usage: "from whom mails are, as in 'Purser <purser@example.org>'"},
 		{name: "lease-min", env: "PURSER_LEASE_MIN", usage: "shortest lease of a job, which is how long it runs on while the server is away", fallback: app.DefaultLeaseMin},
@@ -69,6 +74,10 @@ Mails go through the mail server that --smtp-url names, with STARTTLS unless tls
 tls=opportunistic stands in the URL. It holds a password: give it in PURSER_SMTP_URL or
 in the file of --config rather than on the command line. Without it mails wait for
 "purser mail".
+
+Payments go through the sandbox unless --payments says otherwise. It is for trying out: its
+test cards pay with no real money, and whoever may buy credits gets them for nothing. With
+--payments none nobody buys any.
 
 Settings are taken from flags, then the environment (PURSER_DATA, and the names in
 brackets below), then the JSON file that --config names, with the same names, then
@@ -140,11 +149,15 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return usageError{err}
 	}
+	topUps, err := app.ParseTopUps(words(s.get("top-up-presets")), s.get("top-up-min"), s.get("top-up-max"), s.get("top-up-ahead"))
+	if err != nil {
+		return usageError{err}
+	}
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
 		Advertise: s.get("advertise"), PublicURL: s.get("public-url"), Proxies: words(s.get("trusted-proxies")), TopUpURL: s.get("top-up-url"),
-		Leases: app.Leases(shortest, longest), SMTP: smtp,
+		Leases: app.Leases(shortest, longest), SMTP: smtp, Payments: s.get("payments"), TopUps: topUps,
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {
