@@ -75,13 +75,11 @@ tls=opportunistic stands in the URL. It holds a password: give it in PURSER_SMTP
 in the file of --config rather than on the command line. Without it mails wait for
 "purser mail".
 
-Payments go through the sandbox unless --payments says otherwise. It is for trying out: its
-test cards pay with no real money, and whoever may buy credits gets them for nothing. With
---payments none nobody buys any.
+Payments go through the sandbox, which is for trying out: its test cards move no money, so
+that credits are to be had for nothing. With --payments none nobody buys any.
 
-Settings are taken from flags, then the environment (PURSER_DATA, and the names in
-brackets below), then the JSON file that --config names, with the same names, then
-defaults.
+Settings are taken from flags, then the environment (the names in brackets below), then
+the JSON file that --config names, with the same names, then defaults.
 
 SIGTERM or Ctrl-C ends the server in good order. Running jobs go on without it,
 are billed exactly, and land by themselves before their credits are gone; a server

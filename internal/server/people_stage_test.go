@@ -68,7 +68,9 @@ func newRealmOn(t *testing.T, url string) *realm {
 	jobs := job.New(job.Config{DB: s.db, Books: books, Prices: prices, Projects: projects, Executor: executor, Log: log})
 	till := sandbox.New(sandbox.Config{DB: s.db, URL: "https://purser.example"})
 	pays := pay.New(pay.Config{DB: s.db, Books: books, Orgs: s.orgs, Provider: till, URL: "https://purser.example"})
-	till.DeliverTo(func(ctx context.Context, h http.Header, body []byte) error { return pays.Take(ctx, sandbox.Name, h, body) })
+	till.DeliverTo(func(ctx context.Context, h http.Header, body []byte) error {
+		return pays.Take(ctx, sandbox.Name, h, body)
+	})
 	made := server.New(server.Parts{
 		Payments: pays, Sandbox: till,
 		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
