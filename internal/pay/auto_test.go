@@ -3,11 +3,13 @@ package pay_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
@@ -320,4 +322,101 @@ func TestDryRun(t *testing.T) {
 	if len(s.autos()) != 0 {
 		t.Error("it charged")
 	}
+}
+
+// # However many look at the same instant, on one server or on several, one payment begins.
+func TestAutoTopUpFiresOnce(t *testing.T) {
+	s := newTill(t)
+	s.paid(20 * one)
+	s.card("4242")
+	tills := []*till{s}
+	if dbtest.IsPostgres() { // another server on the same database
+		other := &till{T: t, url: s.url, id: s.id}
+		other.open()
+		defer other.close()
+		tills = append(tills, other)
+	}
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Amount: 20 * one})
+	var wg sync.WaitGroup
+	for _, at := range tills {
+		for range 4 {
+			again := pay.New(pay.Config{DB: at.db, Books: at.books, Orgs: at.orgs, Provider: at.sandbox})
+			wg.Go(func() {
+				for range 5 {
+					if _, err := again.RunDue(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	s.settle()
+	if all := s.autos(); len(all) != 1 || all[0].Status != pay.Succeeded || s.available() != 40*one {
+		t.Errorf("%+v", all)
+	}
+	s.verified()
+}
+
+// # A card that has to be confirmed while nobody is there: the owners get the link, and
+// nothing else is bought until the time for it is over.
+func TestAutoTopUpAsksToConfirm(t *testing.T) {
+	s := newTill(t)
+	s.owner()
+	s.paid(20 * one)
+	s.card("3155")
+	s.card("4242")
+	s.mails = nil
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Amount: 20 * one})
+	s.pass(30 * time.Minute)
+	all := s.autos()
+	if len(all) != 1 || all[0].Status != pay.Confirm || len(s.mails) != 1 || s.mails[0].Data["link"] != all[0].URL {
+		t.Fatalf("%+v %+v", all, s.mails)
+	}
+	if _, err := s.sandbox.Confirm(t.Context(), all[0].URL[strings.LastIndex(all[0].URL, "/")+1:], true); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	if s.available() != 40*one || s.autoNow().Payment != "" {
+		t.Errorf("available %s", s.available())
+	}
+	s.use(25 * one)
+	s.pass(2 * time.Hour) // nobody confirms this one: the backup's turn
+	all = s.autos()
+	if all[1].Status == pay.Succeeded || len(all) < 3 {
+		t.Errorf("%+v", all)
+	}
+	s.verified()
+}
+
+// # At a ceiling it waits for the next day, and the owners are told once.
+func TestAutoTopUpStopsAtItsCeiling(t *testing.T) {
+	s := newTill(t)
+	s.owner()
+	s.paid(20 * one)
+	s.card("4242")
+	s.mails = nil
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Amount: 30 * one, DayCeiling: 70 * one, MonthCeiling: 100 * one})
+	for range 6 {
+		s.pass(time.Hour)
+		if a := s.available(); a > 5*one {
+			s.use(a - 5*one)
+		}
+	}
+	told := 0
+	for _, m := range s.mails {
+		if strings.Contains(m.Data["subject"], "ceiling") {
+			told++
+		}
+	}
+	if n := len(s.autos()); n != 2 || told != 1 {
+		t.Errorf("%d payments, told %d times", n, told)
+	}
+	s.pass(24 * time.Hour)
+	s.use(30 * one)
+	s.pass(5 * 24 * time.Hour)
+	if all := s.autos(); len(all) != 3 || all[2].CreatedAt != start.Add(24*time.Hour).UnixNano() {
+		t.Errorf("%d payments", len(all))
+	}
+	s.verified()
 }

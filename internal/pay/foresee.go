@@ -154,7 +154,13 @@ func (s *Service) fire(tx *db.Tx, id ledger.ID) (began bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if len(methods) == 0 {
+	profile, err := s.orgs.Profile(tx, id.Organization)
+	switch {
+	case err != nil:
+		return false, err
+	case profile.ArchivedAt != 0:
+		return true, s.switchOff(tx, &a, "the organization was deleted")
+	case len(methods) == 0:
 		return true, s.switchOff(tx, &a, "there is no saved payment method any more")
 	}
 	amount := s.wanted(&a, view.Balance(now+int64(s.settings.Ahead)).Available)

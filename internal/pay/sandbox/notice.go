@@ -75,6 +75,14 @@ func (s *Provider) put(tx *db.Tx, m message) error {
 
 // secret is what webhooks are signed with, made at its first use.
 func (s *Provider) secret(ctx context.Context) (secret string, err error) {
+	if known := s.signs.Load(); known != nil {
+		return *known, nil
+	}
+	defer func() {
+		if err == nil {
+			s.signs.Store(&secret)
+		}
+	}()
 	read := func(tx *db.Tx) error {
 		return ignoreNone(tx.QueryRow(`SELECT secret FROM sandbox_secrets WHERE name = 'webhooks'`).Scan(&secret))
 	}

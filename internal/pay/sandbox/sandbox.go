@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -92,6 +93,7 @@ type Provider struct {
 	chance  Chance
 	deliver func(context.Context, http.Header, []byte) error
 	news    chan struct{}
+	signs   atomic.Pointer[string] // the secret of webhooks, once it was read
 }
 
 // New returns the sandbox of a database.
