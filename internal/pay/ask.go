@@ -226,23 +226,21 @@ func (s *Service) anyMethod(tx *db.Tx, organization, no string) (Saved, error) {
 	return m, nil
 }
 
-// ask asks the provider. What it may have heard of already is looked for first; what it
-// has not is sent, and sent again under the same id moves nothing again.
+// ask asks the provider. What is not known to have reached it is sent, and sent again under
+// the same id moves nothing again; everything else, and what may not start any more, is
+// looked for.
 func (s *Service) ask(ctx context.Context, q *question) (page Page, o Outcome, err error) {
 	p := &q.payment
-	if q.isSent {
+	switch {
+	case !q.mayStart:
 		o, err = s.provider.Find(ctx, p.order(), p.Theirs)
-		isLost := o.State == Unknown || o.State == Pending && !p.isCharge() && p.URL == "" // a page of which we have not heard where it is
-		if err != nil || !isLost || !q.mayStart {
-			return page, o, err
-		}
-	}
-	if p.isCharge() {
+	case p.isCharge():
 		o, err = s.provider.Charge(ctx, q.method.Customer, q.method.ID, p.order())
-		return page, o, err
+	default:
+		page, err = s.provider.Checkout(ctx, q.visit, p.order())
+		o.State = Pending
 	}
-	page, err = s.provider.Checkout(ctx, q.visit, p.order())
-	return page, Outcome{State: Pending}, err
+	return page, o, err
 }
 
 // isCharge reports whether a saved method pays, without a page.

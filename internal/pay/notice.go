@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -62,7 +63,7 @@ func (s *Service) take(tx *db.Tx, n Notice) error {
 	case RefundMoved:
 		return s.refundMoved(tx, n)
 	}
-	p, err := s.named(tx, n.Payment, n.Outcome.Theirs)
+	p, err := s.named(tx, n.Payment, cmp.Or(n.Theirs, n.Outcome.Theirs))
 	if p == nil || err != nil {
 		return err // another installation's, on the same account
 	}

@@ -123,5 +123,6 @@ type Notice struct {
 	Payment      string // our id of the payment, as far as the provider repeats it
 	Refund       string // our id of the refund, likewise
 	Dispute      string // the provider's id
+	Theirs       string // the provider's id of the payment that a refund or a dispute is about
 	Outcome      Outcome
 }

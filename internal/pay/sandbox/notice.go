@@ -143,7 +143,7 @@ func (s *Provider) notice(m *message) pay.Notice {
 			id: m.Theirs, status: m.Status, code: m.Code, amount: credit.Amount(m.Amount), method: m.Method, customer: m.Customer, card: m.Card,
 		})
 	default:
-		n.Outcome.Theirs = m.Theirs
+		n.Theirs = m.Theirs
 	}
 	return n
 }
