@@ -31,6 +31,8 @@ import (
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/pay/sandbox"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
@@ -56,6 +58,12 @@ type Config struct {
 	PublicURL     string             // where people reach it, for mailed links; the URL of its listener if empty
 	Proxies       []string           // trusted to say for whom they ask: networks, addresses, or unix for whoever comes by a unix socket
 	Mailed        func(mail.Message) // called after the commit of every mail that is to be sent; nil for nobody
+	Payments      string             // who takes payments: sandbox, stripe or none; sandbox if empty
+	StripeKey     string             // the secret key of this server at Stripe
+	StripeSecrets string             // of its webhook endpoint there; several with commas between
+	StripeURL     string             // of Stripe's API; Stripe's own if empty
+	TopUps        pay.Settings       // what can be bought, and how far auto top-up looks ahead
+	Chance        sandbox.Chance     // how the sandbox behaves at random; not at all if zero
 	Advertise     string             // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
@@ -84,9 +92,14 @@ type App struct {
 	data     *dataLock
 	db       *db.DB
 	ledger   *ledger.Ledger
+	orgs     *org.Orgs
+	prices   *price.Book
+	projects *project.Book
 	jobs     *job.Service
 	mails    *mail.Outbox
 	notifier *notify.Notifier
+	pays     *pay.Service
+	sandbox  *sandbox.Provider // nil if another provider takes payments
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -137,8 +150,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	metrics := server.NewMetrics()
 	if a.db, err = db.Open(ctx, db.Config{
-		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics), Span: a.span(),
-		Alone: c.TestClock != 0, Server: a.self(),
+		URL: c.Database, Clock: a.clock(), Log: a.log, Observe: a.observer(metrics), Span: a.span(), Alone: c.TestClock != 0, Server: a.self(),
 	}); err != nil {
 		return err
 	}
@@ -146,9 +158,8 @@ func (a *App) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.ledger = ledger.New(a.db, a.log)
-	prices := price.NewBook(a.ledger)
-	projects, orgs := project.NewBook(a.ledger), org.New(a.ledger)
-	if err := openBooks(ctx, a.db, a.ledger, prices, orgs); err != nil {
+	a.prices, a.projects, a.orgs = price.NewBook(a.ledger), project.NewBook(a.ledger), org.New(a.ledger)
+	if err := openBooks(ctx, a.db, a.ledger, a.prices, a.orgs); err != nil {
 		return err
 	}
 	a.mails = mail.New(a.db, c.SMTP, a.log)
@@ -157,30 +168,16 @@ func (a *App) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.jobs = job.New(job.Config{
-		DB: a.db, Books: a.ledger, Prices: prices, Projects: projects, Executor: executor, Capacity: c.Capacity, Leases: c.Leases, Log: a.log,
+		DB: a.db, Books: a.ledger, Prices: a.prices, Projects: a.projects, Executor: executor, Capacity: c.Capacity, Leases: c.Leases, Log: a.log,
 	})
 	if !a.isLed {
 		if a.listener, err = listen(c.Listen); err != nil {
 			return err
 		}
 	}
-	if c.TopUpURL == "" {
-		c.TopUpURL = a.URL() + "/docs#create-grant"
+	if err := a.openServer(c, metrics); err != nil {
+		return err
 	}
-	if c.PublicURL == "" {
-		c.PublicURL = a.URL()
-	}
-	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
-	a.server = server.New(server.Parts{
-		Accounts: account.New(account.Config{
-			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
-			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
-		}), Proxies: c.Proxies,
-		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
-		Jobs: a.jobs, Mails: a.mails, Log: a.log,
-		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
-		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
-	})
 	if err := a.db.Enroll(ctx, a.advertised()); err != nil { // before it looks at its jobs: nothing that is asked of them meanwhile is missed
 		return err
 	}
@@ -191,6 +188,31 @@ func (a *App) start(ctx context.Context) (err error) {
 		a.run()
 		a.announce()
 	}
+	return nil
+}
+
+// openServer opens what people see, for which it must be known where they find it.
+func (a *App) openServer(c Config, metrics *server.Metrics) error {
+	if c.TopUpURL == "" {
+		c.TopUpURL = a.URL() + "/docs#create-grant"
+	}
+	if c.PublicURL == "" {
+		c.PublicURL = a.URL()
+	}
+	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: a.orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
+	if err := a.openPayments(c); err != nil {
+		return err
+	}
+	a.server = server.New(server.Parts{
+		Accounts: account.New(account.Config{
+			Put: a.post(a.mails), URL: c.PublicURL, Required: a.orgs.AsksForTwoFactor,
+			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return a.orgs.Welcome(tx, u.ID, u.Email, isFirst) },
+		}), Proxies: c.Proxies,
+		DB: a.db, Ledger: a.ledger, Orgs: a.orgs, Prices: a.prices, Projects: a.projects, Usage: usage.New(a.ledger, a.prices, a.projects),
+		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Log: a.log,
+		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
+		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
+	})
 	return nil
 }
 
@@ -289,6 +311,12 @@ func (a *App) run() {
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
 		a.loop("notices", func() error { return a.notifier.Run(ctx) })
+	}
+	if a.config.Roles.Keeper && a.config.TestClock == 0 {
+		a.loop("payments", func() error { return a.pays.Run(ctx) })
+		if a.sandbox != nil {
+			a.loop("sandbox", func() error { return a.sandbox.Run(ctx) })
+		}
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })
@@ -410,6 +438,9 @@ func (a *App) announce() {
 	}
 	a.log.Info("listening", "url", a.URL(), "data", a.config.Data, "operator_token", token, "capacity", capacity, "clock", clock,
 		"roles", a.config.Roles, "pid", os.Getpid())
+	if a.sandbox != nil {
+		a.log.Warn("payments go through the sandbox: whoever may buy credits gets them for nothing", "instead", "--payments stripe or none")
+	}
 	for _, what := range a.config.Roles.omitted() {
 		a.log.Warn("narrowed by --roles", "roles", a.config.Roles, "left_out", what)
 	}

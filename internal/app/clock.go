@@ -52,16 +52,25 @@ func (a *App) settle(ctx context.Context) error {
 // work does everything that is due at this instant, and what that makes due.
 func (a *App) work(ctx context.Context) error {
 	for range maxRounds {
+		isPaid := false
 		if a.config.Roles.Keeper {
 			if err := a.ledger.RunDue(ctx); err != nil {
 				return err
 			}
+			var err error
+			if isPaid, err = a.payDue(ctx); err != nil {
+				return err
+			}
 		}
-		if !a.config.Roles.Jobs {
+		isMoved := false
+		if a.config.Roles.Jobs {
+			var err error
+			if isMoved, err = a.jobs.RunDue(ctx); err != nil {
+				return err
+			}
+		}
+		if !isPaid && !isMoved {
 			return nil
-		}
-		if moved, err := a.jobs.RunDue(ctx); err != nil || !moved {
-			return err
 		}
 	}
 	return fmt.Errorf("advance: what is due at %d does not come to an end", a.db.Clock().Now())
@@ -73,7 +82,7 @@ func (a *App) nextAt(ctx context.Context, now int64) (next int64, err error) {
 	for _, of := range []struct {
 		isMine bool
 		nextAt func(context.Context) (int64, error)
-	}{{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Jobs, a.jobs.NextAt}} {
+	}{{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Keeper, a.nextPayAt}, {a.config.Roles.Jobs, a.jobs.NextAt}} {
 		if !of.isMine {
 			continue
 		}

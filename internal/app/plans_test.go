@@ -163,6 +163,7 @@ func (s *session) command() {
 	s.call(`POST /v1/workspaces/{workspace}/charges/{charge}/refund {"amount":"0.000000001"}`)
 	s.known["flow"] = s.known["flow2"]
 	s.mail()
+	s.pay()
 	s.call("POST /v1/workspaces/{workspace}/usage-events [" + strings.Repeat(`1,`, 600) + "1]")
 }
 
@@ -177,6 +178,31 @@ func (s *session) mail() {
 	}
 	mails := s.call("GET /v1/mails")["items"].([]any)
 	s.known["mail"] = mails[0].(map[string]any)["id"].(string)
+}
+
+// pay saves a card, buys with it and on a page, and does what is done with payments.
+func (s *session) pay() {
+	s.Helper()
+	on := func(url, card string) {
+		if _, err := s.sandbox.Pay(s.Context(), filepath.Base(url), card); err != nil {
+			s.Fatal(err)
+		}
+	}
+	const methods, space = "/v1/organizations/{organization}/payment-methods", "/v1/workspaces/{workspace}"
+	on(s.call("POST " + methods)["url"].(string), "4242")
+	method := s.call("GET " + methods)["items"].([]any)[0].(map[string]any)["id"].(string)
+	s.call("PUT " + methods + ` {"methods":["` + method + `"]}`)
+	on(s.call("POST " + space + `/top-ups {"amount":"20","save":true}`)["url"].(string), "3155")
+	s.call("PUT " + space + `/auto-top-up {"enabled":true,"amount":"20","threshold":"10"}`)
+	s.known["payment"] = s.call("POST " + space + `/top-ups {"amount":"20","method":"` + method + `"}`)["id"].(string)
+	s.call("POST " + space + `/payments/{payment}/refunds {"amount":"1"}`)
+	s.call("POST " + space + `/payments/{payment}/dispute {"status":"open"}`)
+	s.call("POST " + space + `/payments/{payment}/dispute {"status":"won"}`)
+	s.call("POST " + space + `/auto-top-up/dry-run {"enabled":true,"amount":"20"}`)
+	s.call(`POST /v1/test-clock/advance {"by_seconds":"7200"}`)
+	s.known["method"] = method
+	s.call("DELETE " + methods + "/{method}")
+	s.call(`POST /v1/test-clock/advance {"by_seconds":"1"}`)
 }
 
 // samples are values of the parameters of reads.
@@ -204,7 +230,7 @@ func (s *session) read() {
 			if known := s.known[name]; value == "" && known != "" {
 				value = known
 			}
-			if kinds, ok := map[string]string{"flows": "stopped", "mails": "waiting", "holds": "held", "jobs": "queued"}[filepath.Base(path)]; name == "status" && ok {
+			if kinds, ok := map[string]string{"flows": "stopped", "mails": "waiting", "holds": "held", "jobs": "queued", "payments": "succeeded"}[filepath.Base(path)]; name == "status" && ok {
 				value = kinds
 			}
 			if kinds, ok := map[string]string{"activities": "addition", "events": "flow.*", "postings": "grant"}[filepath.Base(path)]; name == "kind" && ok {

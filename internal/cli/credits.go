@@ -12,13 +12,13 @@ import (
 func (p *program) creditsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "credits",
-		Short: "Balance, runway, lots, statement; redeem, grant and transfer credits",
+		Short: "Balance, runway, lots, statement; buy, redeem, grant and transfer credits",
 		Long: `Credits shows what a workspace's wallet holds and how long it lasts, and moves
 credits in and out. 1 credit is 1 US dollar; all amounts are exact to a billionth
 of a credit.`,
 	}
-	c.AddCommand(p.creditsBalance(), p.creditsRunway(), p.creditsLots(), p.creditsActivity(), p.creditsGrant(), p.creditsTransfer(),
-		p.creditsRedeem(), p.creditsRedeemed())
+	c.AddCommand(p.creditsBalance(), p.creditsRunway(), p.creditsLots(), p.creditsActivity(), p.creditsBuy(), p.creditsAutoTopUp(), p.creditsGrant(),
+		p.creditsTransfer(), p.creditsRedeem(), p.creditsRedeemed())
 	return c
 }
 

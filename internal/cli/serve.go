@@ -28,6 +28,11 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
 		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
+		{name: "payments", env: "PURSER_PAYMENTS", usage: "who takes payments: stripe, sandbox, which takes no real money, or none", fallback: "sandbox"},
+		{name: "top-up-presets", env: "PURSER_TOP_UP_PRESETS", usage: "amounts of credits to offer, as a list", fallback: "20,100,1000,10000"},
+		{name: "top-up-min", env: "PURSER_TOP_UP_MIN", usage: "least that can be bought at once", fallback: "20"},
+		{name: "top-up-max", env: "PURSER_TOP_UP_MAX", usage: "most that can be bought at once", fallback: "25000"},
+		{name: "top-up-ahead", env: "PURSER_TOP_UP_AHEAD", usage: "how long a payment takes: auto top-up looks so far ahead", fallback: "60s"},
 		{name: "smtp-url", env: "PURSER_SMTP_URL", secret: true, usage: "mail server, as in smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps:// for TLS from the first byte; mails are only kept if unset"},
 		{name: "mail-from", env: "PURSER_MAIL_FROM", usage: "from whom mails are, as in 'Purser <purser@example.org>'"},
 		{name: "lease-min", env: "PURSER_LEASE_MIN", usage: "shortest lease of a job, which is how long it runs on while the server is away", fallback: app.DefaultLeaseMin},
@@ -37,12 +42,7 @@ func serverSettings(env lookupEnv) *settings {
 	}}
 }
 
-func (p *program) serveCommand() *cobra.Command {
-	s := serverSettings(p.env)
-	c := &cobra.Command{
-		Use:   "serve",
-		Short: "Run the server: API, keeper and the local executor",
-		Long: `Serve runs the whole of Purser in this process, with an embedded database in the
+const aboutServe = `Serve runs the whole of Purser in this process, with an embedded database in the
 data directory: ` + "`--data`" + `, or PURSER_DATA, or data in the file of --config, or else
 purser in XDG_DATA_HOME if that is set, /var/lib/purser for root, and
 ~/.local/share/purser for anybody else. Job logs and the operator's token
@@ -70,13 +70,24 @@ tls=opportunistic stands in the URL. It holds a password: give it in PURSER_SMTP
 in the file of --config rather than on the command line. Without it mails wait for
 "purser mail".
 
-Settings are taken from flags, then the environment (PURSER_DATA, and the names in
-brackets below), then the JSON file that --config names, with the same names, then
-defaults.
+Payments go through the sandbox, which is for trying out: its test cards move no money, so
+that credits are to be had for nothing. With --payments stripe they go through Stripe, by
+the key in PURSER_STRIPE_SECRET_KEY and the webhook secrets in PURSER_STRIPE_WEBHOOK_SECRETS;
+with --payments none nobody buys any.
+
+Settings are taken from flags, then the environment (the names in brackets below), then
+the JSON file that --config names, with the same names, then defaults.
 
 SIGTERM or Ctrl-C ends the server in good order. Running jobs go on without it,
 are billed exactly, and land by themselves before their credits are gone; a server
-that is started again takes them over.`,
+that is started again takes them over.`
+
+func (p *program) serveCommand() *cobra.Command {
+	s := serverSettings(p.env)
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server: API, keeper and the local executor",
+		Long:  aboutServe,
 		Example: `  purser serve
   purser serve --data ./data --listen 127.0.0.1:9090
   purser serve --capacity gpu.h100=8,cpu.vcpu=64
@@ -140,11 +151,17 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return usageError{err}
 	}
+	topUps, err := app.ParseTopUps(words(s.get("top-up-presets")), s.get("top-up-min"), s.get("top-up-max"), s.get("top-up-ahead"))
+	if err != nil {
+		return usageError{err}
+	}
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
+	stripeKey, _ := p.env("PURSER_STRIPE_SECRET_KEY")
+	stripeSecrets, _ := p.env("PURSER_STRIPE_WEBHOOK_SECRETS")
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
 		Advertise: s.get("advertise"), PublicURL: s.get("public-url"), Proxies: words(s.get("trusted-proxies")), TopUpURL: s.get("top-up-url"),
-		Leases: app.Leases(shortest, longest), SMTP: smtp,
+		Leases: app.Leases(shortest, longest), SMTP: smtp, Payments: s.get("payments"), TopUps: topUps, StripeKey: stripeKey, StripeSecrets: stripeSecrets,
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {

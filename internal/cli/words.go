@@ -108,6 +108,7 @@ var offered = map[string][]string{
 	"bucket":     {"hour", "day", "month"},
 	"by":         {"sku", "tier", "project", "user", "job", "provider"},
 	"type":       {"company", "research", "personal"},
+	"payments":   {"sandbox", "none"},
 	"log-level":  {"debug", "info", "warn", "error"},
 	"log-format": {"text", "json"},
 }

@@ -12,7 +12,8 @@ import (
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
 	"attempts", "authenticators", "campaigns", "clock", "codes", "device_codes", "familiar_addresses", "house_days",
-	"mailed_links", "mails", "organizations", "rate_cards", "recovery_codes", "schema_versions", "seals", "servers",
+	"mailed_links", "mails", "organizations", "payment_notices", "rate_cards", "recovery_codes", "sandbox_methods",
+	"sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets", "schema_versions", "seals", "servers",
 	"sessions", "tax_rates", "token_hashes", "users",
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 // Provider moves the money: it has the cards, and Purser never sees one. Every call that
-// moves money carries an id of ours, and the same id again moves nothing again; a call
-// that ends with an error that is not a *Declined may have moved it or not, and is asked
+// moves money carries an id of ours, and the same id again moves nothing again. That a
+// card was declined is an Outcome; an error leaves open whether money moved, and is asked
 // about with Find until that is known.
 type Provider interface {
 	// Name is in the rows and paths of what is the provider's: "stripe", "sandbox".

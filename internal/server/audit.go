@@ -29,6 +29,8 @@ var unaudited = map[string]string{
 	"create-job":     "the job's row has who it is for and what it runs, the journal its flow",
 	"verify":         "it changes nothing",
 	"look-up-code":   "it changes nothing, and is no GET only because a code in an address would end up in logs",
+
+	"dry-run-auto-top-up": "it changes nothing",
 }
 
 // describeAudit says in the description that a registered call is recorded.

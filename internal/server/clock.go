@@ -78,12 +78,12 @@ func target(b *api.Advance, now int64) (int64, error) {
 }
 
 // arrive moves the clock to where it was aimed.
-func (s *Server) arrive(ctx context.Context, c api.Clock) error {
+func (s *Server) arrive(ctx context.Context, c api.Clock) (api.Clock, error) {
 	to, err := c.Now.UnixNano()
 	if err != nil {
-		return err
+		return c, err
 	}
-	return s.advance(ctx, to)
+	return c, s.advance(ctx, to)
 }
 
 // oneAfterTheOther lets one advance end before the next begins: each starts from

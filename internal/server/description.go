@@ -18,6 +18,7 @@ const (
 	tagPeople   = "Members, invitations and tokens"
 	tagCredits  = "Credits"
 	tagCodes    = "Campaigns and codes"
+	tagPayments = "Payments"
 	tagFlows    = "Flows"
 	tagHolds    = "Holds"
 	tagUsage    = "Usage"
@@ -52,7 +53,7 @@ func description() huma.Config {
 				},
 			},
 			Tags: []*huma.Tag{
-				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagCodes}, {Name: tagFlows}, {Name: tagHolds},
+				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagCodes}, {Name: tagPayments}, {Name: tagFlows}, {Name: tagHolds},
 				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
 			},
 		},

@@ -137,8 +137,9 @@ func command[P, B, O any](s *Server, c call, do func(*unit, *P, *B) (O, error)) 
 }
 
 // commandThen registers a command that is not over with its unit of work: then
-// does the rest, and does it again if the request is repeated.
-func commandThen[P, B, O any](s *Server, c call, do func(*unit, *P, *B) (O, error), then func(context.Context, O) error) {
+// does the rest, and does it again if the request is repeated. What it returns is the
+// answer.
+func commandThen[P, B, O any](s *Server, c call, do func(*unit, *P, *B) (O, error), then func(context.Context, O) (O, error)) {
 	register(s, c, func(ctx context.Context, p *P, body *B, raw []byte) (*written, error) {
 		answer, err := s.update(ctx, c, p, once(ctx, c, p, raw), func(u *unit) (any, error) { return do(u, p, body) })
 		if err != nil {
@@ -149,8 +150,11 @@ func commandThen[P, B, O any](s *Server, c call, do func(*unit, *P, *B) (O, erro
 			if err := json.Unmarshal(answer.Body, &value); err != nil {
 				return nil, fmt.Errorf("read the answer of %s: %w", c.id, err)
 			}
-			if err := then(ctx, value); err != nil {
+			if value, err = then(ctx, value); err != nil {
 				return nil, err
+			}
+			if answer.Body, err = json.Marshal(value); err != nil {
+				return nil, fmt.Errorf("encode the answer of %s: %w", c.id, err)
 			}
 		}
 		return writtenOf(answer), nil

@@ -16,6 +16,7 @@ import (
 	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/pay/sandbox"
 )
 
 // The pages that need no script: where mailed links lead, and where a command line is
@@ -56,6 +57,7 @@ type view struct {
 	Device               *account.Device
 	User                 string
 	Redeem               choices
+	Sandbox              *sandbox.Page
 	ShowsForm, ShowsCode bool
 }
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"github.com/purserhq/purser/internal/account"
@@ -20,6 +21,8 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/pay/sandbox"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
@@ -63,7 +66,13 @@ func newRealmOn(t *testing.T, url string) *realm {
 	}
 	projects := project.NewBook(books)
 	jobs := job.New(job.Config{DB: s.db, Books: books, Prices: prices, Projects: projects, Executor: executor, Log: log})
+	till := sandbox.New(sandbox.Config{DB: s.db, URL: "https://purser.example"})
+	pays := pay.New(pay.Config{DB: s.db, Books: books, Orgs: s.orgs, Provider: till, URL: "https://purser.example"})
+	till.DeliverTo(func(ctx context.Context, h http.Header, body []byte) error {
+		return pays.Take(ctx, sandbox.Name, h, body)
+	})
 	made := server.New(server.Parts{
+		Payments: pays, Sandbox: till,
 		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
 		Mails: mail.New(s.db, nil, log), Accounts: account.New(account.Config{URL: "https://purser.example"}), Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
 	})

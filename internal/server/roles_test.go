@@ -100,11 +100,12 @@ func (c *city) tenant(slug, owner string) tenant {
 	lots := must(c.Lots(ctx, slug, api.Page{}))(c)
 	project := must(as.CreateProject(ctx, slug, api.NewProject{Slug: "only-at-" + slug}))(c)
 	budget := must(as.SetBudget(ctx, slug, api.Budget{Key: "workspace", Amount: "1000000", Window: "total"}))(c)
+	bought := must(as.TopUp(ctx, slug, api.NewTopUp{Amount: "20"}))(c)
 	return tenant{o.ID, o.DefaultWorkspace.ID, slug, map[string]string{
 		"budget": budget.ID,
 		"flow":   flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
 		"invitation": asked.Items[0].ID, "token": made.ID, "user": owner, "project": project.Slug,
-		"campaign": "cmp_of_" + slug, "mail": "mail_of_" + slug, "session": "ses_of_" + slug,
+		"campaign": "cmp_of_" + slug, "payment": bought.ID, "method": "pm_of_" + slug, "mail": "mail_of_" + slug, "session": "ses_of_" + slug,
 	}}
 }
 

@@ -32,6 +32,8 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/pay/sandbox"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
@@ -47,6 +49,8 @@ type Parts struct {
 	Usage         *usage.Service
 	Jobs          *job.Service
 	Mails         *mail.Outbox
+	Payments      *pay.Service
+	Sandbox       *sandbox.Provider // whose pages are shown here; nil if another provider takes payments
 	Log           *slog.Logger
 	OperatorToken string
 	Accounts      *account.Accounts
@@ -70,6 +74,8 @@ type Server struct {
 	usage     *usage.Service
 	jobs      *job.Service
 	mails     *mail.Outbox
+	pays      *pay.Service
+	sandbox   *sandbox.Provider
 	log       *slog.Logger
 	tokens    tokens
 	accounts  *account.Accounts
@@ -97,7 +103,7 @@ type Server struct {
 func New(p Parts) *Server {
 	s := &Server{
 		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
-		log: p.Log, tokens: newTokens(p.OperatorToken),
+		pays: p.Payments, sandbox: p.Sandbox, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), campaigns: campaign.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
@@ -115,6 +121,7 @@ func New(p Parts) *Server {
 	mux.HandleFunc("GET /docs", s.serveDocs())
 	s.accountPages(mux)
 	s.redeemPages(mux)
+	s.paymentPages(mux)
 	if p.WithoutAPI {
 		mux = http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.writeFault(w, r, withoutAPI) })
@@ -144,6 +151,9 @@ func (s *Server) register() {
 	s.lotCalls()
 	s.redemptionCalls()
 	s.campaignCalls()
+	s.paymentCalls()
+	s.methodCalls()
+	s.autoTopUpCalls()
 	s.flowCalls()
 	s.holdCalls()
 	s.usageCalls()

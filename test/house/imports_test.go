@@ -38,6 +38,8 @@ var arrows = []arrow{
 	{"internal/server", "internal/mail", "an invitation goes out by mail, and what became of mails is shown"},
 	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
 	{"internal/server", "internal/revenue", "what the installation took in and earned"},
+	{"internal/server", "internal/pay", "requests about payments, and the webhooks of providers"},
+	{"internal/server", "internal/pay/sandbox", "the pages of the provider for trying out"},
 	{"internal/server", "internal/project", "requests about projects, and what may run in them"},
 	{"internal/server", "internal/price", "requests about prices"},
 	{"internal/server", "internal/usage", "requests about usage"},
@@ -99,11 +101,25 @@ var arrows = []arrow{
 
 	{"internal/org", "internal/tax", "the country of a billing profile"},
 
+	{"internal/pay/sandbox", "internal/pay", "a provider fulfils what pay asks of one"},
+	{"internal/pay/sandbox", "internal/db", "what a real provider has in its own house are rows here"},
+	{"internal/pay/sandbox", "internal/credit", "amounts"},
+	{"internal/pay/sandbox", "internal/fault", "its refusals are for the user"},
+
+	{"internal/pay", "internal/ledger", "what was paid for is granted in the books"},
+	{"internal/pay", "internal/wallet", "the commands it gives, and the views that say when credits run out"},
+	{"internal/pay", "internal/org", "whose profile says the tax, and who is told"},
+	{"internal/pay", "internal/tax", "what is added to a payment by law"},
+	{"internal/pay", "internal/audit", "what the provider's word did is recorded"},
+	{"internal/pay", "internal/mail", "receipts and warnings are mailed"},
+	{"internal/pay", "internal/db", "a payment is a row of the unit of work that grants its credits"},
+	{"internal/pay", "internal/credit", "amounts"},
+	{"internal/pay", "internal/fault", "refusals"},
+
 	{"internal/tax", "internal/db", "the rates are rows"},
 	{"internal/tax", "internal/credit", "amounts"},
 	{"internal/tax", "internal/fault", "refusals"},
 
-	{"internal/pay", "internal/credit", "what is paid"},
 	{"internal/pay/stripe", "internal/pay", "a provider fulfils what pay asks of one"},
 	{"internal/pay/stripe", "internal/credit", "credits become cents and back"},
 	{"internal/pay/stripe", "internal/fault", "what is wrong with a key, an amount or a signature is told"},

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/pay/sandbox"
+	"github.com/purserhq/purser/internal/pay/stripe"
+	"github.com/purserhq/purser/internal/tax"
+)
+
+// Who can take payments.
+const (
+	bySandbox = sandbox.Name
+	byStripe  = "stripe"
+	byNobody  = "none"
+)
+
+// ParseTopUps reads what can be bought: amounts to offer, the least and the most at once,
+// and how long a payment takes.
+func ParseTopUps(presets []string, least, most, ahead string) (s pay.Settings, err error) {
+	read := func(name, text string) credit.Amount {
+		a, wrong := credit.Parse(text)
+		if wrong != nil || a <= 0 || a%tax.Cent != 0 {
+			err = errors.Join(err, fault.New(fault.Invalid, "--%s %q must be whole cents, and more than 0", name, text))
+		}
+		return a
+	}
+	s.Least, s.Most = read("top-up-min", least), read("top-up-max", most)
+	for _, text := range presets {
+		s.Presets = append(s.Presets, read("top-up-presets", text))
+	}
+	d, wrong := time.ParseDuration(ahead)
+	if s.Ahead = d; wrong != nil || d < time.Second || d > time.Hour {
+		err = errors.Join(err, fault.New(fault.Invalid, "--top-up-ahead %q must be between 1s and 1h", ahead))
+	}
+	if err == nil && s.Least > s.Most {
+		err = fault.New(fault.Invalid, "--top-up-min is more than --top-up-max")
+	}
+	return s, err
+}
+
+// openPayments opens the payments, and the provider that takes them.
+func (a *App) openPayments(c Config) error {
+	provider, err := a.provider(c)
+	if err != nil {
+		return err
+	}
+	a.pays = pay.New(pay.Config{
+		DB: a.db, Books: a.ledger, Orgs: a.orgs, Provider: provider, Put: a.post(a.mails), URL: c.PublicURL, Settings: c.TopUps, Log: a.log,
+	})
+	return nil
+}
+
+// provider is who takes payments; nil for nobody.
+func (a *App) provider(c Config) (pay.Provider, error) {
+	switch c.Payments {
+	case "", bySandbox:
+		a.sandbox = sandbox.New(sandbox.Config{DB: a.db, URL: c.PublicURL, Log: a.log, Chance: c.Chance})
+		a.sandbox.DeliverTo(func(ctx context.Context, header http.Header, body []byte) error {
+			return a.pays.Take(ctx, sandbox.Name, header, body)
+		})
+		return a.sandbox, nil
+	case byStripe:
+		return stripe.New(stripe.Config{
+			SecretKey: c.StripeKey, WebhookSecrets: stripe.ParseSecrets(c.StripeSecrets), Back: c.PublicURL, URL: c.StripeURL,
+		})
+	case byNobody:
+		return nil, nil
+	}
+	return nil, fault.New(fault.Invalid, "--payments %q: payments can be taken by stripe, by sandbox, or by none", c.Payments)
+}
+
+// payDue does what is due of payments, and what their bank does if it is the sandbox.
+func (a *App) payDue(ctx context.Context) (moved bool, err error) {
+	moved, err = a.pays.RunDue(ctx)
+	if err != nil || a.sandbox == nil {
+		return moved, err
+	}
+	told, err := a.sandbox.RunDue(ctx)
+	return moved || told, err
+}
+
+// nextPayAt is when something of payments is due next; 0 if nothing is.
+func (a *App) nextPayAt(ctx context.Context) (int64, error) {
+	next, err := a.pays.NextAt(ctx)
+	if err != nil || a.sandbox == nil {
+		return next, err
+	}
+	at, failed := a.sandbox.NextAt(ctx)
+	if next == 0 || at != 0 && at < next {
+		next = at
+	}
+	return next, errors.Join(err, failed)
+}

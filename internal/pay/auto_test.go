@@ -1,0 +1,422 @@
+package pay_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/db/dbtest"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/pay/sandbox"
+	"github.com/purserhq/purser/internal/wallet"
+)
+
+// auto switches auto top-up on, or puts other settings in force.
+func (s *till) auto(a pay.AutoTopUp) pay.AutoTopUp {
+	s.Helper()
+	a.ID = s.id
+	if a.DayCeiling == 0 {
+		a.DayCeiling, a.MonthCeiling = pay.DefaultDayCeiling, pay.DefaultMonthCeiling
+	}
+	s.update(func(tx *db.Tx) (err error) {
+		a, err = s.pay.SetAutoTopUp(tx, a)
+		return err
+	})
+	return a
+}
+
+func (s *till) autoNow() (a pay.AutoTopUp) {
+	s.Helper()
+	s.view(func(tx *db.Tx) (err error) {
+		a, err = s.pay.AutoTopUp(tx, s.id)
+		return err
+	})
+	return a
+}
+
+// burn starts work at so many credits an hour.
+func (s *till) burn(perHour credit.Amount) {
+	s.Helper()
+	rate, err := credit.NewRate(perHour, 1_000_000)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.update(func(tx *db.Tx) error {
+		_, err := s.books.Apply(tx, s.id, wallet.Start{ID: tx.NewID("flow_"), Items: []wallet.Item{{
+			SKU: "gpu.h100", Tier: "on-demand", Unit: "hour", Quantity: 1_000_000, Price: perHour, Card: "default", Version: 1, Rate: rate, Period: credit.Hour,
+		}}})
+		return err
+	})
+}
+
+// payments are all of one kind, the oldest first.
+func (s *till) autos() (all []pay.Payment) {
+	s.Helper()
+	s.view(func(tx *db.Tx) error {
+		found, err := s.pay.Payments(tx, s.id, "", "", 100_000)
+		for i := len(found) - 1; i >= 0; i-- {
+			if found[i].Kind == pay.Auto {
+				all = append(all, found[i])
+			}
+		}
+		return err
+	})
+	return all
+}
+
+func (s *till) owner() {
+	s.Helper()
+	s.update(func(tx *db.Tx) error {
+		_, err := tx.Exec(`INSERT INTO users (id, email, name, password, verified_at, created_at) VALUES ('usr_ada', 'ada@acme.example', 'Ada', '', 1, 1)`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`INSERT INTO memberships (organization, user_id, project, role, created_at) VALUES ($1, 'usr_ada', '', 'owner', 1)`, s.id.Organization)
+		return err
+	})
+}
+
+// # It looks ahead: the payment begins a minute before the threshold is crossed, to the
+// nanosecond, and work goes on.
+//
+//	100 bought, 60 an hour burn, threshold 10: crossed after 90 minutes -> begun after 89
+func TestAutoTopUpLooksAhead(t *testing.T) {
+	s := newTill(t)
+	s.paid(100 * one)
+	s.card("4242")
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 10 * one, Target: 70 * one})
+	s.burn(60 * one)
+	s.pass(85 * time.Minute)
+	if len(s.autos()) != 0 || s.autoNow().StartedAt != 0 {
+		t.Fatal("too early")
+	}
+	s.pass(10 * time.Hour)
+	all := s.autos()
+	if len(all) == 0 || all[0].CreatedAt != start.Add(89*time.Minute).UnixNano() || all[0].Line.Net != 60*one || all[0].Status != pay.Succeeded {
+		t.Fatalf("%+v", all)
+	}
+	for i := 1; i < len(all); i++ { // 60 credits last an hour
+		if d := all[i].CreatedAt - all[i-1].CreatedAt; d != int64(time.Hour) {
+			t.Errorf("payment %d came after %s", i, time.Duration(d))
+		}
+	}
+	if v, err := s.books.View(t.Context(), s.id); err != nil || v.Balance(s.clock.Now()).BurnRate != 60*one {
+		t.Error("the work was landed")
+	}
+	s.verified()
+}
+
+// # Backups are charged in their order; three rounds in which none pays, and it is off and
+// the owners are told. On again, it counts anew.
+func TestAutoTopUpGivesUp(t *testing.T) {
+	s := newTill(t)
+	s.owner()
+	s.paid(20 * one)
+	first, second := s.card("0341"), s.card("4242")
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 30 * one, Amount: 20 * one})
+	s.settle()
+	all := s.autos()
+	if len(all) != 2 || all[0].Method != first.No || all[0].Status != pay.Failed || all[1].Method != second.No || all[1].Status != pay.Succeeded || s.autoNow().Failures != 0 {
+		t.Fatalf("%+v", all)
+	}
+	s.update(func(tx *db.Tx) error { _, err := s.pay.Remove(tx, s.id.Organization, second.No); return err })
+	s.use(30 * one)
+	s.mails = nil
+	s.pass(time.Hour)
+	a := s.autoNow()
+	all = s.autos()[2:]
+	if a.IsOn || a.OffReason == "" || len(all) != 3 || a.Payment != "" {
+		t.Fatalf("%+v, %d payments", a, len(all))
+	}
+	for i := 1; i < 3; i++ {
+		if d := all[i].CreatedAt - all[i-1].CreatedAt; d != int64(5*time.Minute) {
+			t.Errorf("cool-down %s", time.Duration(d))
+		}
+	}
+	if len(s.mails) != 1 || s.mails[0].To != "ada@acme.example" || !strings.Contains(s.mails[0].Data["subject"], "auto top-up is off") {
+		t.Errorf("%+v", s.mails)
+	}
+	s.pass(24 * time.Hour)
+	if len(s.autos()) != 5 {
+		t.Error("it went on")
+	}
+	s.verified()
+}
+
+// # Off means off: what was not sent is not sent, and nothing new begins.
+func TestOffMeansOff(t *testing.T) {
+	s := newTill(t)
+	s.paid(20 * one)
+	s.card("4242")
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 50 * one, Amount: 20 * one})
+	s.step = func(name string) error {
+		if name == "claimed" { // the program dies before the provider hears of it
+			return errDied
+		}
+		return nil
+	}
+	if _, err := s.pay.RunDue(t.Context()); err != errDied {
+		t.Fatal(err)
+	}
+	s.step = nil
+	s.auto(pay.AutoTopUp{Threshold: 50 * one, Amount: 20 * one})
+	s.pass(48 * time.Hour)
+	all := s.autos()
+	if len(all) != 1 || all[0].Status != pay.Cancelled || s.available() != 20*one || s.autoNow().Payment != "" {
+		t.Errorf("%+v", all)
+	}
+	s.verified()
+}
+
+// # It needs a saved method, and settings that can be right.
+func TestAutoTopUpIsRefused(t *testing.T) {
+	s := newTill(t)
+	set := func(a pay.AutoTopUp) error {
+		return s.db.Update(t.Context(), func(tx *db.Tx) error {
+			a.ID = s.id
+			_, err := s.pay.SetAutoTopUp(tx, a)
+			return err
+		})
+	}
+	good := pay.AutoTopUp{IsOn: true, Threshold: 10 * one, Amount: 20 * one, DayCeiling: 100 * one, MonthCeiling: 100 * one}
+	if err := set(good); !fault.Is(err, fault.Conflict) {
+		t.Errorf("without a method: %v", err)
+	}
+	s.card("4242")
+	for _, spoil := range []func(*pay.AutoTopUp){
+		func(a *pay.AutoTopUp) { a.Target = 100 * one },
+		func(a *pay.AutoTopUp) { a.Amount = 0 },
+		func(a *pay.AutoTopUp) { a.Amount = 19 * one },
+		func(a *pay.AutoTopUp) { a.Amount = 20*one + 1 },
+		func(a *pay.AutoTopUp) { a.DayCeiling = 19 * one },
+		func(a *pay.AutoTopUp) { a.MonthCeiling = 99 * one },
+		func(a *pay.AutoTopUp) { a.Threshold = -one },
+	} {
+		bad := good
+		spoil(&bad)
+		if err := set(bad); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	if err := set(good); err != nil {
+		t.Error(err)
+	}
+}
+
+// # A month of auto top-up against a bank that declines, delays, disputes and loses answers
+// at random: never over a ceiling, never two payments in flight, never two in five
+// minutes but for a backup, and every payment that was made is one lot.
+func TestAutoTopUpForAMonth(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			s := newTill(t, func(s *till) { s.chance = sandbox.Chance{Seed: seed, Decline: 20, Delay: 20, Dispute: 5, Timeout: 10} })
+			s.owner()
+			s.card("4242")
+			s.card("4242")
+			s.update(func(tx *db.Tx) error {
+				_, err := s.books.Apply(tx, s.id, wallet.Grant{Lot: wallet.Lot{ID: "lot_gift", Kind: wallet.Promotional, Amount: 300 * one, Priority: 10}})
+				return err
+			})
+			const day, month = 150 * one, 2_500 * one
+			set := pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Target: 80 * one, DayCeiling: day, MonthCeiling: month}
+			s.auto(set)
+			began := 0
+			for hour := range 31 * 24 {
+				if hour%6 == 0 && s.available() > 20*one {
+					s.use(credit.Amount(10+hour*7%31) * one)
+				}
+				if hour%48 == 0 && !s.autoNow().IsOn {
+					s.auto(set)
+					began++
+				}
+				s.pass(time.Hour)
+			}
+			s.heldToCeilings(day, month)
+			t.Logf("%d payments, switched on again %d times", len(s.autos()), began)
+			s.verified()
+		})
+	}
+}
+
+// heldToCeilings checks what auto top-up did.
+func (s *till) heldToCeilings(day, month credit.Amount) {
+	s.Helper()
+	days, months, all := map[string]credit.Amount{}, map[string]credit.Amount{}, s.autos()
+	if len(all) < 10 {
+		s.Errorf("only %d payments", len(all))
+	}
+	var paid, paidTax credit.Amount
+	for i, p := range all {
+		at := time.Unix(0, p.CreatedAt).UTC()
+		lots := s.lots(p.No)
+		if (p.Status == pay.Succeeded) != (len(lots) == 1) || len(lots) > 1 {
+			s.Errorf("payment %s is %s and has %d lots", p.No, p.Status, len(lots))
+		}
+		if p.Status == pay.Succeeded {
+			days[at.Format("2006-01-02")] += p.Line.Net
+			months[at.Format("2006-01")] += p.Line.Net
+			paid, paidTax = paid+p.Line.Net, paidTax+p.Line.Tax
+		}
+		if i == 0 {
+			continue
+		}
+		before := all[i-1]
+		if before.EndedAt == 0 || before.EndedAt > p.CreatedAt {
+			s.Errorf("payment %s began while %s was in flight", p.No, before.No)
+		}
+		isBackup := before.Status == pay.Failed && before.EndedAt == p.CreatedAt
+		if !isBackup && p.CreatedAt-before.CreatedAt < int64(5*time.Minute) {
+			s.Errorf("payment %s came %s after the one before", p.No, time.Duration(p.CreatedAt-before.CreatedAt))
+		}
+	}
+	for at, sum := range days {
+		if sum > day {
+			s.Errorf("%s in the day %s", sum, at)
+		}
+	}
+	for at, sum := range months {
+		if sum > month {
+			s.Errorf("%s in the month %s", sum, at)
+		}
+	}
+	var charged credit.Amount
+	s.view(func(tx *db.Tx) error {
+		return tx.QueryRow(`SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM sandbox_payments WHERE status = 'succeeded'`).Scan(&charged)
+	})
+	if charged != paid+paidTax {
+		s.Errorf("the bank charged %s, and %s are paid for", charged, paid+paidTax)
+	}
+}
+
+// # A dry run counts from the hourly totals what would have been bought.
+func TestDryRun(t *testing.T) {
+	s := newTill(t)
+	s.paid(10_000 * one)
+	for range 10 {
+		s.use(35 * one)
+		s.pass(24 * time.Hour)
+	}
+	s.pass(25 * 24 * time.Hour) // into April
+	var run pay.DryRun
+	try := func(a pay.AutoTopUp) {
+		a.ID = s.id
+		s.view(func(tx *db.Tx) (err error) {
+			run, err = s.pay.TryAutoTopUp(tx, a)
+			return err
+		})
+	}
+	try(pay.AutoTopUp{Threshold: 10 * one, Target: 60 * one, DayCeiling: 100 * one, MonthCeiling: 10_000 * one})
+	// 60 - 35 = 25; 25 - 35 = -10 -> 70 bought, 60 again; every second day
+	if run.Used != 350*one || len(run.Purchases) != 5 || run.Total != 350*one || run.Missing != 0 || run.From != start.UnixNano() {
+		t.Errorf("%+v", run)
+	}
+	try(pay.AutoTopUp{Threshold: 10 * one, Target: 60 * one, DayCeiling: 70 * one, MonthCeiling: 140 * one})
+	if len(run.Purchases) != 2 || run.Total != 140*one || run.Missing != 150*one {
+		t.Errorf("with ceilings: %+v", run)
+	}
+	if len(s.autos()) != 0 {
+		t.Error("it charged")
+	}
+}
+
+// # However many look at the same instant, on one server or on several, one payment begins.
+func TestAutoTopUpFiresOnce(t *testing.T) {
+	s := newTill(t)
+	s.paid(20 * one)
+	s.card("4242")
+	tills := []*till{s}
+	if dbtest.IsPostgres() { // another server on the same database
+		other := &till{T: t, url: s.url, id: s.id}
+		other.open()
+		defer other.close()
+		tills = append(tills, other)
+	}
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Amount: 20 * one})
+	var wg sync.WaitGroup
+	for _, at := range tills {
+		for range 4 {
+			again := pay.New(pay.Config{DB: at.db, Books: at.books, Orgs: at.orgs, Provider: at.sandbox})
+			wg.Go(func() {
+				for range 5 {
+					if _, err := again.RunDue(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	s.settle()
+	if all := s.autos(); len(all) != 1 || all[0].Status != pay.Succeeded || s.available() != 40*one {
+		t.Errorf("%+v", all)
+	}
+	s.verified()
+}
+
+// # A card that has to be confirmed while nobody is there: the owners get the link, and
+// nothing else is bought until the time for it is over.
+func TestAutoTopUpAsksToConfirm(t *testing.T) {
+	s := newTill(t)
+	s.owner()
+	s.paid(20 * one)
+	s.card("3155")
+	s.card("4242")
+	s.mails = nil
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Amount: 20 * one})
+	s.pass(30 * time.Minute)
+	all := s.autos()
+	if len(all) != 1 || all[0].Status != pay.Confirm || len(s.mails) != 1 || s.mails[0].Data["link"] != all[0].URL {
+		t.Fatalf("%+v %+v", all, s.mails)
+	}
+	if _, err := s.sandbox.Confirm(t.Context(), all[0].URL[strings.LastIndex(all[0].URL, "/")+1:], true); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	if s.available() != 40*one || s.autoNow().Payment != "" {
+		t.Errorf("available %s", s.available())
+	}
+	s.use(25 * one)
+	s.pass(2 * time.Hour) // nobody confirms this one: the backup's turn
+	all = s.autos()
+	if all[1].Status == pay.Succeeded || len(all) < 3 {
+		t.Errorf("%+v", all)
+	}
+	s.verified()
+}
+
+// # At a ceiling it waits for the next day, and the owners are told once.
+func TestAutoTopUpStopsAtItsCeiling(t *testing.T) {
+	s := newTill(t)
+	s.owner()
+	s.paid(20 * one)
+	s.card("4242")
+	s.mails = nil
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Amount: 30 * one, DayCeiling: 70 * one, MonthCeiling: 100 * one})
+	for range 6 {
+		s.pass(time.Hour)
+		if a := s.available(); a > 5*one {
+			s.use(a - 5*one)
+		}
+	}
+	told := 0
+	for _, m := range s.mails {
+		if strings.Contains(m.Data["subject"], "ceiling") {
+			told++
+		}
+	}
+	if n := len(s.autos()); n != 2 || told != 1 {
+		t.Errorf("%d payments, told %d times", n, told)
+	}
+	s.pass(24 * time.Hour)
+	s.use(30 * one)
+	s.pass(5 * 24 * time.Hour)
+	if all := s.autos(); len(all) != 3 || all[2].CreatedAt != start.Add(24*time.Hour).UnixNano() {
+		t.Errorf("%d payments", len(all))
+	}
+	s.verified()
+}

@@ -1,0 +1,98 @@
+package pay
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+)
+
+// MaxNotice bounds the body of a webhook, in bytes.
+const MaxNotice = 256 << 10
+
+// keptNotices is for how long it is remembered that a notice was taken: longer than any
+// provider sends one again. What is older and comes again finds its payment as it is, and
+// changes nothing either.
+const keptNotices = int64(45 * 24 * time.Hour)
+
+// sweptNotices is how many old notices one new one clears away at most.
+const sweptNotices = 10
+
+// Take takes a webhook of a provider: each notice in it once, in a unit of work with all
+// that it means. An error has the provider send it again.
+func (s *Service) Take(ctx context.Context, provider string, header http.Header, body []byte) error {
+	if s.provider == nil || s.Provider() != provider {
+		return fault.New(fault.NotFound, "no payments are taken through %.40q here", provider)
+	}
+	notices, err := s.provider.Read(header, body, s.db.Clock().Now())
+	if err != nil {
+		return err
+	}
+	ctx = db.InLane(context.WithoutCancel(ctx), "payments")
+	for _, n := range notices {
+		if err := s.db.Update(ctx, func(tx *db.Tx) error { return s.take(tx, n) }); err != nil {
+			return fmt.Errorf("take notice %s of %s: %w", n.ID, provider, err)
+		}
+	}
+	return nil
+}
+
+// take does what a notice means, unless it was taken before.
+func (s *Service) take(tx *db.Tx, n Notice) error {
+	isNew, err := tx.Exec(`INSERT INTO payment_notices (provider, id, at) VALUES ($1, $2, $3) ON CONFLICT (provider, id) DO NOTHING`,
+		s.Provider(), n.ID, tx.Now())
+	if err != nil || isNew == 0 {
+		return err
+	}
+	_, err = tx.Exec(`DELETE FROM payment_notices WHERE at < $1 AND id IN (SELECT id FROM payment_notices WHERE at < $1 ORDER BY at LIMIT $2)`,
+		tx.Now()-keptNotices, sweptNotices)
+	if err != nil {
+		return err
+	}
+	switch n.Kind {
+	case MethodSaved:
+		return s.saved(tx, n)
+	case MethodGone:
+		_, err := tx.Exec(`UPDATE payment_methods SET removed_at = $3 WHERE provider = $1 AND theirs = $2 AND removed_at = 0`,
+			s.Provider(), n.Outcome.Method.ID, tx.Now())
+		return err
+	case RefundMoved:
+		return s.refundMoved(tx, n)
+	}
+	p, err := s.named(tx, n.Payment, cmp.Or(n.Theirs, n.Outcome.Theirs))
+	if p == nil || err != nil {
+		return err // another installation's, on the same account
+	}
+	switch n.Kind {
+	case PaymentMoved:
+		return s.apply(tx, p, n.Outcome)
+	case DisputeOpened:
+		return s.disputed(tx, p, n, Open)
+	case DisputeWon:
+		return s.disputed(tx, p, n, Won)
+	case DisputeLost:
+		return s.disputed(tx, p, n, Lost)
+	}
+	return nil
+}
+
+// saved notes a method that a customer has added.
+func (s *Service) saved(tx *db.Tx, n Notice) (err error) {
+	if n.Organization == "" { // some tell it by the customer alone
+		if n.Organization, err = s.organizationOf(tx, n.Outcome.Method.Customer); err != nil || n.Organization == "" {
+			return err
+		}
+	}
+	if _, err := s.orgs.Organization(tx, n.Organization); err != nil {
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	}
+	_, err = s.keep(tx, n.Organization, n.Outcome.Method)
+	return err
+}

@@ -1,0 +1,143 @@
+package pay
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/purserhq/purser/internal/audit"
+	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/tax"
+)
+
+// record puts what the provider's word did into the audit log of the organization.
+func (s *Service) record(tx *db.Tx, p *Payment, action, code string) error {
+	return s.note1(tx, p.ID, action, p.No, map[string]string{
+		"net": p.Line.Net.String(), "tax": p.Line.Tax.String(), "lot": p.Lot, "kind": string(p.Kind), "reason": code,
+	})
+}
+
+func (s *Service) note1(tx *db.Tx, id ledger.ID, action, no string, what map[string]string) error {
+	after, err := json.Marshal(what)
+	if err != nil {
+		return fmt.Errorf("encode for the audit log: %w", err)
+	}
+	return s.audit.Record(tx, audit.Entry{
+		Organization: id.Organization, Actor: "provider " + s.Provider(), Action: action, Target: id.Workspace + "/" + no, After: string(after),
+	})
+}
+
+// tell mails a text about money to whoever pays, or to the owners.
+func (s *Service) tell(tx *db.Tx, organization string, to []string, subject, text, link string) error {
+	for _, address := range to {
+		data := map[string]string{"subject": subject, "text": text}
+		if link != "" {
+			data["link"] = link
+		}
+		err := s.put(tx, mail.Message{Organization: organization, To: address, Template: "notice", Data: data})
+		if err != nil && fault.Of(err) == nil { // what is no address keeps nobody from his credits
+			return err
+		}
+	}
+	return nil
+}
+
+// dollars is an amount of money with its cents.
+func dollars(a credit.Amount) string {
+	return fmt.Sprintf("$%d.%02d", a/credit.One, a%credit.One/tax.Cent)
+}
+
+// place is how a workspace is called in mails.
+func (s *Service) place(tx *db.Tx, id ledger.ID) (string, error) {
+	w, err := s.orgs.Workspace(tx, id.Workspace)
+	return w.Address, err
+}
+
+// receipt tells whoever pays that a payment has been made.
+func (s *Service) receipt(tx *db.Tx, p *Payment) error {
+	to, err := s.payers(tx, p.Organization)
+	if err != nil || len(to) == 0 {
+		return err
+	}
+	place, err := s.place(tx, p.ID)
+	if err != nil {
+		return err
+	}
+	lines := []string{
+		fmt.Sprintf("Hello,\n\n%s credits were bought for %s, and can be used.\n", p.Line.Net, place),
+		"Payment   " + p.No,
+		"Date      " + time.Unix(0, tx.Now()).UTC().Format("2 January 2006 15:04 UTC"),
+		"Credits   " + dollars(p.Line.Net),
+	}
+	switch {
+	case p.Line.IsReverseCharge:
+		lines = append(lines, "Tax       none is collected: the buyer owes it (reverse charge)")
+	case p.Line.Rate > 0:
+		lines = append(lines, fmt.Sprintf("%s %s %%   %s", p.Line.Name, percent(p.Line.Rate), dollars(p.Line.Tax)))
+	}
+	lines = append(lines, "Paid      "+dollars(p.Line.Gross()))
+	if p.Kind == Auto {
+		lines = append(lines, "\nThis was an automatic top-up.")
+	}
+	return s.tell(tx, p.Organization, to, "Receipt for "+dollars(p.Line.Gross()), strings.Join(lines, "\n"), "")
+}
+
+// percent is a rate as people read it: 24, or 7.7.
+func percent(rate tax.Millionths) string {
+	text := fmt.Sprintf("%d.%04d", rate/10_000, rate%10_000)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
+
+// askToConfirm asks the owners to confirm a payment that was begun while nobody was there.
+func (s *Service) askToConfirm(tx *db.Tx, p *Payment) error {
+	to, err := s.owners(tx, p.Organization)
+	if err != nil {
+		return err
+	}
+	return s.tell(tx, p.Organization, to, "Please confirm a payment of "+dollars(p.Line.Gross()),
+		"Hello,\n\nan automatic top-up needs to be confirmed with the bank. Until then no credits are added, and no other automatic top-up is begun.", p.URL)
+}
+
+// tellRefund tells whoever pays what has become of a refund.
+func (s *Service) tellRefund(tx *db.Tx, f *Refund) error {
+	err := s.note1(tx, f.ID, "refund-"+string(f.Status), f.Payment+"/"+f.No, map[string]string{"net": f.Net.String(), "tax": f.Tax.String(), "lot": f.Lot, "reason": f.Code})
+	if err != nil {
+		return err
+	}
+	to, err := s.payers(tx, f.Organization)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("Hello,\n\n%s of payment %s go back to the card or account that paid, for %s unused credits.", dollars(f.Gross()), f.Payment, f.Net)
+	subject := "Refund of " + dollars(f.Gross())
+	if f.Status == Failed {
+		text = fmt.Sprintf("Hello,\n\n%s of payment %s could not be paid back. The %s credits are in the wallet again.", dollars(f.Gross()), f.Payment, f.Net)
+		subject = "A refund of " + dollars(f.Gross()) + " was not possible"
+	}
+	return s.tell(tx, f.Organization, to, subject, text, "")
+}
+
+// tellDispute tells the owners what a dispute does to their credits.
+func (s *Service) tellDispute(tx *db.Tx, p *Payment, d *dispute) error {
+	err := s.note1(tx, p.ID, "dispute-"+string(d.status), p.No, map[string]string{
+		"dispute": d.id, "withdrawn": d.withdrawn.String(), "tax": d.tax.String(), "loss": d.loss.String(),
+	})
+	if err != nil {
+		return err
+	}
+	to, err := s.owners(tx, p.Organization)
+	if err != nil {
+		return err
+	}
+	what := map[DisputeStatus]string{
+		Open: "is disputed: what is left of its credits cannot be used until the bank has decided",
+		Won:  "is disputed no more: its credits can be used again",
+		Lost: "went back to the payer: what was left of its credits is gone",
+	}[d.status]
+	return s.tell(tx, p.Organization, to, "Payment "+p.No+" of "+dollars(p.Line.Gross()), "Hello,\n\npayment "+p.No+" "+what+".", "")
+}
