@@ -178,6 +178,27 @@ func (t *Token) admits(action Action, target Target) error {
 	return nil
 }
 
+// ForUser is for whom the actor starts something: the user that is named, or himself.
+// Budgets of users count what is said of them, so that only the operator and those who
+// govern or manage, for whom others work, name anybody else.
+func ForUser(a Actor, named string, target Target) (string, error) {
+	if named == "" || named == a.User() {
+		return a.User(), nil
+	}
+	if MayNameUsers(a, target) {
+		return named, nil
+	}
+	f := fault.New(fault.Forbidden, "what you start or report counts as yours: leave the user out; to name another asks for the right to %s, or to %s",
+		Govern, Manage).WithCode("other_user")
+	f.Fields = []fault.Field{{Pointer: "/user", Message: "names another user"}}
+	return "", f
+}
+
+// MayNameUsers reports whether what the actor starts or reports may count as another user's.
+func MayNameUsers(a Actor, target Target) bool {
+	return Can(a, Govern, target) == nil || Can(a, Manage, target) == nil
+}
+
 func whoMay(action Action) string {
 	roles := may[action]
 	if len(roles) == 0 {

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"cmp"
-
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/job"
@@ -64,9 +62,13 @@ func (s *Server) jobCalls() {
 
 func createJob(u *unit, _ *WorkspacePath, b *api.NewJob) (api.Job, error) {
 	var f fields
+	project, user, err := u.countsAs(b.Project, b.User)
+	if err != nil {
+		return api.Job{}, err
+	}
 	request := job.Request{
-		Name: b.Name, Command: b.Command, Env: b.Env, WorkingDir: b.WorkingDir, Tier: b.Tier,
-		Project: cmp.Or(b.Project, u.actor.Project()), User: cmp.Or(b.User, u.actor.User()), Key: u.actor.ID, Region: b.Region, MaxCost: f.limit("/max_cost", b.MaxCost), MaxRuntime: b.MaxRuntimeSeconds * second,
+		Name: b.Name, Command: b.Command, Env: b.Env, WorkingDir: b.WorkingDir, Tier: b.Tier, Region: b.Region,
+		Project: project, User: user, Key: u.actor.ID, MaxCost: f.limit("/max_cost", b.MaxCost), MaxRuntime: b.MaxRuntimeSeconds * second,
 		Grace: nanoseconds(b.GraceSeconds),
 		Resources: job.Resources{
 			GPU: b.Resources.GPU, GPUCount: b.Resources.GPUCount, CPU: f.amountOf("/resources/cpu", b.Resources.CPU),
