@@ -49,11 +49,11 @@ func (i *Invitation) Status(now int64) string {
 	return "pending"
 }
 
-const invitationColumns = `SELECT organization, project, role, id, email, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at
+const invitationColumns = `SELECT organization, workspace, project, role, id, email, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at
 	FROM invitations`
 
 func scanInvitation(r db.Scanner) (i Invitation, err error) {
-	err = r.Scan(&i.Organization, &i.Project, &i.Role, &i.ID, &i.Email, &i.InvitedBy, &i.CreatedAt, &i.ExpiresAt, &i.AcceptedAt, &i.AcceptedBy, &i.RevokedAt)
+	err = r.Scan(&i.Organization, &i.Workspace, &i.Project, &i.Role, &i.ID, &i.Email, &i.InvitedBy, &i.CreatedAt, &i.ExpiresAt, &i.AcceptedAt, &i.AcceptedBy, &i.RevokedAt)
 	return i, err
 }
 
@@ -64,7 +64,7 @@ func (o *Orgs) Invite(tx *db.Tx, by Actor, n Invitation) (Invitation, error) {
 	if len(n.Email) > maxEmail || !isAddress(n.Email) {
 		return Invitation{}, fault.At("/email", "%.80q is no address for mail", n.Email)
 	}
-	if err := checkRole("", n.Role, n.Project); err != nil {
+	if err := checkRole(n.Membership); err != nil {
 		return Invitation{}, err
 	}
 	if err := mayGive(by, n.Organization, n.Role); err != nil {
@@ -76,16 +76,16 @@ func (o *Orgs) Invite(tx *db.Tx, by Actor, n Invitation) (Invitation, error) {
 	if err := o.hasRoom(tx, n); err != nil {
 		return Invitation{}, err
 	}
-	_, err := tx.Exec(`UPDATE invitations SET revoked_at = $1 WHERE organization = $2 AND email = $3 AND project = $4 AND accepted_at = 0 AND revoked_at = 0`,
-		tx.Now(), n.Organization, n.Email, n.Project)
+	_, err := tx.Exec(`UPDATE invitations SET revoked_at = $1 WHERE organization = $2 AND email = $3 AND workspace = $4 AND project = $5
+		AND accepted_at = 0 AND revoked_at = 0`, tx.Now(), n.Organization, n.Email, n.Workspace, n.Project)
 	if err != nil {
 		return Invitation{}, fmt.Errorf("replace an invitation: %w", err)
 	}
 	n.ID, n.InvitedBy, n.CreatedAt, n.ExpiresAt, n.Secret = tx.NewID("inv_"), by.ID, tx.Now(), tx.Now()+InvitationLife, newInvitation()
 	_, err = tx.Exec(`INSERT INTO invitations
-		(organization, id, email, project, role, secret, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', 0)`,
-		n.Organization, n.ID, n.Email, n.Project, string(n.Role), digest(n.Secret), n.InvitedBy, n.CreatedAt, n.ExpiresAt)
+		(organization, id, email, workspace, project, role, secret, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0)`,
+		n.Organization, n.ID, n.Email, n.Workspace, n.Project, string(n.Role), digest(n.Secret), n.InvitedBy, n.CreatedAt, n.ExpiresAt)
 	if err != nil {
 		return Invitation{}, fmt.Errorf("invite: %w", err)
 	}
@@ -98,7 +98,7 @@ func newInvitation() string { return InvitationPrefix + strings.ToLower(rand.Tex
 func (o *Orgs) hasRoom(tx *db.Tx, n Invitation) error {
 	var there, waiting int
 	err := tx.QueryRow(`SELECT COUNT(*) FROM memberships m JOIN users u ON u.id = m.user_id
-		WHERE m.organization = $1 AND m.project = $2 AND u.email = $3`, n.Organization, n.Project, n.Email).Scan(&there)
+		WHERE m.organization = $1 AND m.workspace = $2 AND m.project = $3 AND u.email = $4`, n.Organization, n.Workspace, n.Project, n.Email).Scan(&there)
 	if err != nil {
 		return fmt.Errorf("look for a member: %w", err)
 	}
@@ -234,7 +234,7 @@ func (o *Orgs) accept(tx *db.Tx, i Invitation, user string) (Invitation, error) 
 		return Invitation{}, fmt.Errorf("accept the invitation %s: %w", i.ID, err)
 	}
 	i.AcceptedAt, i.AcceptedBy = tx.Now(), user
-	if _, err := o.Member(tx, i.Organization, user, i.Project); err == nil || !fault.Is(err, fault.NotFound) {
+	if _, err := o.Member(tx, user, i.Membership); err == nil || !fault.Is(err, fault.NotFound) {
 		return i, err
 	}
 	return i, o.join(tx, i.Membership, user)

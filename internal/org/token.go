@@ -34,7 +34,7 @@ type Token struct {
 	ID           string
 	User         string // whose it is
 	Name         string
-	Project      string // "" for all
+	Project      string // of the workspace; "" for all
 	Workspace    string // its id; "" for all
 	Scopes       []Action
 	Networks     []netip.Prefix // from which it is taken; none for everywhere
@@ -110,7 +110,7 @@ func (o *Orgs) ActorOf(tx *db.Tx, secret string) (*Actor, error) {
 		var m Membership
 		var scopes, networks string
 		var until int64
-		err := r.Scan(append(t.into(&scopes, &networks), &until, &m.Project, &m.Role)...)
+		err := r.Scan(append(t.into(&scopes, &networks), &until, &m.Workspace, &m.Project, &m.Role)...)
 		if err != nil {
 			return err
 		}
@@ -124,10 +124,10 @@ func (o *Orgs) ActorOf(tx *db.Tx, secret string) (*Actor, error) {
 			a = &Actor{ID: t.ID, Token: &t}
 		}
 		if m.Organization = t.Organization; m.Role != "" {
-			a.Members = append(a.Members, m.within(t.Project)...)
+			a.Members = append(a.Members, m.within(t.Workspace, t.Project)...)
 		}
 		return nil
-	}, `SELECT `+tokenColumns+`, h.expires_at, COALESCE(m.project, ''), COALESCE(m.role, '') FROM token_hashes h
+	}, `SELECT `+tokenColumns+`, h.expires_at, COALESCE(m.workspace, ''), COALESCE(m.project, ''), COALESCE(m.role, '') FROM token_hashes h
 		JOIN tokens t ON t.organization = h.organization AND t.id = h.token
 		LEFT JOIN memberships m ON m.organization = t.organization AND m.user_id = t.user_id
 		WHERE h.hash = $1 AND t.revoked_at = 0`, digest(secret))
@@ -137,13 +137,14 @@ func (o *Orgs) ActorOf(tx *db.Tx, secret string) (*Actor, error) {
 	return a, nil
 }
 
-// within is a membership as far as it reaches into a project ("" for all of it).
-func (m Membership) within(project string) []Membership {
+// within is a membership as far as it reaches into a project of a workspace (project ""
+// for all of the organization).
+func (m Membership) within(workspace, project string) []Membership {
 	switch {
-	case project == "" || m.Project == project:
+	case project == "" || m.Project == project && m.Workspace == workspace:
 		return []Membership{m}
 	case m.Project == "":
-		m.Project = project
+		m.Workspace, m.Project = workspace, project
 		return []Membership{m}
 	}
 	return nil

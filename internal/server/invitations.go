@@ -58,9 +58,12 @@ func (s *Server) invitationCalls() {
 func invite(u *unit, _ *OrganizationPath, b *api.NewInvitations) (out api.Invitations, err error) {
 	out.Items = []api.Invitation{}
 	for i, n := range b.Items {
-		made, err := u.orgs.Invite(u.tx, u.actor, org.Invitation{
-			Membership: org.Membership{Organization: u.id.Organization, Project: n.Project, Role: org.Role(n.Role)}, Email: n.Email,
-		})
+		in, err := u.place(n.Workspace, n.Project)
+		if err != nil {
+			return out, fault.Under(at("/items", i), err)
+		}
+		in.Role = org.Role(n.Role)
+		made, err := u.orgs.Invite(u.tx, u.actor, org.Invitation{Membership: in, Email: n.Email})
 		if err != nil {
 			return out, fault.Under(at("/items", i), err)
 		}
@@ -112,7 +115,7 @@ func listInvitations(r *reading, p *struct {
 
 func invitationOnWire(i org.Invitation, now int64) api.Invitation {
 	return api.Invitation{
-		ID: i.ID, Organization: i.Organization, Email: i.Email, Role: string(i.Role), Project: i.Project, Status: i.Status(now),
+		ID: i.ID, Organization: i.Organization, Email: i.Email, Role: string(i.Role), Workspace: i.Workspace, Project: i.Project, Status: i.Status(now),
 		InvitedBy: i.InvitedBy, CreatedAt: api.At(i.CreatedAt), ExpiresAt: api.At(i.ExpiresAt), AcceptedAt: api.AtOrNull(i.AcceptedAt),
 	}
 }
