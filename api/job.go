@@ -31,7 +31,7 @@ type Job struct {
 	Status            string            `json:"status" enum:"queued,starting,running,landing,succeeded,failed,stopped,exhausted"`
 	Reason            string            `json:"reason,omitempty" doc:"Why it waits, is landing or has ended."`
 	Command           []string          `json:"command"`
-	Env               map[string]string `json:"env,omitempty"`
+	Env               map[string]string `json:"env,omitempty" doc:"Whoever may not run in the project sees [redacted] for each value."`
 	WorkingDir        string            `json:"working_dir,omitempty"`
 	Resources         Resources         `json:"resources"`
 	Tier              string            `json:"tier"`

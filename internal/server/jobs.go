@@ -1,7 +1,10 @@
 package server
 
 import (
+	"maps"
+
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/audit"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/org"
@@ -28,7 +31,7 @@ func (s *Server) jobCalls() {
 		summary: "Get a job, exact at this instant",
 	}, func(r *reading, p *JobPath) (api.Job, error) {
 		shown, err := r.jobs.Show(r.ctx, r.id, p.Job)
-		return jobOnWire(&shown), err
+		return r.job(&shown), err
 	})
 	s.logCalls()
 	command(s, call{
@@ -112,11 +115,25 @@ func listJobs(r *reading, p *struct {
 	if err != nil {
 		return list, err
 	}
-	list, err = listed(shown, "", func(j job.Shown) (api.Job, error) { return jobOnWire(&j), nil })
+	list, err = listed(shown, "", func(j job.Shown) (api.Job, error) { return r.job(&j), nil })
 	if next != "" {
 		list.NextCursor = cursorOf(next)
 	}
 	return list, err
+}
+
+// job is a job as the actor may see it: of its environment, who may not run in its project
+// learns the names alone, for there are secrets among the values.
+func (r *reading) job(j *job.Shown) api.Job {
+	out := jobOnWire(j)
+	in := org.Target{Organization: r.id.Organization, Workspace: r.id.Workspace, Project: j.Request.Project}
+	if len(out.Env) > 0 && org.Can(r.actor, org.Run, in) != nil {
+		out.Env = maps.Clone(out.Env)
+		for name := range out.Env {
+			out.Env[name] = audit.Redacted
+		}
+	}
+	return out
 }
 
 // limit reads a largest cost, which may be missing but not zero.

@@ -364,3 +364,42 @@ func TestARoleInAProjectOfOneWorkspace(t *testing.T) {
 	must(s.as(lead).RemoveMember(ctx, "acme", bob, api.MemberQuery{Project: "vision", Workspace: "acme.lab"}))(t)
 	s.refused(start(bob, "acme.lab"), 404, "not_found")
 }
+
+// The values of a job's environment are for who may run in its project; others who see
+// the job see the names.
+func TestTheEnvironmentOfAJob(t *testing.T) {
+	s := newRealm(t)
+	ada, eve, dev := s.user("ada"), s.user("eve"), s.user("dev")
+	o := s.organization("acme", ada)
+	s.member(o.ID, eve, "", org.Viewer)
+	s.member(o.ID, dev, "", org.Viewer)
+	s.member(o.ID, dev, "vision", org.Developer)
+	ctx := t.Context()
+	env := map[string]string{"API_KEY": "hunter2"}
+	run := func(project string) string {
+		return must(s.as(ada).CreateJob(ctx, "acme", api.NewJob{Command: []string{"true"}, Env: env, Project: project, Resources: api.Resources{CPU: "1"}}))(t).ID
+	}
+	jobs := map[string]string{"vision": run("vision"), "speech": run("speech")}
+	see := s.by(s.token(ada, "acme", api.NewToken{Scopes: []string{"see"}}).Secret)
+	for name, c := range map[string]struct {
+		client *api.Client
+		sees   string // the projects whose values
+	}{
+		"owner": {s.as(ada), "vision speech"}, "viewer": {s.as(eve), ""}, "developer in vision": {s.as(dev), "vision"},
+		"operator": {s.Client, "vision speech"}, "a token to see": {see, ""},
+	} {
+		listed := must(c.client.Jobs(ctx, "acme", api.JobQuery{}))(t)
+		for project, id := range jobs {
+			want := "map[API_KEY:[redacted]]"
+			if strings.Contains(c.sees, project) {
+				want = "map[API_KEY:hunter2]"
+			}
+			i := slices.IndexFunc(listed.Items, func(j api.Job) bool { return j.ID == id })
+			for _, got := range []map[string]string{must(c.client.Job(ctx, "acme", id))(t).Env, listed.Items[i].Env} {
+				if fmt.Sprint(got) != want {
+					t.Errorf("%s sees %v in %s, not %s", name, got, project, want)
+				}
+			}
+		}
+	}
+}
