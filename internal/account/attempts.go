@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -21,11 +22,12 @@ type rule struct {
 // The rules; docs/decisions/023 says why. What was tried is forgotten after a day
 // without an attempt.
 var (
-	perPair    = rule{5, 15 * minute}  // one account from one address
-	perAccount = rule{20, minute}      // one account from all addresses it was never used from
-	perAddress = rule{20, 15 * minute} // one address, all accounts
-	perMail    = rule{5, 15 * minute}  // mails to one address that somebody asked for
-	perAsker   = rule{20, minute}      // what one address asks for without failing at it
+	perPair    = rule{5, 15 * minute}   // one account from one address
+	perAccount = rule{20, minute}       // one account from all addresses it was never used from
+	perAddress = rule{20, 15 * minute}  // one address, all accounts
+	perMail    = rule{5, 15 * minute}   // mails to one address that somebody asked for
+	perAsker   = rule{20, minute}       // what one address asks for without failing at it
+	perInviter = rule{500, 15 * minute} // invitations that one organization sends
 	forgetting = day
 )
 
@@ -42,6 +44,7 @@ func (r rule) delay(failures int64) int64 {
 type counter struct {
 	subject string
 	rule    rule
+	n       int64 // how many this is
 }
 
 // attempt counts what is tried, as failed until it has succeeded: what is tried at
@@ -60,7 +63,7 @@ func attempt(tx *db.Tx, counters ...counter) error {
 		if triedAt < tx.Now()-forgetting {
 			failures = 0
 		}
-		counts[i], wait = failures+1, max(wait, retryAt-tx.Now())
+		counts[i], wait = failures+c.n, max(wait, retryAt-tx.Now())
 	}
 	if wait > 0 {
 		return tooOften(wait)
@@ -115,17 +118,33 @@ func acquit(tx *db.Tx, c counter) error {
 }
 
 func pairOf(email, address string) counter {
-	return counter{"pair " + digest(email+" "+address), perPair}
+	return counter{"pair " + digest(email+" "+address), perPair, 1}
 }
 
-func accountOf(email string) counter { return counter{"account " + digest(email), perAccount} }
+func accountOf(email string) counter { return counter{"account " + digest(email), perAccount, 1} }
 
-func askerOf(kind, who string) counter { return counter{kind + " " + who, perAsker} }
+func askerOf(kind, who string) counter { return counter{kind + " " + who, perAsker, 1} }
 
 // Limit slows what anybody may ask for: of a kind, by somebody.
 func (a *Accounts) Limit(tx *db.Tx, kind, who string) error { return attempt(tx, askerOf(kind, who)) }
 
-// LimitMail slows what sends mails to an address, whether or not it has an account.
-func (a *Accounts) LimitMail(tx *db.Tx, email, address string) error {
-	return attempt(tx, counter{"mail " + digest(email), perMail}, askerOf("mail", address))
+// LimitMail slows what sends mails of a kind to an address, whether or not it has an
+// account. Each kind is counted by itself: who had a verification sent too often can still
+// have a password reset.
+func (a *Accounts) LimitMail(tx *db.Tx, kind, email, address string) error {
+	return attempt(tx, counter{"mail " + kind + " " + digest(email), perMail, 1}, askerOf("mail "+kind, address))
+}
+
+// LimitInvitations slows the invitations that an organization sends, so many more now, and
+// those that one address is sent by whichever organizations.
+func (a *Accounts) LimitInvitations(tx *db.Tx, organization string, emails []string) error {
+	each := map[string]int64{}
+	for _, email := range emails {
+		each[strings.ToLower(strings.TrimSpace(email))]++
+	}
+	counters := []counter{{"inviter " + organization, perInviter, int64(len(emails))}}
+	for email, n := range each {
+		counters = append(counters, counter{"invited " + digest(email), perMail, n})
+	}
+	return attempt(tx, counters...)
 }

@@ -121,8 +121,8 @@ func (o *Orgs) Invitations(tx *db.Tx, organization, after string, limit int) ([]
 	return list(tx, scanInvitation, invitationColumns+` WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3`, organization, after, limit)
 }
 
-// waiting finds an invitation that was neither accepted nor revoked.
-func (o *Orgs) waiting(tx *db.Tx, organization, id string) (Invitation, error) {
+// Waiting finds an invitation that was neither accepted nor revoked.
+func (o *Orgs) Waiting(tx *db.Tx, organization, id string) (Invitation, error) {
 	i, err := scanInvitation(tx.QueryRow(invitationColumns+` WHERE organization = $1 AND id = $2`+tx.ForUpdate(), organization, id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -142,7 +142,7 @@ func closed(status string) error {
 // Resend gives an invitation a new secret and seven more days; the link that was
 // mailed before is good no more.
 func (o *Orgs) Resend(tx *db.Tx, by Actor, organization, id string) (Invitation, error) {
-	i, err := o.waiting(tx, organization, id)
+	i, err := o.Waiting(tx, organization, id)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -159,7 +159,7 @@ func (o *Orgs) Resend(tx *db.Tx, by Actor, organization, id string) (Invitation,
 
 // RevokeInvitation takes an invitation back.
 func (o *Orgs) RevokeInvitation(tx *db.Tx, organization, id string) (Invitation, error) {
-	i, err := o.waiting(tx, organization, id)
+	i, err := o.Waiting(tx, organization, id)
 	if err != nil {
 		return Invitation{}, err
 	}

@@ -29,14 +29,14 @@ func (s *Server) accountCalls() {
 	c = open("resend-verification", "/v1/verifications", "Mail the link that verifies an address again", sameAnswer)
 	c.status = 202
 	task(s, c, func(r *reading, _ *none, b *api.EmailOnly) (api.Mailed, error) {
-		return r.mailed(b.Email, "If the address waits to be verified, a link was mailed to it.", r.accounts.Resend)
+		return r.mailed("resend", b.Email, "If the address waits to be verified, a link was mailed to it.", r.accounts.Resend)
 	})
 	task(s, open("confirm-verification", "/v1/verifications/confirm", "Do what a mailed link is for",
 		"It verifies an address, or brings a change of it into force. A link works once."), confirmVerification)
 	c = open("ask-password-reset", "/v1/password-resets", "Mail a link with which a new password is chosen", sameAnswer)
 	c.status = 202
 	task(s, c, func(r *reading, _ *none, b *api.EmailOnly) (api.Mailed, error) {
-		return r.mailed(b.Email, "If the address has an account, a link was mailed to it.", r.accounts.AskReset)
+		return r.mailed("reset", b.Email, "If the address has an account, a link was mailed to it.", r.accounts.AskReset)
 	})
 	task(s, open("confirm-password-reset", "/v1/password-resets/confirm", "Choose a password by a mailed link",
 		"A link works once. All sessions of the user end."), func(r *reading, _ *none, b *api.PasswordReset) (api.EmailOnly, error) {
@@ -54,7 +54,7 @@ func signUp(r *reading, _ *none, b *api.SignUp) (api.Mailed, error) {
 	if err != nil {
 		return api.Mailed{}, err
 	}
-	if err := r.limitMail(n.Email); err != nil {
+	if err := r.limitMail("sign-up", n.Email); err != nil {
 		return api.Mailed{}, err
 	}
 	hash, err := r.accounts.Hash(r.ctx, b.Password)
@@ -65,9 +65,9 @@ func signUp(r *reading, _ *none, b *api.SignUp) (api.Mailed, error) {
 	return api.Mailed{Email: n.Email, Detail: "A mail was sent to the address: follow its link."}, err
 }
 
-// limitMail slows who has mails sent.
-func (r *reading) limitMail(email string) error {
-	return r.slowed(r.ctx, func(tx *db.Tx) error { return r.accounts.LimitMail(tx, email, visitorOf(r.ctx).Address) })
+// limitMail slows who has mails of a kind sent.
+func (r *reading) limitMail(kind, email string) error {
+	return r.slowed(r.ctx, func(tx *db.Tx) error { return r.accounts.LimitMail(tx, kind, email, visitorOf(r.ctx).Address) })
 }
 
 // slowed counts an attempt. What is to wait is refused beside the units of work, so
@@ -82,12 +82,12 @@ func (s *Server) slowed(ctx context.Context, count func(*db.Tx) error) error {
 // mailed does for an address what may be mailed to it. Whether it did anything cannot
 // be told from the time: it takes that of a password, which says as much for an address
 // without an account.
-func (r *reading) mailed(email, detail string, do func(*db.Tx, string) error) (api.Mailed, error) {
+func (r *reading) mailed(kind, email, detail string, do func(*db.Tx, string) error) (api.Mailed, error) {
 	email, err := account.Address("/email", email)
 	if err != nil {
 		return api.Mailed{}, err
 	}
-	if err := r.limitMail(email); err != nil {
+	if err := r.limitMail(kind, email); err != nil {
 		return api.Mailed{}, err
 	}
 	if _, err := r.accounts.Hash(r.ctx, email); err != nil {

@@ -29,7 +29,13 @@ func (s *Server) invitationCalls() {
 		action: org.Manage, optional: true, summary: "Mail an invitation again",
 		description: "With another link, good for seven days; the one before is good no more.",
 	}, func(u *unit, p *InvitationPath, _ *none) (api.Invitation, error) {
-		i, err := u.orgs.Resend(u.tx, u.actor, u.id.Organization, p.Invitation)
+		i, err := u.orgs.Waiting(u.tx, u.id.Organization, p.Invitation)
+		if err == nil {
+			err = u.limitInvitations(i.Email)
+		}
+		if err == nil {
+			i, err = u.orgs.Resend(u.tx, u.actor, u.id.Organization, p.Invitation)
+		}
 		if err != nil {
 			return api.Invitation{}, err
 		}
@@ -57,6 +63,13 @@ func (s *Server) invitationCalls() {
 
 func invite(u *unit, _ *OrganizationPath, b *api.NewInvitations) (out api.Invitations, err error) {
 	out.Items = []api.Invitation{}
+	emails := make([]string, len(b.Items))
+	for i, n := range b.Items {
+		emails[i] = n.Email
+	}
+	if err := u.limitInvitations(emails...); err != nil {
+		return out, err
+	}
 	for i, n := range b.Items {
 		in, err := u.place(n.Workspace, n.Project)
 		if err != nil {
@@ -74,6 +87,15 @@ func invite(u *unit, _ *OrganizationPath, b *api.NewInvitations) (out api.Invita
 		out.Items = append(out.Items, sent)
 	}
 	return out, nil
+}
+
+// limitInvitations refuses if an address is asked too often, or the organization asks too
+// many. The operator may.
+func (u *unit) limitInvitations(emails ...string) error {
+	if u.actor.Operator {
+		return nil
+	}
+	return u.accounts.LimitInvitations(u.tx, u.id.Organization, emails)
 }
 
 // mailed sends the secret of an invitation to whom it is for. It stands behind the #
