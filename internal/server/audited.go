@@ -111,7 +111,10 @@ func exported[P any](s *Server, c call, of func(*P) *api.AuditExport) {
 		}
 		return &huma.StreamResponse{Body: func(hctx huma.Context) {
 			defer s.releaseStream()
-			_, w := humago.Unwrap(hctx)
+			request, w := humago.Unwrap(hctx)
+			allowed, cancel := s.whileAllowed(ctx, request, c, p)
+			defer cancel()
+			r.ctx = allowed
 			if err := r.export(w, asked.Format, q, first); err != nil {
 				s.log.WarnContext(ctx, "an export broke off", "request_id", requestID(ctx), "error", err)
 				panic(http.ErrAbortHandler) // whoever reads it sees that it is not whole
