@@ -44,14 +44,18 @@ func (r rule) delay(failures int64) int64 {
 type counter struct {
 	subject string
 	rule    rule
-	n       int64 // how many this is
 }
 
 // attempt counts what is tried, as failed until it has succeeded: what is tried at
 // the same time counts too. In a view it counts nothing, and only refuses. It refuses while one of the counters is to wait; a
 // refused attempt is not counted, so who hammers waits no longer for it.
 func attempt(tx *db.Tx, counters ...counter) error {
+	times := map[string]int64{} // a counter that stands there several times counts as often
+	for _, c := range counters {
+		times[c.subject]++
+	}
 	slices.SortFunc(counters, func(a, b counter) int { return cmp.Compare(a.subject, b.subject) }) // rows are locked in one order
+	counters = slices.Compact(counters)
 	counts, wait := make([]int64, len(counters)), int64(0)
 	for i, c := range counters {
 		var failures, triedAt, retryAt int64
@@ -63,7 +67,7 @@ func attempt(tx *db.Tx, counters ...counter) error {
 		if triedAt < tx.Now()-forgetting {
 			failures = 0
 		}
-		counts[i], wait = failures+c.n, max(wait, retryAt-tx.Now())
+		counts[i], wait = failures+times[c.subject], max(wait, retryAt-tx.Now())
 	}
 	if wait > 0 {
 		return tooOften(wait)
@@ -118,12 +122,12 @@ func acquit(tx *db.Tx, c counter) error {
 }
 
 func pairOf(email, address string) counter {
-	return counter{"pair " + digest(email+" "+address), perPair, 1}
+	return counter{"pair " + digest(email+" "+address), perPair}
 }
 
-func accountOf(email string) counter { return counter{"account " + digest(email), perAccount, 1} }
+func accountOf(email string) counter { return counter{"account " + digest(email), perAccount} }
 
-func askerOf(kind, who string) counter { return counter{kind + " " + who, perAsker, 1} }
+func askerOf(kind, who string) counter { return counter{kind + " " + who, perAsker} }
 
 // Limit slows what anybody may ask for: of a kind, by somebody.
 func (a *Accounts) Limit(tx *db.Tx, kind, who string) error { return attempt(tx, askerOf(kind, who)) }
@@ -132,19 +136,16 @@ func (a *Accounts) Limit(tx *db.Tx, kind, who string) error { return attempt(tx,
 // account. Each kind is counted by itself: who had a verification sent too often can still
 // have a password reset.
 func (a *Accounts) LimitMail(tx *db.Tx, kind, email, address string) error {
-	return attempt(tx, counter{"mail " + kind + " " + digest(email), perMail, 1}, askerOf("mail "+kind, address))
+	return attempt(tx, counter{"mail " + kind + " " + digest(email), perMail}, askerOf("mail "+kind, address))
 }
 
-// LimitInvitations slows the invitations that an organization sends, so many more now, and
-// those that one address is sent by whichever organizations.
+// LimitInvitations slows the invitations that an organization sends, and those that one
+// address is sent by whichever organizations.
 func (a *Accounts) LimitInvitations(tx *db.Tx, organization string, emails []string) error {
-	each := map[string]int64{}
+	var counters []counter
 	for _, email := range emails {
-		each[strings.ToLower(strings.TrimSpace(email))]++
-	}
-	counters := []counter{{"inviter " + organization, perInviter, int64(len(emails))}}
-	for email, n := range each {
-		counters = append(counters, counter{"invited " + digest(email), perMail, n})
+		counters = append(counters, counter{"inviter " + organization, perInviter},
+			counter{"invited " + digest(strings.ToLower(strings.TrimSpace(email))), perMail})
 	}
 	return attempt(tx, counters...)
 }

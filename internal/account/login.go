@@ -35,7 +35,7 @@ func (a *Accounts) Try(tx *db.Tx, email string, v Visitor) (c Candidate, err err
 	c.pair, c.address = pairOf(email, v.Address), v.Address
 	c.counters = []counter{c.pair}
 	if !c.isFamiliar {
-		c.counters = append(c.counters, accountOf(email), counter{"login " + v.Address, perAddress, 1})
+		c.counters = append(c.counters, accountOf(email), counter{"login " + v.Address, perAddress})
 	}
 	return c, attempt(tx, c.counters...)
 }
