@@ -36,10 +36,18 @@ var Roles = []Role{Owner, Admin, Platform, Developer, Finance, Viewer}
 
 // MembershipsOf returns all roles of a person, in every organization.
 func (o *Orgs) MembershipsOf(tx *db.Tx, user string) ([]Membership, error) {
-	return list(tx, func(r db.Scanner) (m Membership, err error) {
-		err = r.Scan(&m.Organization, &m.Workspace, &m.Project, &m.Role)
-		return m, err
-	}, `SELECT organization, workspace, project, role FROM memberships WHERE user_id = $1 ORDER BY organization, workspace, project`, user)
+	return list(tx, scanMembership, `SELECT organization, workspace, project, role FROM memberships WHERE user_id = $1 ORDER BY organization, workspace, project`, user)
+}
+
+// MembershipsSince returns the roles that a person got at an instant or later.
+func (o *Orgs) MembershipsSince(tx *db.Tx, user string, at int64) ([]Membership, error) {
+	return list(tx, scanMembership, `SELECT organization, workspace, project, role FROM memberships
+		WHERE user_id = $1 AND created_at >= $2 ORDER BY organization, workspace, project`, user, at)
+}
+
+func scanMembership(r db.Scanner) (m Membership, err error) {
+	err = r.Scan(&m.Organization, &m.Workspace, &m.Project, &m.Role)
+	return m, err
 }
 
 const memberColumns = `SELECT m.organization, m.workspace, m.project, m.role, m.user_id, COALESCE(u.email, ''), COALESCE(u.name, ''), m.created_at

@@ -41,6 +41,7 @@ func (s *Server) accountCalls() {
 	task(s, open("confirm-password-reset", "/v1/password-resets/confirm", "Choose a password by a mailed link",
 		"A link works once. All sessions of the user end."), func(r *reading, _ *none, b *api.PasswordReset) (api.EmailOnly, error) {
 		u, err := r.resetPassword(r.ctx, visitorOf(r.ctx), b.Token, b.Password)
+		r.is(u.ID)
 		return api.EmailOnly{Email: u.Email}, err
 	})
 	s.loginCalls()
@@ -97,13 +98,21 @@ func (r *reading) mailed(kind, email, detail string, do func(*db.Tx, string) err
 	return api.Mailed{Email: email, Detail: detail}, err
 }
 
-func confirmVerification(r *reading, _ *none, b *api.MailedToken) (out api.EmailOnly, err error) {
-	err = r.asStranger(r.ctx, func(tx *db.Tx) error {
-		u, err := r.accounts.Confirm(tx, b.Token)
-		out.Email = u.Email
-		return err
+func confirmVerification(r *reading, _ *none, b *api.MailedToken) (api.EmailOnly, error) {
+	u, err := r.confirmAddress(r.ctx, visitorOf(r.ctx), b.Token)
+	r.is(u.ID)
+	return api.EmailOnly{Email: u.Email}, err
+}
+
+// confirmAddress does what a mailed link is for.
+func (s *Server) confirmAddress(ctx context.Context, v visitor, token string) (u account.User, err error) {
+	err = s.asStranger(ctx, func(tx *db.Tx) error {
+		if u, err = s.accounts.Confirm(tx, token); err != nil {
+			return err
+		}
+		return s.joined(tx, v.origin, u.ID)
 	})
-	return out, err
+	return u, err
 }
 
 // resetPassword chooses a password by a mailed link.
@@ -123,8 +132,10 @@ func (s *Server) resetPassword(ctx context.Context, v visitor, token, password s
 		return u, err
 	}
 	err = s.asStranger(ctx, func(tx *db.Tx) error {
-		u, err = s.accounts.Reset(tx, token, hash, v.Visitor)
-		return err
+		if u, err = s.accounts.Reset(tx, token, hash, v.Visitor); err != nil {
+			return err
+		}
+		return s.joined(tx, v.origin, u.ID)
 	})
 	return u, err
 }

@@ -57,6 +57,7 @@ func (s *Server) invitationCalls() {
 			return api.Invitation{}, err
 		}
 		i, err := u.orgs.Accept(u.tx, user, b.Secret)
+		u.id.Organization = i.Organization // in whose log it stands
 		return invitationOnWire(i, u.tx.Now()), err
 	})
 }

@@ -23,7 +23,8 @@ func (s *Server) loginCalls() {
 				if b.Everywhere {
 					return r.accounts.RevokeAll(tx, me.User, "")
 				}
-				return r.accounts.RevokeToken(tx, visitorOf(r.ctx).token)
+				_, err := r.accounts.RevokeToken(tx, visitorOf(r.ctx).token)
+				return err
 			})
 			if me.Kind == account.Cookie {
 				r.setCookie(visitorOf(r.ctx).headers, "", me)
@@ -86,6 +87,7 @@ func login(r *reading, _ *none, b *api.Login) (out api.SignedIn, err error) {
 	if err != nil {
 		return out, err
 	}
+	r.is(session.User)
 	if kind == account.Cookie {
 		r.setCookie(v.headers, token, session)
 		token = ""
@@ -127,7 +129,7 @@ func (s *Server) logIn(ctx context.Context, v visitor, email, password, code str
 			return err
 		}
 		if v.token != "" {
-			if err := s.accounts.RevokeToken(tx, v.token); err != nil {
+			if _, err := s.accounts.RevokeToken(tx, v.token); err != nil {
 				return err
 			}
 		}
