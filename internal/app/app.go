@@ -85,6 +85,8 @@ type App struct {
 	ledger   *ledger.Ledger
 	jobs     *job.Service
 	mails    *mail.Outbox
+	accounts *account.Accounts
+	orgs     *org.Orgs
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -168,11 +170,13 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
+	a.accounts = account.New(account.Config{
+		Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
+		Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
+	})
+	a.orgs = orgs
 	a.server = server.New(server.Parts{
-		Accounts: account.New(account.Config{
-			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
-			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
-		}), Proxies: c.Proxies,
+		Accounts: a.accounts, Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
 		Jobs: a.jobs, Mails: a.mails, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
@@ -284,6 +288,7 @@ func (a *App) run() {
 	}
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
+		a.loop("sweep", func() error { return a.sweep(ctx) })
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })

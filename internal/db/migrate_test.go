@@ -116,6 +116,7 @@ func TestRolesInProjectsThatWereThere(t *testing.T) {
 		`CREATE TABLE memberships (organization TEXT NOT NULL, user_id TEXT NOT NULL, project TEXT NOT NULL, role TEXT NOT NULL,
 			created_at BIGINT NOT NULL, PRIMARY KEY (organization, user_id, project))`,
 		`ALTER TABLE invitations DROP COLUMN workspace`,
+		`DROP INDEX users_unverified`, `DROP INDEX invitations_due`, `DROP INDEX token_hashes_due`, `DROP INDEX tokens_revoked`, `DROP INDEX tokens_expired`,
 		`INSERT INTO organizations (id, slug, name, type, created_at) VALUES ('org_a', 'acme', '', '', 1), ('org_b', 'labs', '', '', 1)`,
 		`INSERT INTO workspaces (organization, id, slug, name, created_at) VALUES
 			('org_a', 'ws_a', 'acme', '', 1), ('org_a', 'ws_l', 'lab', '', 1), ('org_b', 'ws_b', 'labs', '', 1)`,

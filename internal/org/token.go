@@ -325,11 +325,11 @@ func (o *Orgs) revokeTokens(tx *db.Tx, organization, user string) error {
 	return o.revoke(tx, `organization = $2 AND user_id = $3`, organization, user)
 }
 
-func (o *Orgs) revoke(tx *db.Tx, where, organization, which string) error {
+func (o *Orgs) revoke(tx *db.Tx, where, organization string, which ...any) error {
 	ids, err := list(tx, func(r db.Scanner) (id string, err error) {
 		err = r.Scan(&id)
 		return id, err
-	}, `UPDATE tokens SET revoked_at = $1 WHERE revoked_at = 0 AND `+where+` RETURNING id`, tx.Now(), organization, which)
+	}, `UPDATE tokens SET revoked_at = $1 WHERE revoked_at = 0 AND `+where+` RETURNING id`, append([]any{tx.Now(), organization}, which...)...)
 	if err != nil {
 		return err
 	}

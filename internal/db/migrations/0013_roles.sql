@@ -31,3 +31,10 @@ UPDATE invitations SET workspace = COALESCE((SELECT w.id FROM workspaces w JOIN 
     WHERE w.organization = invitations.organization AND w.slug = o.slug), '') WHERE project <> '';
 UPDATE tokens SET workspace = COALESCE((SELECT w.id FROM workspaces w JOIN organizations o ON o.id = w.organization
     WHERE w.organization = tokens.organization AND w.slug = o.slug), '') WHERE project <> '' AND workspace = '';
+
+-- What the sweeps look for.
+CREATE INDEX users_unverified ON users (created_at) WHERE verified_at = 0;
+CREATE INDEX invitations_due ON invitations (expires_at);
+CREATE INDEX token_hashes_due ON token_hashes (expires_at) WHERE expires_at > 0;
+CREATE INDEX tokens_revoked ON tokens (revoked_at, id) WHERE revoked_at > 0;
+CREATE INDEX tokens_expired ON tokens (expires_at, id) WHERE expires_at > 0;
