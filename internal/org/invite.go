@@ -171,6 +171,33 @@ func (o *Orgs) RevokeInvitation(tx *db.Tx, organization, id string) (Invitation,
 	return i, nil
 }
 
+// Invited finds the invitation that a secret is of, while it waits for an answer.
+func (o *Orgs) Invited(tx *db.Tx, secret string) (Invitation, error) {
+	i, err := scanInvitation(tx.QueryRow(invitationColumns+` WHERE secret = $1`, digest(secret)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Invitation{}, fault.New(fault.NotFound, "the invitation is not known: open the link of the newest mail, or ask for another one")
+	}
+	if err != nil {
+		return Invitation{}, fmt.Errorf("find an invitation: %w", err)
+	}
+	if status := i.Status(tx.Now()); status != "pending" {
+		return Invitation{}, closed(status)
+	}
+	return i, nil
+}
+
+// InviterOf is the id of the person who has made an invitation, or whose token has.
+func (o *Orgs) InviterOf(tx *db.Tx, i Invitation) (string, error) {
+	users, err := list(tx, func(r db.Scanner) (user string, err error) {
+		err = r.Scan(&user)
+		return user, err
+	}, `SELECT t.user_id FROM tokens t WHERE t.organization = $1 AND t.id = $2`, i.Organization, i.InvitedBy)
+	if err != nil || len(users) == 0 {
+		return i.InvitedBy, err
+	}
+	return users[0], nil
+}
+
 // Accept makes a person a member by the secret that was mailed to his address, which
 // he must have verified. An invitation is accepted once.
 func (o *Orgs) Accept(tx *db.Tx, user, secret string) (Invitation, error) {

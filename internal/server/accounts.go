@@ -50,20 +50,28 @@ func (s *Server) accountCalls() {
 	s.deviceCalls()
 }
 
-func signUp(r *reading, _ *none, b *api.SignUp) (api.Mailed, error) {
-	n, err := account.Apply(b.Email, b.Name, b.Password)
+func signUp(r *reading, _ *none, b *api.SignUp) (out api.Mailed, err error) {
+	if out.Email, err = account.Address("/email", b.Email); err == nil {
+		err = r.signUp(r.ctx, visitorOf(r.ctx), b.Email, b.Name, b.Password)
+	}
+	out.Detail = "A mail was sent to the address: follow its link."
+	return out, err
+}
+
+// signUp asks for an account: a link is mailed.
+func (s *Server) signUp(ctx context.Context, v visitor, email, name, password string) error {
+	n, err := account.Apply(email, name, password)
 	if err != nil {
-		return api.Mailed{}, err
+		return err
 	}
-	if err := r.limitMail("sign-up", n.Email); err != nil {
-		return api.Mailed{}, err
+	if err := s.slowed(ctx, func(tx *db.Tx) error { return s.accounts.LimitMail(tx, "sign-up", n.Email, v.Visitor.Address) }); err != nil {
+		return err
 	}
-	hash, err := r.accounts.Hash(r.ctx, b.Password)
+	hash, err := s.accounts.Hash(ctx, password)
 	if err != nil {
-		return api.Mailed{}, err
+		return err
 	}
-	err = r.asStranger(r.ctx, func(tx *db.Tx) error { return r.accounts.SignUp(tx, n, hash) })
-	return api.Mailed{Email: n.Email, Detail: "A mail was sent to the address: follow its link."}, err
+	return s.asStranger(ctx, func(tx *db.Tx) error { return s.accounts.SignUp(tx, n, hash) })
 }
 
 // limitMail slows who has mails of a kind sent.

@@ -55,6 +55,7 @@ type view struct {
 	Code                 string
 	Device               *account.Device
 	User                 string
+	Invited              invited
 	ShowsForm, ShowsCode bool
 }
 
@@ -88,6 +89,7 @@ func (s *Server) form(submit http.HandlerFunc) http.HandlerFunc {
 
 var pageTitles = map[string]string{
 	"login": "Sign in", "device": "Sign a command line in", "verify": "Confirm your email address", "reset": "Choose a new password", "message": "Purser",
+	"invitation": "Join an organization",
 }
 
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page string, v view) {
@@ -103,6 +105,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pagePolicy)
+	if page == "invitation" {
+		h.Set("Content-Security-Policy", invitationPolicy)
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "same-origin")
 	if isMailedPage(r.URL.Path) {

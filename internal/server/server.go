@@ -112,6 +112,7 @@ func New(p Parts) *Server {
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	mux.HandleFunc("GET /docs", s.serveDocs())
 	s.accountPages(mux)
+	s.invitationPages(mux)
 	if p.WithoutAPI {
 		mux = http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.writeFault(w, r, withoutAPI) })
