@@ -9,7 +9,7 @@ type NewJob struct {
 	Resources         Resources         `json:"resources" required:"false"`
 	Tier              string            `json:"tier,omitempty" enum:"spot,on-demand,reserved" doc:"on-demand if missing."`
 	Project           string            `json:"project,omitempty" maxLength:"200"`
-	User              string            `json:"user,omitempty" maxLength:"200"`
+	User              string            `json:"user,omitempty" maxLength:"200" doc:"Whose it is: you if missing. Only who may govern or manage names another."`
 	Region            string            `json:"region,omitempty" maxLength:"100"`
 	MaxCost           Amount            `json:"max_cost,omitempty" doc:"Held for this job, which is stopped exactly when it is used up."`
 	MaxRuntimeSeconds int64             `json:"max_runtime_seconds,omitempty" minimum:"1" maximum:"31536000" doc:"After which it is stopped."`

@@ -44,9 +44,9 @@ func (p *program) listMembers(ctx context.Context, org string, limit int) error 
 	if err != nil {
 		return err
 	}
-	t := &table{names: []string{"user", "email", "name", "role", "project", "created_at"}, empty: "There are no members."}
+	t := &table{names: []string{"user", "email", "name", "role", "project", "workspace", "created_at"}, empty: "There are no members."}
 	for _, m := range members.Items {
-		t.row(text(m.User), text(m.Email), text(m.Name), text(m.Role), text(m.Project), when(m.CreatedAt))
+		t.row(text(m.User), text(m.Email), text(m.Name), text(m.Role), text(m.Project), text(m.Workspace), when(m.CreatedAt))
 	}
 	return p.show(members, t)
 }
@@ -75,7 +75,7 @@ func (p *program) showMember(m api.Member, err error) error {
 		return err
 	}
 	return p.showFacts(m, fact{"user", text(m.User)}, fact{"email", text(m.Email)}, fact{"name", text(m.Name)}, fact{"role", text(m.Role)},
-		fact{"project", text(m.Project)}, fact{"created_at", text(string(m.CreatedAt))})
+		fact{"project", text(m.Project)}, fact{"workspace", text(m.Workspace)}, fact{"created_at", text(string(m.CreatedAt))})
 }
 
 // inProject is the flag of the commands about roles.
