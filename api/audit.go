@@ -7,7 +7,7 @@ type AuditEntry struct {
 	No      int64           `json:"no" doc:"Its number in the log: ascending, with gaps."`
 	At      Instant         `json:"at" format:"date-time"`
 	Actor   string          `json:"actor" doc:"The id of a user or token; operator, or anonymous without a known credential." example:"operator"`
-	Action  string          `json:"action" doc:"The call, by its id in this description; refused if it was not allowed." example:"set-budgets"`
+	Action  string          `json:"action" doc:"The call, by its id in this description; refused if it was not allowed, join-organization if an address was proved that was invited." example:"set-budgets"`
 	Target  string          `json:"target" doc:"What it was done to: ids, with a slash between them."`
 	Before  json.RawMessage `json:"before,omitempty" doc:"What was there before, where that is known."`
 	After   json.RawMessage `json:"after,omitempty" doc:"What was asked for, without secrets."`

@@ -25,7 +25,7 @@ type Item struct {
 type NewFlow struct {
 	Items        []NewItem `json:"items" minItems:"1" maxItems:"100"`
 	Project      string    `json:"project,omitempty" maxLength:"200"`
-	User         string    `json:"user,omitempty" maxLength:"200"`
+	User         string    `json:"user,omitempty" maxLength:"200" doc:"Whose it is: you if missing. Only who may govern or manage names another."`
 	Job          string    `json:"job,omitempty" maxLength:"200"`
 	Label        string    `json:"label,omitempty" maxLength:"200"`
 	LeaseSeconds int64     `json:"lease_seconds,omitempty" minimum:"1" maximum:"86400" doc:"The flow is closed at its last heartbeat if none comes for this long; it runs until it is stopped if missing."`
@@ -89,7 +89,7 @@ type NewHold struct {
 	SKUs       []string `json:"skus,omitempty" maxItems:"50" doc:"What it is for; scoped credits are only used if these are named."`
 	Tier       string   `json:"tier,omitempty" enum:"spot,on-demand,reserved"`
 	Project    string   `json:"project,omitempty" maxLength:"200"`
-	User       string   `json:"user,omitempty" maxLength:"200"`
+	User       string   `json:"user,omitempty" maxLength:"200" doc:"Whose it is: you if missing. Only who may govern or manage names another."`
 }
 
 // Hold is credits set aside for one bounded request.

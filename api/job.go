@@ -9,7 +9,7 @@ type NewJob struct {
 	Resources         Resources         `json:"resources" required:"false"`
 	Tier              string            `json:"tier,omitempty" enum:"spot,on-demand,reserved" doc:"on-demand if missing."`
 	Project           string            `json:"project,omitempty" maxLength:"200"`
-	User              string            `json:"user,omitempty" maxLength:"200"`
+	User              string            `json:"user,omitempty" maxLength:"200" doc:"Whose it is: you if missing. Only who may govern or manage names another."`
 	Region            string            `json:"region,omitempty" maxLength:"100"`
 	MaxCost           Amount            `json:"max_cost,omitempty" doc:"Held for this job, which is stopped exactly when it is used up."`
 	MaxRuntimeSeconds int64             `json:"max_runtime_seconds,omitempty" minimum:"1" maximum:"31536000" doc:"After which it is stopped."`
@@ -31,7 +31,7 @@ type Job struct {
 	Status            string            `json:"status" enum:"queued,starting,running,landing,succeeded,failed,stopped,exhausted"`
 	Reason            string            `json:"reason,omitempty" doc:"Why it waits, is landing or has ended."`
 	Command           []string          `json:"command"`
-	Env               map[string]string `json:"env,omitempty"`
+	Env               map[string]string `json:"env,omitempty" doc:"Whoever may not run in the project sees [redacted] for each value."`
 	WorkingDir        string            `json:"working_dir,omitempty"`
 	Resources         Resources         `json:"resources"`
 	Tier              string            `json:"tier"`

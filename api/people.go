@@ -50,19 +50,22 @@ type Member struct {
 	Email     string  `json:"email"`
 	Name      string  `json:"name"`
 	Role      string  `json:"role" enum:"owner,admin,platform,developer,finance,viewer"`
+	Workspace string  `json:"workspace,omitempty" doc:"The id of the one that the project is in."`
 	Project   string  `json:"project,omitempty" doc:"In which project; missing for all of the organization."`
 	CreatedAt Instant `json:"created_at" format:"date-time"`
 }
 
 // NewRole gives a member another role, or one in a project.
 type NewRole struct {
-	Role    string `json:"role" enum:"owner,admin,platform,developer,finance,viewer"`
-	Project string `json:"project,omitempty" maxLength:"200" doc:"In which project; missing for all of the organization."`
+	Role      string `json:"role" enum:"owner,admin,platform,developer,finance,viewer"`
+	Project   string `json:"project,omitempty" maxLength:"200" doc:"In which project; missing for all of the organization."`
+	Workspace string `json:"workspace,omitempty" maxLength:"200" doc:"Of the project: an address or id; missing for the default workspace."`
 }
 
 // MemberQuery says which role is meant.
 type MemberQuery struct {
-	Project string `query:"project" maxLength:"200" doc:"The role in this project only; missing for all that the member has."`
+	Project   string `query:"project" maxLength:"200" doc:"The role in this project only; missing for all that the member has."`
+	Workspace string `query:"workspace" maxLength:"200" doc:"Of the project: an address or id; missing for the default workspace."`
 }
 
 // HandOver names the next owner.
@@ -72,9 +75,10 @@ type HandOver struct {
 
 // NewInvitation asks somebody to join.
 type NewInvitation struct {
-	Email   string `json:"email" minLength:"3" maxLength:"254"`
-	Role    string `json:"role" enum:"owner,admin,platform,developer,finance,viewer"`
-	Project string `json:"project,omitempty" maxLength:"200" doc:"In which project; missing for all of the organization."`
+	Email     string `json:"email" minLength:"3" maxLength:"254"`
+	Role      string `json:"role" enum:"owner,admin,platform,developer,finance,viewer"`
+	Project   string `json:"project,omitempty" maxLength:"200" doc:"In which project; missing for all of the organization."`
+	Workspace string `json:"workspace,omitempty" maxLength:"200" doc:"Of the project: an address or id; missing for the default workspace."`
 }
 
 // NewInvitations asks several people to join.
@@ -89,6 +93,7 @@ type Invitation struct {
 	Organization string   `json:"organization" doc:"The id of the organization."`
 	Email        string   `json:"email"`
 	Role         string   `json:"role"`
+	Workspace    string   `json:"workspace,omitempty" doc:"The id of the one that the project is in."`
 	Project      string   `json:"project,omitempty"`
 	Status       string   `json:"status" enum:"pending,accepted,revoked,expired"`
 	InvitedBy    string   `json:"invited_by"`
@@ -114,8 +119,8 @@ type NewToken struct {
 	ExpiresAt Instant      `json:"expires_at,omitempty" format:"date-time" doc:"Never if missing."`
 	Networks  []string     `json:"networks,omitempty" maxItems:"50" doc:"From where it is taken, as CIDR; from everywhere if missing." example:"[\"10.0.0.0/8\"]"`
 	Project   string       `json:"project,omitempty" maxLength:"200" doc:"For this project only; what it starts counts as it."`
-	Workspace string       `json:"workspace,omitempty" maxLength:"200" doc:"For this workspace only: an address or id."`
-	Budget    *TokenBudget `json:"budget,omitempty" doc:"What it may spend. It is for one workspace then: the default one if none is named."`
+	Workspace string       `json:"workspace,omitempty" maxLength:"200" doc:"For this workspace only: an address or id. One with a project or a budget is for the default workspace if none is named."`
+	Budget    *TokenBudget `json:"budget,omitempty" doc:"What it may spend."`
 }
 
 // TokenBudget caps what a token spends.

@@ -21,7 +21,7 @@ type UsageData struct {
 	Tier     string   `json:"tier,omitempty" enum:"spot,on-demand,reserved"`
 	Region   string   `json:"region,omitempty" maxLength:"100"`
 	Project  string   `json:"project,omitempty" maxLength:"200"`
-	User     string   `json:"user,omitempty" maxLength:"200"`
+	User     string   `json:"user,omitempty" maxLength:"200" doc:"Whose it is: the reporter's own if missing, or nobody's where the reporter may govern or manage and so name others."`
 	Job      string   `json:"job,omitempty" maxLength:"200"`
 }
 

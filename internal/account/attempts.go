@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -21,13 +22,14 @@ type rule struct {
 // The rules; docs/decisions/023 says why. What was tried is forgotten after a day
 // without an attempt.
 var (
-	perPair    = rule{5, 15 * minute}  // one account from one address
-	perAccount = rule{20, minute}      // one account from all addresses it was never used from
-	perAddress = rule{20, 15 * minute} // one address, all accounts
-	perMail    = rule{5, 15 * minute}  // mails to one address that somebody asked for
-	perAsker   = rule{20, minute}      // what one address asks for without failing at it
-	perGuesser = rule{5, 15 * minute}  // what one person guesses
-	perHouse   = rule{20, 15 * minute} // what all of one organization guess
+	perPair    = rule{5, 15 * minute}   // one account from one address
+	perAccount = rule{20, minute}       // one account from all addresses it was never used from
+	perAddress = rule{20, 15 * minute}  // one address, all accounts
+	perMail    = rule{5, 15 * minute}   // mails to one address that somebody asked for
+	perAsker   = rule{20, minute}       // what one address asks for without failing at it
+	perGuesser = rule{5, 15 * minute}   // what one person guesses
+	perHouse   = rule{20, 15 * minute}  // what all of one organization guess
+	perInviter = rule{500, 15 * minute} // invitations that one organization sends
 	forgetting = day
 )
 
@@ -50,7 +52,12 @@ type counter struct {
 // the same time counts too. In a view it counts nothing, and only refuses. It refuses while one of the counters is to wait; a
 // refused attempt is not counted, so who hammers waits no longer for it.
 func attempt(tx *db.Tx, counters ...counter) error {
+	times := map[string]int64{} // a counter that stands there several times counts as often
+	for _, c := range counters {
+		times[c.subject]++
+	}
 	slices.SortFunc(counters, func(a, b counter) int { return cmp.Compare(a.subject, b.subject) }) // rows are locked in one order
+	counters = slices.Compact(counters)
 	counts, wait := make([]int64, len(counters)), int64(0)
 	for i, c := range counters {
 		var failures, triedAt, retryAt int64
@@ -62,7 +69,7 @@ func attempt(tx *db.Tx, counters ...counter) error {
 		if triedAt < tx.Now()-forgetting {
 			failures = 0
 		}
-		counts[i], wait = failures+1, max(wait, retryAt-tx.Now())
+		counts[i], wait = failures+times[c.subject], max(wait, retryAt-tx.Now())
 	}
 	if wait > 0 {
 		return tooOften(wait)
@@ -127,9 +134,22 @@ func askerOf(kind, who string) counter { return counter{kind + " " + who, perAsk
 // Limit slows what anybody may ask for: of a kind, by somebody.
 func (a *Accounts) Limit(tx *db.Tx, kind, who string) error { return attempt(tx, askerOf(kind, who)) }
 
-// LimitMail slows what sends mails to an address, whether or not it has an account.
-func (a *Accounts) LimitMail(tx *db.Tx, email, address string) error {
-	return attempt(tx, counter{"mail " + digest(email), perMail}, askerOf("mail", address))
+// LimitMail slows what sends mails of a kind to an address, whether or not it has an
+// account. Each kind is counted by itself: who had a verification sent too often can still
+// have a password reset.
+func (a *Accounts) LimitMail(tx *db.Tx, kind, email, address string) error {
+	return attempt(tx, counter{"mail " + kind + " " + digest(email), perMail}, askerOf("mail "+kind, address))
+}
+
+// LimitInvitations slows the invitations that an organization sends, and those that one
+// address is sent by whichever organizations.
+func (a *Accounts) LimitInvitations(tx *db.Tx, organization string, emails []string) error {
+	var counters []counter
+	for _, email := range emails {
+		counters = append(counters, counter{"inviter " + organization, perInviter},
+			counter{"invited " + digest(strings.ToLower(strings.TrimSpace(email))), perMail})
+	}
+	return attempt(tx, counters...)
 }
 
 // Guess is that somebody tries a secret that is not his own: a code to be redeemed.

@@ -171,12 +171,13 @@ func (a *Accounts) Revoke(tx *db.Tx, user, id string) (Session, error) {
 	return s, nil
 }
 
-// RevokeToken ends the session of a token, if there is one.
-func (a *Accounts) RevokeToken(tx *db.Tx, token string) error {
-	if _, err := tx.Exec(`DELETE FROM sessions WHERE digest = $1`, digest(token)); err != nil {
-		return fmt.Errorf("end a session: %w", err)
+// RevokeToken ends the session of a token, and says whose it was: "" if there is none.
+func (a *Accounts) RevokeToken(tx *db.Tx, token string) (user string, err error) {
+	err = tx.QueryRow(`DELETE FROM sessions WHERE digest = $1 RETURNING user_id`, digest(token)).Scan(&user)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("end a session: %w", err)
 	}
-	return nil
+	return user, nil
 }
 
 // RevokeAll ends all sessions of a person, but for one ("" for all).

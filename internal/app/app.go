@@ -100,6 +100,7 @@ type App struct {
 	notifier *notify.Notifier
 	pays     *pay.Service
 	sandbox  *sandbox.Provider // nil if another provider takes payments
+	accounts *account.Accounts
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -203,11 +204,12 @@ func (a *App) openServer(c Config, metrics *server.Metrics) error {
 	if err := a.openPayments(c); err != nil {
 		return err
 	}
+	a.accounts = account.New(account.Config{
+		Put: a.post(a.mails), URL: c.PublicURL, Required: a.orgs.AsksForTwoFactor,
+		Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return a.orgs.Welcome(tx, u.ID, u.Email, isFirst) },
+	})
 	a.server = server.New(server.Parts{
-		Accounts: account.New(account.Config{
-			Put: a.post(a.mails), URL: c.PublicURL, Required: a.orgs.AsksForTwoFactor,
-			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return a.orgs.Welcome(tx, u.ID, u.Email, isFirst) },
-		}), Proxies: c.Proxies,
+		Accounts: a.accounts, Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: a.orgs, Prices: a.prices, Projects: a.projects, Usage: usage.New(a.ledger, a.prices, a.projects),
 		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
@@ -311,6 +313,7 @@ func (a *App) run() {
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
 		a.loop("notices", func() error { return a.notifier.Run(ctx) })
+		a.loop("sweep", func() error { return a.sweep(ctx) })
 	}
 	if a.config.Roles.Keeper && a.config.TestClock == 0 {
 		a.loop("payments", func() error { return a.pays.Run(ctx) })

@@ -19,7 +19,7 @@ import (
 type Entry struct {
 	Organization string // in whose log it stands; "" for that of the installation
 	Actor        string // the id of a user or token, or operator
-	Action       string // the id of a call of the API, or [Refused]
+	Action       string // the id of a call of the API, [Joined] or [Refused]
 	Target       string // what it was done to: ids with a slash between them
 	Before       string // JSON; "" for nothing, or where it is not told
 	After        string // JSON: what was asked for
@@ -29,6 +29,9 @@ type Entry struct {
 
 // Anonymous is the actor of a request without a credential that is known.
 const Anonymous = "anonymous"
+
+// Joined is the action of an entry about a person who became a member by proving an address.
+const Joined = "join-organization"
 
 // Refused is the action of an entry about what somebody was not allowed to do.
 const Refused = "refused"

@@ -44,9 +44,9 @@ func (p *program) listMembers(ctx context.Context, org string, limit int) error 
 	if err != nil {
 		return err
 	}
-	t := &table{names: []string{"user", "email", "name", "role", "project", "created_at"}, empty: "There are no members."}
+	t := &table{names: []string{"user", "email", "name", "role", "project", "workspace", "created_at"}, empty: "There are no members."}
 	for _, m := range members.Items {
-		t.row(text(m.User), text(m.Email), text(m.Name), text(m.Role), text(m.Project), when(m.CreatedAt))
+		t.row(text(m.User), text(m.Email), text(m.Name), text(m.Role), text(m.Project), text(m.Workspace), when(m.CreatedAt))
 	}
 	return p.show(members, t)
 }
@@ -75,12 +75,21 @@ func (p *program) showMember(m api.Member, err error) error {
 		return err
 	}
 	return p.showFacts(m, fact{"user", text(m.User)}, fact{"email", text(m.Email)}, fact{"name", text(m.Name)}, fact{"role", text(m.Role)},
-		fact{"project", text(m.Project)}, fact{"created_at", text(string(m.CreatedAt))})
+		fact{"project", text(m.Project)}, fact{"workspace", text(m.Workspace)}, fact{"created_at", text(string(m.CreatedAt))})
 }
 
 // inProject is the flag of the commands about roles.
 func inProject(c *cobra.Command, project *string) {
-	c.Flags().StringVar(project, "in-project", "", "the role in this project only")
+	c.Flags().StringVar(project, "in-project", "", "the role in this project of the workspace only")
+}
+
+// workspaceOf is the workspace of the settings for a command about a project; "" leaves it
+// to the server.
+func (p *program) workspaceOf(project string) string {
+	if project == "" || p.settings.get("workspace") == "" {
+		return ""
+	}
+	return p.workspace()
 }
 
 func (p *program) memberInvite() *cobra.Command {
@@ -99,7 +108,7 @@ accepts it, who has none signs up with it. An address may have a role of its own
 				if !has {
 					own = role
 				}
-				n.Items = append(n.Items, api.NewInvitation{Email: email, Role: own, Project: project})
+				n.Items = append(n.Items, api.NewInvitation{Email: email, Role: own, Project: project, Workspace: p.workspaceOf(project)})
 			}
 			sent, err := p.client().Invite(c.Context(), p.settings.get("org"), n)
 			if err != nil {
@@ -209,7 +218,9 @@ func (p *program) memberRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.showMember(p.client().ChangeRole(c.Context(), p.settings.get("org"), user, api.NewRole{Role: args[1], Project: project}))
+			return p.showMember(p.client().ChangeRole(c.Context(), p.settings.get("org"), user, api.NewRole{
+				Role: args[1], Project: project, Workspace: p.workspaceOf(project),
+			}))
 		},
 	}
 	inProject(c, &project)
@@ -230,7 +241,9 @@ func (p *program) memberRm() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.showMember(p.client().RemoveMember(c.Context(), p.settings.get("org"), user, api.MemberQuery{Project: project}))
+			return p.showMember(p.client().RemoveMember(c.Context(), p.settings.get("org"), user, api.MemberQuery{
+				Project: project, Workspace: p.workspaceOf(project),
+			}))
 		},
 	}
 	inProject(c, &project)

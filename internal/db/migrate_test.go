@@ -101,3 +101,52 @@ func TestHeadsOfJournalsThatWereThere(t *testing.T) {
 		}
 	}
 }
+
+// A role that was given by the name of a project stays where there is such a project, or
+// else in the default workspace.
+func TestRolesInProjectsThatWereThere(t *testing.T) {
+	steps, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, Config{URL: dbtest.URL(t)})
+	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == "roles" })
+	before := []string{
+		`DROP TABLE memberships`,
+		`CREATE TABLE memberships (organization TEXT NOT NULL, user_id TEXT NOT NULL, project TEXT NOT NULL, role TEXT NOT NULL,
+			created_at BIGINT NOT NULL, PRIMARY KEY (organization, user_id, project))`,
+		`ALTER TABLE invitations DROP COLUMN workspace`,
+		`DROP INDEX users_unverified`, `DROP INDEX invitations_due`, `DROP INDEX token_hashes_due`, `DROP INDEX tokens_revoked`, `DROP INDEX tokens_expired`,
+		`INSERT INTO organizations (id, slug, name, type, created_at) VALUES ('org_a', 'acme', '', '', 1), ('org_b', 'labs', '', '', 1)`,
+		`INSERT INTO workspaces (organization, id, slug, name, created_at) VALUES
+			('org_a', 'ws_a', 'acme', '', 1), ('org_a', 'ws_l', 'lab', '', 1), ('org_b', 'ws_b', 'labs', '', 1)`,
+		`INSERT INTO projects (organization, workspace, slug, id, name, policy, created_at, archived_at) VALUES ('org_a', 'ws_l', 'vision', 'prj_1', '', '', 1, 0)`,
+		`INSERT INTO memberships (organization, user_id, project, role, created_at) VALUES
+			('org_a', 'usr_1', '', 'viewer', 1), ('org_a', 'usr_1', 'vision', 'developer', 2), ('org_a', 'usr_1', 'speech', 'platform', 3), ('org_b', 'usr_1', 'vision', 'admin', 4)`,
+		`INSERT INTO invitations (organization, id, email, project, role, secret, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at)
+			VALUES ('org_a', 'inv_1', '', 'vision', '', '', '', 1, 1, 0, '', 0), ('org_a', 'inv_2', '', '', '', '', '', 1, 1, 0, '', 0)`,
+	}
+	update(t, d, func(tx *Tx) error {
+		for _, statement := range append(before, strings.Split(strings.TrimSpace(steps[at].text), ";\n")...) {
+			if d.server != nil {
+				statement = postgresText(statement)
+			}
+			if _, err := tx.Exec(statement); err != nil {
+				return fmt.Errorf("%s: %w", statement, err)
+			}
+		}
+		return nil
+	})
+	for rows, want := range map[string]int64{
+		"memberships WHERE workspace = '' AND project = '' AND role = 'viewer' AND created_at = 1":              1,
+		"memberships WHERE workspace = 'ws_l' AND project = 'vision' AND role = 'developer' AND created_at = 2": 1,
+		"memberships WHERE workspace = 'ws_a' AND project = 'speech' AND role = 'platform' AND created_at = 3":  1,
+		"memberships WHERE workspace = 'ws_b' AND project = 'vision' AND role = 'admin' AND created_at = 4":     1,
+		"memberships": 4,
+		"invitations WHERE workspace = 'ws_a' AND id = 'inv_1' OR workspace = '' AND id = 'inv_2'": 2,
+	} {
+		if n := integer(t, d, `SELECT count(*) FROM `+rows); n != want {
+			t.Errorf("%d %s", n, rows)
+		}
+	}
+}

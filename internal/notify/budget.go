@@ -49,7 +49,7 @@ func (n *Notifier) budget(tx *db.Tx, notice ledger.Notice) error {
 
 // concerned are those who are told of a budget, and how many flows it has stopped.
 func (n *Notifier) concerned(tx *db.Tx, notice ledger.Notice, b *wallet.Budget) (to []org.Recipient, stopped int, err error) {
-	target := org.Target{Organization: notice.Organization}
+	target := org.Target{Organization: notice.Organization, Workspace: notice.Workspace}
 	if b.Key == wallet.ByProject {
 		target.Project = b.Value
 	}

@@ -48,12 +48,14 @@ func (o *Orgs) Archive(tx *db.Tx, organization string) (Organization, error) {
 	}
 	for _, statement := range []string{
 		`DELETE FROM memberships WHERE organization = $1`,
-		`DELETE FROM token_hashes WHERE organization = $1`,
 		`DELETE FROM invitations WHERE organization = $1 AND accepted_at = 0`,
 	} {
 		if _, err := tx.Exec(statement, found.ID); err != nil {
 			return Organization{}, fmt.Errorf("archive %s: %w", found.Slug, err)
 		}
+	}
+	if err := o.revoke(tx, `organization = $2`, found.ID); err != nil {
+		return Organization{}, err
 	}
 	p, err := o.Profile(tx, found.ID)
 	if err != nil {

@@ -49,11 +49,11 @@ func (i *Invitation) Status(now int64) string {
 	return "pending"
 }
 
-const invitationColumns = `SELECT organization, project, role, id, email, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at
+const invitationColumns = `SELECT organization, workspace, project, role, id, email, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at
 	FROM invitations`
 
 func scanInvitation(r db.Scanner) (i Invitation, err error) {
-	err = r.Scan(&i.Organization, &i.Project, &i.Role, &i.ID, &i.Email, &i.InvitedBy, &i.CreatedAt, &i.ExpiresAt, &i.AcceptedAt, &i.AcceptedBy, &i.RevokedAt)
+	err = r.Scan(&i.Organization, &i.Workspace, &i.Project, &i.Role, &i.ID, &i.Email, &i.InvitedBy, &i.CreatedAt, &i.ExpiresAt, &i.AcceptedAt, &i.AcceptedBy, &i.RevokedAt)
 	return i, err
 }
 
@@ -64,7 +64,7 @@ func (o *Orgs) Invite(tx *db.Tx, by Actor, n Invitation) (Invitation, error) {
 	if len(n.Email) > maxEmail || !isAddress(n.Email) {
 		return Invitation{}, fault.At("/email", "%.80q is no address for mail", n.Email)
 	}
-	if err := checkRole("", n.Role, n.Project); err != nil {
+	if err := checkRole(n.Membership); err != nil {
 		return Invitation{}, err
 	}
 	if err := mayGive(by, n.Organization, n.Role); err != nil {
@@ -76,16 +76,16 @@ func (o *Orgs) Invite(tx *db.Tx, by Actor, n Invitation) (Invitation, error) {
 	if err := o.hasRoom(tx, n); err != nil {
 		return Invitation{}, err
 	}
-	_, err := tx.Exec(`UPDATE invitations SET revoked_at = $1 WHERE organization = $2 AND email = $3 AND project = $4 AND accepted_at = 0 AND revoked_at = 0`,
-		tx.Now(), n.Organization, n.Email, n.Project)
+	_, err := tx.Exec(`UPDATE invitations SET revoked_at = $1 WHERE organization = $2 AND email = $3 AND workspace = $4 AND project = $5
+		AND accepted_at = 0 AND revoked_at = 0`, tx.Now(), n.Organization, n.Email, n.Workspace, n.Project)
 	if err != nil {
 		return Invitation{}, fmt.Errorf("replace an invitation: %w", err)
 	}
 	n.ID, n.InvitedBy, n.CreatedAt, n.ExpiresAt, n.Secret = tx.NewID("inv_"), by.ID, tx.Now(), tx.Now()+InvitationLife, newInvitation()
 	_, err = tx.Exec(`INSERT INTO invitations
-		(organization, id, email, project, role, secret, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', 0)`,
-		n.Organization, n.ID, n.Email, n.Project, string(n.Role), digest(n.Secret), n.InvitedBy, n.CreatedAt, n.ExpiresAt)
+		(organization, id, email, workspace, project, role, secret, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0)`,
+		n.Organization, n.ID, n.Email, n.Workspace, n.Project, string(n.Role), digest(n.Secret), n.InvitedBy, n.CreatedAt, n.ExpiresAt)
 	if err != nil {
 		return Invitation{}, fmt.Errorf("invite: %w", err)
 	}
@@ -98,7 +98,7 @@ func newInvitation() string { return InvitationPrefix + strings.ToLower(rand.Tex
 func (o *Orgs) hasRoom(tx *db.Tx, n Invitation) error {
 	var there, waiting int
 	err := tx.QueryRow(`SELECT COUNT(*) FROM memberships m JOIN users u ON u.id = m.user_id
-		WHERE m.organization = $1 AND m.project = $2 AND u.email = $3`, n.Organization, n.Project, n.Email).Scan(&there)
+		WHERE m.organization = $1 AND m.workspace = $2 AND m.project = $3 AND u.email = $4`, n.Organization, n.Workspace, n.Project, n.Email).Scan(&there)
 	if err != nil {
 		return fmt.Errorf("look for a member: %w", err)
 	}
@@ -121,8 +121,8 @@ func (o *Orgs) Invitations(tx *db.Tx, organization, after string, limit int) ([]
 	return list(tx, scanInvitation, invitationColumns+` WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3`, organization, after, limit)
 }
 
-// waiting finds an invitation that was neither accepted nor revoked.
-func (o *Orgs) waiting(tx *db.Tx, organization, id string) (Invitation, error) {
+// Waiting finds an invitation that was neither accepted nor revoked.
+func (o *Orgs) Waiting(tx *db.Tx, organization, id string) (Invitation, error) {
 	i, err := scanInvitation(tx.QueryRow(invitationColumns+` WHERE organization = $1 AND id = $2`+tx.ForUpdate(), organization, id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -142,7 +142,7 @@ func closed(status string) error {
 // Resend gives an invitation a new secret and seven more days; the link that was
 // mailed before is good no more.
 func (o *Orgs) Resend(tx *db.Tx, by Actor, organization, id string) (Invitation, error) {
-	i, err := o.waiting(tx, organization, id)
+	i, err := o.Waiting(tx, organization, id)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -159,7 +159,7 @@ func (o *Orgs) Resend(tx *db.Tx, by Actor, organization, id string) (Invitation,
 
 // RevokeInvitation takes an invitation back.
 func (o *Orgs) RevokeInvitation(tx *db.Tx, organization, id string) (Invitation, error) {
-	i, err := o.waiting(tx, organization, id)
+	i, err := o.Waiting(tx, organization, id)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -169,6 +169,33 @@ func (o *Orgs) RevokeInvitation(tx *db.Tx, organization, id string) (Invitation,
 		return Invitation{}, fmt.Errorf("revoke the invitation %s: %w", id, err)
 	}
 	return i, nil
+}
+
+// Invited finds the invitation that a secret is of, while it waits for an answer.
+func (o *Orgs) Invited(tx *db.Tx, secret string) (Invitation, error) {
+	i, err := scanInvitation(tx.QueryRow(invitationColumns+` WHERE secret = $1`, digest(secret)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Invitation{}, fault.New(fault.NotFound, "the invitation is not known: open the link of the newest mail, or ask for another one")
+	}
+	if err != nil {
+		return Invitation{}, fmt.Errorf("find an invitation: %w", err)
+	}
+	if status := i.Status(tx.Now()); status != "pending" {
+		return Invitation{}, closed(status)
+	}
+	return i, nil
+}
+
+// InviterOf is the id of the person who has made an invitation, or whose token has.
+func (o *Orgs) InviterOf(tx *db.Tx, i Invitation) (string, error) {
+	users, err := list(tx, func(r db.Scanner) (user string, err error) {
+		err = r.Scan(&user)
+		return user, err
+	}, `SELECT t.user_id FROM tokens t WHERE t.organization = $1 AND t.id = $2`, i.Organization, i.InvitedBy)
+	if err != nil || len(users) == 0 {
+		return i.InvitedBy, err
+	}
+	return users[0], nil
 }
 
 // Accept makes a person a member by the secret that was mailed to his address, which
@@ -234,7 +261,7 @@ func (o *Orgs) accept(tx *db.Tx, i Invitation, user string) (Invitation, error) 
 		return Invitation{}, fmt.Errorf("accept the invitation %s: %w", i.ID, err)
 	}
 	i.AcceptedAt, i.AcceptedBy = tx.Now(), user
-	if _, err := o.Member(tx, i.Organization, user, i.Project); err == nil || !fault.Is(err, fault.NotFound) {
+	if _, err := o.Member(tx, user, i.Membership); err == nil || !fault.Is(err, fault.NotFound) {
 		return i, err
 	}
 	return i, o.join(tx, i.Membership, user)

@@ -29,42 +29,52 @@ type Member struct {
 }
 
 // Key is what members are listed by.
-func (m Member) Key() string { return m.User + " " + m.Project }
+func (m Member) Key() string { return m.User + " " + m.Workspace + " " + m.Project }
 
 // Roles are all roles, the most powerful first.
 var Roles = []Role{Owner, Admin, Platform, Developer, Finance, Viewer}
 
 // MembershipsOf returns all roles of a person, in every organization.
 func (o *Orgs) MembershipsOf(tx *db.Tx, user string) ([]Membership, error) {
-	return list(tx, func(r db.Scanner) (m Membership, err error) {
-		err = r.Scan(&m.Organization, &m.Project, &m.Role)
-		return m, err
-	}, `SELECT organization, project, role FROM memberships WHERE user_id = $1 ORDER BY organization, project`, user)
+	return list(tx, scanMembership, `SELECT organization, workspace, project, role FROM memberships WHERE user_id = $1 ORDER BY organization, workspace, project`, user)
 }
 
-const memberColumns = `SELECT m.organization, m.project, m.role, m.user_id, COALESCE(u.email, ''), COALESCE(u.name, ''), m.created_at
+// MembershipsSince returns the roles that a person got at an instant or later.
+func (o *Orgs) MembershipsSince(tx *db.Tx, user string, at int64) ([]Membership, error) {
+	return list(tx, scanMembership, `SELECT organization, workspace, project, role FROM memberships
+		WHERE user_id = $1 AND created_at >= $2 ORDER BY organization, workspace, project`, user, at)
+}
+
+func scanMembership(r db.Scanner) (m Membership, err error) {
+	err = r.Scan(&m.Organization, &m.Workspace, &m.Project, &m.Role)
+	return m, err
+}
+
+const memberColumns = `SELECT m.organization, m.workspace, m.project, m.role, m.user_id, COALESCE(u.email, ''), COALESCE(u.name, ''), m.created_at
 	FROM memberships m LEFT JOIN users u ON u.id = m.user_id WHERE m.organization = $1`
 
 func scanMember(r db.Scanner) (m Member, err error) {
-	err = r.Scan(&m.Organization, &m.Project, &m.Role, &m.User, &m.Email, &m.Name, &m.CreatedAt)
+	err = r.Scan(&m.Organization, &m.Workspace, &m.Project, &m.Role, &m.User, &m.Email, &m.Name, &m.CreatedAt)
 	return m, err
 }
 
 // Members returns the next roles in an organization after the member of that [Member.Key].
 func (o *Orgs) Members(tx *db.Tx, organization, after string, limit int) ([]Member, error) {
-	user, project, _ := strings.Cut(after, " ")
-	return list(tx, scanMember, memberColumns+` AND (m.user_id > $2 OR m.user_id = $2 AND m.project > $3)
-		ORDER BY m.user_id, m.project LIMIT $4`, organization, user, project, limit)
+	user, place, _ := strings.Cut(after, " ")
+	workspace, project, _ := strings.Cut(place, " ")
+	return list(tx, scanMember, memberColumns+` AND (m.user_id > $2 OR m.user_id = $2 AND (m.workspace > $3 OR m.workspace = $3 AND m.project > $4))
+		ORDER BY m.user_id, m.workspace, m.project LIMIT $5`, organization, user, workspace, project, limit)
 }
 
-// Member finds the role of a person in an organization, or in one project of it.
-func (o *Orgs) Member(tx *db.Tx, organization, user, project string) (Member, error) {
-	m, err := scanMember(tx.QueryRow(memberColumns+` AND m.user_id = $2 AND m.project = $3`, organization, user, project))
+// Member finds the role that a person has in an organization, or in one project of it:
+// where the role in of the membership is does not matter.
+func (o *Orgs) Member(tx *db.Tx, user string, in Membership) (Member, error) {
+	m, err := scanMember(tx.QueryRow(memberColumns+` AND m.user_id = $2 AND m.workspace = $3 AND m.project = $4`, in.Organization, user, in.Workspace, in.Project))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Member{}, fault.New(fault.NotFound, "%.80q is no member here; see the list of members", user)
 	}
 	if err != nil {
-		return Member{}, fmt.Errorf("find a member of %s: %w", organization, err)
+		return Member{}, fmt.Errorf("find a member of %s: %w", in.Organization, err)
 	}
 	return m, nil
 }
@@ -88,9 +98,9 @@ func (o *Orgs) join(tx *db.Tx, m Membership, user string) error {
 	if count >= MaxMembers {
 		return fault.New(fault.Limited, "the organization has %d members, and no more fit", count)
 	}
-	_, err = tx.Exec(`INSERT INTO memberships (organization, user_id, project, role, created_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (organization, user_id, project) DO UPDATE SET role = excluded.role`,
-		m.Organization, user, m.Project, string(m.Role), tx.Now())
+	_, err = tx.Exec(`INSERT INTO memberships (organization, user_id, workspace, project, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (organization, user_id, workspace, project) DO UPDATE SET role = excluded.role`,
+		m.Organization, user, m.Workspace, m.Project, string(m.Role), tx.Now())
 	if err != nil {
 		return fmt.Errorf("give a role in %s: %w", m.Organization, err)
 	}
@@ -176,14 +186,14 @@ func slugOf(text string) string {
 }
 
 // checkRole refuses what cannot be a role somewhere: an owner owns all of it.
-func checkRole(at string, role Role, project string) error {
+func checkRole(m Membership) error {
 	switch {
-	case !slices.Contains(Roles, role):
-		return fault.At(at+"/role", "%.80q is no role: owner, admin, platform, developer, finance or viewer", role)
-	case role == Owner && project != "":
-		return fault.At(at+"/role", "an owner owns the whole organization: give another role in the project")
-	case len(project) > maxProject || strings.Contains(project, " "):
-		return fault.At(at+"/project", "is no name of a project")
+	case !slices.Contains(Roles, m.Role):
+		return fault.At("/role", "%.80q is no role: owner, admin, platform, developer, finance or viewer", m.Role)
+	case m.Role == Owner && m.Project != "":
+		return fault.At("/role", "an owner owns the whole organization: give another role in the project")
+	case len(m.Project) > maxProject || strings.Contains(m.Project, " "):
+		return fault.At("/project", "is no name of a project")
 	}
 	return nil
 }
@@ -196,36 +206,39 @@ func mayGive(by Actor, organization string, roles ...Role) error {
 	return nil
 }
 
+// target is what a membership is about.
+func (m Membership) target() Target { return Target{m.Organization, m.Workspace, m.Project} }
+
 // SetRole gives a member another role, or one in a project.
-func (o *Orgs) SetRole(tx *db.Tx, by Actor, organization, user, project string, role Role) (Member, error) {
-	if err := checkRole("", role, project); err != nil {
+func (o *Orgs) SetRole(tx *db.Tx, by Actor, user string, m Membership) (Member, error) {
+	if err := checkRole(m); err != nil {
 		return Member{}, err
 	}
-	if err := Can(by, Manage, Target{Organization: organization, Project: project}); err != nil { // also if the call was let in for a project
+	if err := Can(by, Manage, m.target()); err != nil { // also if the call was let in for a project
 		return Member{}, err
 	}
-	if err := o.hold(tx, organization); err != nil {
+	if err := o.hold(tx, m.Organization); err != nil {
 		return Member{}, err
 	}
-	was, err := o.Member(tx, organization, user, project)
-	if fault.Is(err, fault.NotFound) && project != "" {
-		err = o.belongs(tx, organization, user)
+	was, err := o.Member(tx, user, m)
+	if fault.Is(err, fault.NotFound) && m.Project != "" {
+		err = o.belongs(tx, m.Organization, user)
 	}
 	if err != nil {
 		return Member{}, err
 	}
-	if err := mayGive(by, organization, role, was.Role); err != nil {
+	if err := mayGive(by, m.Organization, m.Role, was.Role); err != nil {
 		return Member{}, err
 	}
-	if was.Role == Owner && role != Owner {
-		if err := o.otherOwner(tx, organization, user); err != nil {
+	if was.Role == Owner && m.Role != Owner {
+		if err := o.otherOwner(tx, m.Organization, user); err != nil {
 			return Member{}, err
 		}
 	}
-	if err := o.join(tx, Membership{Organization: organization, Project: project, Role: role}, user); err != nil {
+	if err := o.join(tx, m, user); err != nil {
 		return Member{}, err
 	}
-	return o.Member(tx, organization, user, project)
+	return o.Member(tx, user, m)
 }
 
 // belongs refuses whoever has no role in an organization.
@@ -258,17 +271,18 @@ func (o *Orgs) otherOwner(tx *db.Tx, organization, user string) error {
 
 // Remove takes a role from a member: the one in a project, or with project "" all
 // he has in the organization, and with them his tokens.
-func (o *Orgs) Remove(tx *db.Tx, by Actor, organization, user, project string) (Member, error) {
+func (o *Orgs) Remove(tx *db.Tx, by Actor, user string, in Membership) (Member, error) {
+	organization := in.Organization
 	if err := o.hold(tx, organization); err != nil {
 		return Member{}, err
 	}
 	if user != by.User() || by.Token != nil {
-		if err := Can(by, Manage, Target{Organization: organization, Project: project}); err != nil {
+		if err := Can(by, Manage, in.target()); err != nil {
 			return Member{}, err
 		}
 	}
-	was, err := o.Member(tx, organization, user, project)
-	if fault.Is(err, fault.NotFound) && project == "" { // perhaps in projects only
+	was, err := o.Member(tx, user, in)
+	if fault.Is(err, fault.NotFound) && in.Project == "" { // perhaps in projects only
 		was = Member{Membership: Membership{Organization: organization}, User: user}
 		err = o.belongs(tx, organization, user)
 	}
@@ -285,8 +299,9 @@ func (o *Orgs) Remove(tx *db.Tx, by Actor, organization, user, project string) (
 			return Member{}, err
 		}
 	}
-	if project != "" {
-		_, err = tx.Exec(`DELETE FROM memberships WHERE organization = $1 AND user_id = $2 AND project = $3`, organization, user, project)
+	if in.Project != "" {
+		_, err = tx.Exec(`DELETE FROM memberships WHERE organization = $1 AND user_id = $2 AND workspace = $3 AND project = $4`,
+			organization, user, in.Workspace, in.Project)
 	} else if _, err = tx.Exec(`DELETE FROM memberships WHERE organization = $1 AND user_id = $2`, organization, user); err == nil {
 		err = errors.Join(o.revokeTokens(tx, organization, user), revokeInvitationsBy(tx, organization, user))
 	}
@@ -312,7 +327,7 @@ func (o *Orgs) Leave(tx *db.Tx, by Actor, organization string) (Member, error) {
 	if !slices.ContainsFunc(by.Members, func(m Membership) bool { return m.Organization == organization }) {
 		return Member{}, Stranger()
 	}
-	return o.Remove(tx, by, organization, by.User(), "")
+	return o.Remove(tx, by, by.User(), Membership{Organization: organization})
 }
 
 // personal refuses what only a person who is signed in may do, for himself.
@@ -334,7 +349,8 @@ func (o *Orgs) HandOver(tx *db.Tx, by Actor, organization, to string) (Member, e
 	if err := o.hold(tx, organization); err != nil {
 		return Member{}, err
 	}
-	if _, err := o.Member(tx, organization, to, ""); err != nil {
+	whole := Membership{Organization: organization}
+	if _, err := o.Member(tx, to, whole); err != nil {
 		return Member{}, err
 	}
 	if to == by.User() {
@@ -342,7 +358,7 @@ func (o *Orgs) HandOver(tx *db.Tx, by Actor, organization, to string) (Member, e
 	}
 	if !by.Operator {
 		// The role that let him in may be gone since: he gives away what he has.
-		was, err := o.Member(tx, organization, by.User(), "")
+		was, err := o.Member(tx, by.User(), whole)
 		if err != nil {
 			return Member{}, err
 		}
@@ -356,5 +372,5 @@ func (o *Orgs) HandOver(tx *db.Tx, by Actor, organization, to string) (Member, e
 	if err := o.join(tx, Membership{Organization: organization, Role: Owner}, to); err != nil {
 		return Member{}, err
 	}
-	return o.Member(tx, organization, to, "")
+	return o.Member(tx, to, whole)
 }

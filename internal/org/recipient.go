@@ -16,12 +16,12 @@ type Recipient struct{ User, Email, Name string }
 // WhoMay are the people who may do something in an organization, or in a project of it,
 // those who have been there longest first. Who has not verified an address is left out.
 func (o *Orgs) WhoMay(tx *db.Tx, action Action, target Target) ([]Recipient, error) {
-	roles, args := "", []any{target.Organization, target.Project}
+	roles, args := "", []any{target.Organization, target.Workspace, target.Project}
 	for _, r := range may[action] {
 		args = append(args, string(r))
 		roles += fmt.Sprintf(", $%d", len(args))
 	}
-	return o.recipients(tx, `(m.project = '' OR m.project = $2) AND m.role IN (`+strings.TrimPrefix(roles, ", ")+`)`, args)
+	return o.recipients(tx, `(m.project = '' OR m.workspace = $2 AND m.project = $3) AND m.role IN (`+strings.TrimPrefix(roles, ", ")+`)`, args)
 }
 
 // Among are those of some people who belong to an organization: their ids, or anything

@@ -93,8 +93,9 @@ func (a Actor) Project() string {
 }
 
 // RoleIn is the role of the actor in an organization, or, if he has none in all of it,
-// in the project; "" if he does not belong to it, and "member" if only to other projects.
-func (a Actor) RoleIn(organization, project string) (role string) {
+// in the project of a workspace; "" if he does not belong to it, and "member" if only to
+// other projects.
+func (a Actor) RoleIn(organization, workspace, project string) (role string) {
 	if a.Operator {
 		return a.ID
 	}
@@ -103,7 +104,7 @@ func (a Actor) RoleIn(organization, project string) (role string) {
 		case m.Organization != organization:
 		case m.Project == "":
 			return string(m.Role)
-		case m.Project == project:
+		case m.Workspace == workspace && m.Project == project:
 			role = string(m.Role)
 		case role == "":
 			role = "member"
@@ -115,14 +116,30 @@ func (a Actor) RoleIn(organization, project string) (role string) {
 // MayInProject reports whether the actor may do it in some project at least.
 func (a Actor) MayInProject(action Action, target Target) bool {
 	return slices.ContainsFunc(a.Members, func(m Membership) bool {
-		target.Project = m.Project
-		return m.Organization == target.Organization && m.Project != "" && Can(a, action, target) == nil
+		return m.Project != "" && CanInProject(a, action, target, m.Project) == nil
 	})
+}
+
+// CanInProject is [Can] for what is in a project. What is in no workspace, as the tokens of
+// a person, counts as in every workspace in which the actor has a role in a project of that name.
+func CanInProject(a Actor, action Action, target Target, project string) error {
+	target.Project = project
+	for _, m := range a.Members {
+		if target.Workspace == "" && m.Organization == target.Organization && m.Project == project {
+			in := target
+			in.Workspace = m.Workspace
+			if Can(a, action, in) == nil {
+				return nil
+			}
+		}
+	}
+	return Can(a, action, target)
 }
 
 // Membership is a role in an organization, or in one project of a workspace.
 type Membership struct {
 	Organization string
+	Workspace    string // of the project, its id; "" for all of the organization
 	Project      string // "" for all of the organization
 	Role         Role
 }
@@ -134,7 +151,7 @@ var Operator = Actor{ID: "operator", Operator: true}
 type Target struct {
 	Organization string // its id; "" for the installation
 	Workspace    string // its id; "" for what belongs to none
-	Project      string // "" for what belongs to no project
+	Project      string // of the workspace; "" for what belongs to no project
 }
 
 // Stranger is what somebody is told about an organization to which he does not
@@ -144,7 +161,7 @@ func Stranger() error {
 }
 
 // Can returns nil if the actor may do it, or a fault. A role in a project counts
-// for that project alone.
+// for that project of its workspace alone.
 func Can(a Actor, action Action, target Target) error {
 	if a.Operator || action == Enter && a.ID != "" {
 		return nil
@@ -155,7 +172,7 @@ func Can(a Actor, action Action, target Target) error {
 			continue
 		}
 		member = true
-		if (m.Project == "" || m.Project == target.Project) && slices.Contains(may[action], m.Role) {
+		if (m.Project == "" || m.Project == target.Project && m.Workspace == target.Workspace) && slices.Contains(may[action], m.Role) {
 			return a.Token.admits(action, target)
 		}
 	}
@@ -176,6 +193,27 @@ func (t *Token) admits(action Action, target Target) error {
 		return fault.New(fault.Forbidden, "this token is for one workspace only, and this is not in it")
 	}
 	return nil
+}
+
+// ForUser is for whom the actor starts something: the user that is named, or himself.
+// Budgets of users count what is said of them, so that only the operator and those who
+// govern or manage, for whom others work, name anybody else.
+func ForUser(a Actor, named string, target Target) (string, error) {
+	if named == "" || named == a.User() {
+		return a.User(), nil
+	}
+	if MayNameUsers(a, target) {
+		return named, nil
+	}
+	f := fault.New(fault.Forbidden, "what you start or report counts as yours: leave the user out; to name another asks for the right to %s, or to %s",
+		Govern, Manage).WithCode("other_user")
+	f.Fields = []fault.Field{{Pointer: "/user", Message: "names another user"}}
+	return "", f
+}
+
+// MayNameUsers reports whether what the actor starts or reports may count as another user's.
+func MayNameUsers(a Actor, target Target) bool {
+	return Can(a, Govern, target) == nil || Can(a, Manage, target) == nil
 }
 
 func whoMay(action Action) string {

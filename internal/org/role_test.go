@@ -67,12 +67,17 @@ func TestTheOperatorMayEverything(t *testing.T) {
 }
 
 func TestARoleInAProjectCountsThereOnly(t *testing.T) {
-	a := org.Actor{ID: "usr_1", Members: []org.Membership{{Organization: "org_1", Project: "vision", Role: org.Developer}}}
-	if err := org.Can(a, org.Run, org.Target{Organization: "org_1", Project: "vision"}); err != nil {
+	a := org.Actor{ID: "usr_1", Members: []org.Membership{{Organization: "org_1", Workspace: "ws_1", Project: "vision", Role: org.Developer}}}
+	if err := org.Can(a, org.Run, org.Target{Organization: "org_1", Workspace: "ws_1", Project: "vision"}); err != nil {
 		t.Error(err)
 	}
+	for _, workspace := range []string{"", "ws_2"} {
+		if err := org.Can(a, org.Run, org.Target{Organization: "org_1", Workspace: workspace, Project: "vision"}); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("in the project of that name in workspace %q: %v", workspace, err)
+		}
+	}
 	for _, project := range []string{"", "speech"} {
-		err := org.Can(a, org.Run, org.Target{Organization: "org_1", Project: project})
+		err := org.Can(a, org.Run, org.Target{Organization: "org_1", Workspace: "ws_1", Project: project})
 		if !fault.Is(err, fault.Forbidden) || !strings.HasSuffix(err.Error(), "owner, admin, platform and developer") {
 			t.Errorf("in project %q: %v", project, err)
 		}

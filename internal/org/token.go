@@ -34,7 +34,7 @@ type Token struct {
 	ID           string
 	User         string // whose it is
 	Name         string
-	Project      string // "" for all
+	Project      string // of the workspace; "" for all
 	Workspace    string // its id; "" for all
 	Scopes       []Action
 	Networks     []netip.Prefix // from which it is taken; none for everywhere
@@ -42,6 +42,8 @@ type Token struct {
 	ExpiresAt    int64 // 0 for never
 	RevokedAt    int64 // 0 if it was not
 	LastUsedAt   int64 // to the minute; 0 if never
+
+	lacksFactor bool // the organization asks for a second factor, and whose it is has none
 }
 
 const tokenColumns = `t.organization, t.id, t.user_id, t.name, t.project, t.workspace, t.scopes, t.networks,
@@ -109,8 +111,8 @@ func (o *Orgs) ActorOf(tx *db.Tx, secret string) (*Actor, error) {
 		var t Token
 		var m Membership
 		var scopes, networks string
-		var until int64
-		err := r.Scan(append(t.into(&scopes, &networks), &until, &m.Project, &m.Role)...)
+		var until, asks, factor int64
+		err := r.Scan(append(t.into(&scopes, &networks), &until, &asks, &factor, &m.Workspace, &m.Project, &m.Role)...)
 		if err != nil {
 			return err
 		}
@@ -121,14 +123,18 @@ func (o *Orgs) ActorOf(tx *db.Tx, secret string) (*Actor, error) {
 			if t.ExpiresAt == 0 || until > 0 && until < t.ExpiresAt {
 				t.ExpiresAt = until
 			}
+			t.lacksFactor = asks != 0 && factor == 0
 			a = &Actor{ID: t.ID, Token: &t}
 		}
 		if m.Organization = t.Organization; m.Role != "" {
-			a.Members = append(a.Members, m.within(t.Project)...)
+			a.Members = append(a.Members, m.within(t.Workspace, t.Project)...)
 		}
 		return nil
-	}, `SELECT `+tokenColumns+`, h.expires_at, COALESCE(m.project, ''), COALESCE(m.role, '') FROM token_hashes h
+	}, `SELECT `+tokenColumns+`, h.expires_at, COALESCE(p.require_two_factor, 0), COALESCE(f.confirmed_at, 0),
+		COALESCE(m.workspace, ''), COALESCE(m.project, ''), COALESCE(m.role, '') FROM token_hashes h
 		JOIN tokens t ON t.organization = h.organization AND t.id = h.token
+		LEFT JOIN profiles p ON p.organization = t.organization
+		LEFT JOIN authenticators f ON f.user_id = t.user_id
 		LEFT JOIN memberships m ON m.organization = t.organization AND m.user_id = t.user_id
 		WHERE h.hash = $1 AND t.revoked_at = 0`, digest(secret))
 	if err != nil {
@@ -137,19 +143,22 @@ func (o *Orgs) ActorOf(tx *db.Tx, secret string) (*Actor, error) {
 	return a, nil
 }
 
-// within is a membership as far as it reaches into a project ("" for all of it).
-func (m Membership) within(project string) []Membership {
+// within is a membership as far as it reaches into a project of a workspace (project ""
+// for all of the organization).
+func (m Membership) within(workspace, project string) []Membership {
 	switch {
-	case project == "" || m.Project == project:
+	case project == "" || m.Project == project && m.Workspace == workspace:
 		return []Membership{m}
 	case m.Project == "":
-		m.Project = project
+		m.Workspace, m.Project = workspace, project
 		return []Membership{m}
 	}
 	return nil
 }
 
-// Check refuses a token that is not good now, or not from there.
+// Check refuses a token that is not good now, or not from there. In an organization that
+// asks for a second factor, one of a person without is not: it would be a way in that a
+// password alone has made.
 func (t *Token) Check(now int64, from netip.Addr) error {
 	if t.ExpiresAt != 0 && t.ExpiresAt <= now {
 		return fault.New(fault.Unauthorized, "the token has expired: make another one")
@@ -157,6 +166,10 @@ func (t *Token) Check(now int64, from netip.Addr) error {
 	inside := func(n netip.Prefix) bool { return from.IsValid() && n.Contains(from.Unmap()) }
 	if len(t.Networks) > 0 && !slices.ContainsFunc(t.Networks, inside) {
 		return fault.New(fault.Unauthorized, "the token is not taken from this network")
+	}
+	if t.lacksFactor {
+		return fault.New(fault.Forbidden, "the organization asks its members for a second factor, and whose token this is has none: it works again when one is set up").
+			WithCode("two_factor_required")
 	}
 	return nil
 }
@@ -312,11 +325,11 @@ func (o *Orgs) revokeTokens(tx *db.Tx, organization, user string) error {
 	return o.revoke(tx, `organization = $2 AND user_id = $3`, organization, user)
 }
 
-func (o *Orgs) revoke(tx *db.Tx, where, organization, which string) error {
+func (o *Orgs) revoke(tx *db.Tx, where, organization string, which ...any) error {
 	ids, err := list(tx, func(r db.Scanner) (id string, err error) {
 		err = r.Scan(&id)
 		return id, err
-	}, `UPDATE tokens SET revoked_at = $1 WHERE revoked_at = 0 AND `+where+` RETURNING id`, tx.Now(), organization, which)
+	}, `UPDATE tokens SET revoked_at = $1 WHERE revoked_at = 0 AND `+where+` RETURNING id`, append([]any{tx.Now(), organization}, which...)...)
 	if err != nil {
 		return err
 	}

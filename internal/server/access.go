@@ -46,7 +46,7 @@ func bodyOf(ctx context.Context) []byte { b, _ := ctx.Value(bodyKey{}).([]byte);
 
 // sender is who sent a request.
 func (s *Server) sender(r *http.Request) (org.Actor, error) {
-	if r.Header.Get("Authorization") == "" && r.Header.Get(forwarded) != "" {
+	if isPassedOn(r) {
 		return s.tokens.passedOn(r, s.now())
 	}
 	token := bearer(r)

@@ -29,18 +29,19 @@ func (s *Server) accountCalls() {
 	c = open("resend-verification", "/v1/verifications", "Mail the link that verifies an address again", sameAnswer)
 	c.status = 202
 	task(s, c, func(r *reading, _ *none, b *api.EmailOnly) (api.Mailed, error) {
-		return r.mailed(b.Email, "If the address waits to be verified, a link was mailed to it.", r.accounts.Resend)
+		return r.mailed("resend", b.Email, "If the address waits to be verified, a link was mailed to it.", r.accounts.Resend)
 	})
 	task(s, open("confirm-verification", "/v1/verifications/confirm", "Do what a mailed link is for",
 		"It verifies an address, or brings a change of it into force. A link works once."), confirmVerification)
 	c = open("ask-password-reset", "/v1/password-resets", "Mail a link with which a new password is chosen", sameAnswer)
 	c.status = 202
 	task(s, c, func(r *reading, _ *none, b *api.EmailOnly) (api.Mailed, error) {
-		return r.mailed(b.Email, "If the address has an account, a link was mailed to it.", r.accounts.AskReset)
+		return r.mailed("reset", b.Email, "If the address has an account, a link was mailed to it.", r.accounts.AskReset)
 	})
 	task(s, open("confirm-password-reset", "/v1/password-resets/confirm", "Choose a password by a mailed link",
 		"A link works once. All sessions of the user end."), func(r *reading, _ *none, b *api.PasswordReset) (api.EmailOnly, error) {
 		u, err := r.resetPassword(r.ctx, visitorOf(r.ctx), b.Token, b.Password)
+		r.is(u.ID)
 		return api.EmailOnly{Email: u.Email}, err
 	})
 	s.loginCalls()
@@ -49,25 +50,33 @@ func (s *Server) accountCalls() {
 	s.deviceCalls()
 }
 
-func signUp(r *reading, _ *none, b *api.SignUp) (api.Mailed, error) {
-	n, err := account.Apply(b.Email, b.Name, b.Password)
-	if err != nil {
-		return api.Mailed{}, err
+func signUp(r *reading, _ *none, b *api.SignUp) (out api.Mailed, err error) {
+	if out.Email, err = account.Address("/email", b.Email); err == nil {
+		err = r.signUp(r.ctx, visitorOf(r.ctx), b.Email, b.Name, b.Password)
 	}
-	if err := r.limitMail(n.Email); err != nil {
-		return api.Mailed{}, err
-	}
-	hash, err := r.accounts.Hash(r.ctx, b.Password)
-	if err != nil {
-		return api.Mailed{}, err
-	}
-	err = r.asStranger(r.ctx, func(tx *db.Tx) error { return r.accounts.SignUp(tx, n, hash) })
-	return api.Mailed{Email: n.Email, Detail: "A mail was sent to the address: follow its link."}, err
+	out.Detail = "A mail was sent to the address: follow its link."
+	return out, err
 }
 
-// limitMail slows who has mails sent.
-func (r *reading) limitMail(email string) error {
-	return r.slowed(r.ctx, func(tx *db.Tx) error { return r.accounts.LimitMail(tx, email, visitorOf(r.ctx).Address) })
+// signUp asks for an account: a link is mailed.
+func (s *Server) signUp(ctx context.Context, v visitor, email, name, password string) error {
+	n, err := account.Apply(email, name, password)
+	if err != nil {
+		return err
+	}
+	if err := s.slowed(ctx, func(tx *db.Tx) error { return s.accounts.LimitMail(tx, "sign-up", n.Email, v.Visitor.Address) }); err != nil {
+		return err
+	}
+	hash, err := s.accounts.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.asStranger(ctx, func(tx *db.Tx) error { return s.accounts.SignUp(tx, n, hash) })
+}
+
+// limitMail slows who has mails of a kind sent.
+func (r *reading) limitMail(kind, email string) error {
+	return r.slowed(r.ctx, func(tx *db.Tx) error { return r.accounts.LimitMail(tx, kind, email, visitorOf(r.ctx).Address) })
 }
 
 // slowed counts an attempt. What is to wait is refused beside the units of work, so
@@ -82,12 +91,12 @@ func (s *Server) slowed(ctx context.Context, count func(*db.Tx) error) error {
 // mailed does for an address what may be mailed to it. Whether it did anything cannot
 // be told from the time: it takes that of a password, which says as much for an address
 // without an account.
-func (r *reading) mailed(email, detail string, do func(*db.Tx, string) error) (api.Mailed, error) {
+func (r *reading) mailed(kind, email, detail string, do func(*db.Tx, string) error) (api.Mailed, error) {
 	email, err := account.Address("/email", email)
 	if err != nil {
 		return api.Mailed{}, err
 	}
-	if err := r.limitMail(email); err != nil {
+	if err := r.limitMail(kind, email); err != nil {
 		return api.Mailed{}, err
 	}
 	if _, err := r.accounts.Hash(r.ctx, email); err != nil {
@@ -97,13 +106,21 @@ func (r *reading) mailed(email, detail string, do func(*db.Tx, string) error) (a
 	return api.Mailed{Email: email, Detail: detail}, err
 }
 
-func confirmVerification(r *reading, _ *none, b *api.MailedToken) (out api.EmailOnly, err error) {
-	err = r.asStranger(r.ctx, func(tx *db.Tx) error {
-		u, err := r.accounts.Confirm(tx, b.Token)
-		out.Email = u.Email
-		return err
+func confirmVerification(r *reading, _ *none, b *api.MailedToken) (api.EmailOnly, error) {
+	u, err := r.confirmAddress(r.ctx, visitorOf(r.ctx), b.Token)
+	r.is(u.ID)
+	return api.EmailOnly{Email: u.Email}, err
+}
+
+// confirmAddress does what a mailed link is for.
+func (s *Server) confirmAddress(ctx context.Context, v visitor, token string) (u account.User, err error) {
+	err = s.asStranger(ctx, func(tx *db.Tx) error {
+		if u, err = s.accounts.Confirm(tx, token); err != nil {
+			return err
+		}
+		return s.joined(tx, v.origin, u.ID)
 	})
-	return out, err
+	return u, err
 }
 
 // resetPassword chooses a password by a mailed link.
@@ -123,8 +140,10 @@ func (s *Server) resetPassword(ctx context.Context, v visitor, token, password s
 		return u, err
 	}
 	err = s.asStranger(ctx, func(tx *db.Tx) error {
-		u, err = s.accounts.Reset(tx, token, hash, v.Visitor)
-		return err
+		if u, err = s.accounts.Reset(tx, token, hash, v.Visitor); err != nil {
+			return err
+		}
+		return s.joined(tx, v.origin, u.ID)
 	})
 	return u, err
 }

@@ -394,3 +394,71 @@ func TestDeviceFlow(t *testing.T) {
 	}
 	w.verified()
 }
+
+// # Who had a link sent too often can still ask for another kind of it, and is told when
+// to ask for the first again.
+func TestMailsOfEachKindAreCountedByThemselves(t *testing.T) {
+	w := newTown(t)
+	ctx, ada := t.Context(), "ada@example.org"
+	c := w.from("192.0.2.1", "")
+	must(c.SignUp(ctx, api.SignUp{Email: ada, Password: good}))(t)
+	limited := func(do func() error) (sent int) {
+		t.Helper()
+		for range 30 {
+			err := do()
+			if err != nil {
+				if refused(t, err, 429, "too_many_attempts").Values["retry_after_seconds"] == nil {
+					t.Errorf("%v does not say when again", err)
+				}
+				return sent
+			}
+			sent++
+		}
+		t.Error("mails are not limited")
+		return sent
+	}
+	for name, do := range map[string]func() error{
+		"resend":  func() error { _, err := c.ResendVerification(ctx, ada); return err },
+		"reset":   func() error { _, err := c.AskPasswordReset(ctx, ada); return err },
+		"sign-up": func() error { _, err := c.SignUp(ctx, api.SignUp{Email: ada, Password: good}); return err },
+	} {
+		if sent := limited(do); sent < 4 || sent > 5 {
+			t.Errorf("%s: %d were sent", name, sent)
+		}
+	}
+	// Nor does one address have mails sent to many.
+	n := 0
+	sent := limited(func() error {
+		n++
+		_, err := c.SignUp(ctx, api.SignUp{Email: fmt.Sprintf("p%d@example.org", n), Password: good})
+		return err
+	})
+	if sent > 20 {
+		t.Errorf("%d sign-ups of one address", sent)
+	}
+	must(c.AskPasswordReset(ctx, "bob@example.org"))(t)
+}
+
+// # Who tries too often to change a password is refused before anything is hashed.
+func TestALimitedPasswordChangeCostsNoHashing(t *testing.T) {
+	w := newTown(t)
+	w.citizen("ada@example.org")
+	c := w.signedIn("192.0.2.1", "ada@example.org", good)
+	change := func() error {
+		_, err := c.ChangePassword(t.Context(), api.PasswordChange{Password: other, NewPassword: "marble onion telescope drift"})
+		return err
+	}
+	began := time.Now()
+	for range 5 {
+		refused(t, change(), 401, "wrong_credentials")
+	}
+	each := time.Since(began) / 5 // two are hashed
+	began = time.Now()
+	for range 20 {
+		refused(t, change(), 429, "too_many_attempts")
+	}
+	t.Logf("a change takes %s, a refusal %s", each, time.Since(began)/20)
+	if took := time.Since(began) / 20; took > each/3 {
+		t.Errorf("a change takes %s and a refusal %s: something was hashed for it", each, took)
+	}
+}

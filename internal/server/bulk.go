@@ -13,6 +13,7 @@ import (
 
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -105,11 +106,7 @@ func (s *Server) recordPart(ctx context.Context, p *WorkspacePath, request ledge
 	if err != nil {
 		return v, false, err
 	}
-	if !r.actor.Operator {
-		for i := range part {
-			part[i].Key = r.actor.ID
-		}
-	}
+	r.sign(part)
 	seen, err := usage.LookUp(ctx, s.db, r.id, part)
 	if err != nil {
 		return v, false, err
@@ -127,6 +124,28 @@ func (s *Server) recordPart(ctx context.Context, p *WorkspacePath, request ledge
 	}
 	v, err = readVerdicts(answer.Body)
 	return v, true, err
+}
+
+// sign notes who reports the events. Who may not name others reports what he used
+// himself: an event that names nobody is his, and one that names another is refused.
+func (r *reading) sign(part []usage.Reading) {
+	target := org.Target{Organization: r.id.Organization, Workspace: r.id.Workspace}
+	if r.actor.Operator {
+		return
+	}
+	isOwn := !org.MayNameUsers(r.actor, target)
+	for i := range part {
+		e := &part[i]
+		e.Key = r.actor.ID
+		if !isOwn {
+			continue
+		}
+		e.User = r.actor.User()
+		if _, err := org.ForUser(r.actor, e.Event.User, target); err != nil && e.Fault == nil {
+			e.Fault = fault.Of(err)
+			e.Fault.Fields[0].Pointer = "/data/user"
+		}
+	}
 }
 
 // partly says of a failure how much was recorded before it. To send the same again is

@@ -11,6 +11,7 @@ type problemCode struct{ Code, Meaning string }
 var problemCodes = []problemCode{
 	{"insufficient_credits", "What is available does not cover this. Add credits, ask for less, or stop something that runs."},
 	{"budget_exceeded", "A hard budget above this has too little left: values.budget names it, values.budget_left says what it leaves, values.budget_until when its window ends."},
+	{"other_user", "What you start or report counts as yours. Leave the user out, or have somebody do it who may govern or manage."},
 	{"policy_forbids", "The policy of values.project has the rule values.rule, which allows values.allowed. Ask for that, or whoever sets policies."},
 	{"unknown_project", "The workspace takes only projects that there are."},
 	{"project_archived", "Nothing new starts in an archived project."},

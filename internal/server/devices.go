@@ -45,6 +45,7 @@ func (s *Server) deviceCalls() {
 			if err != nil {
 				return out, err
 			}
+			r.is(session.User)
 			return r.begun(r.ctx, token, session)
 		})
 	task(s, own("confirm-device", "POST", "/v1/device-codes/confirm", "Sign a waiting command line in, or refuse it",

@@ -102,8 +102,7 @@ func (r *reading) can(c call, p any) error {
 	if missing != nil {
 		return missing
 	}
-	target.Project = project
-	return org.Can(r.actor, c.action, target)
+	return org.CanInProject(r.actor, c.action, target, project)
 }
 
 // maxNames bounds the directory.

@@ -51,7 +51,10 @@ func exported[P, T any](s *Server, c call, open func(*reading, *P) (*export[T], 
 		}
 		return &huma.StreamResponse{Body: func(hctx huma.Context) {
 			defer s.releaseStream()
-			_, w := humago.Unwrap(hctx)
+			request, w := humago.Unwrap(hctx)
+			allowed, cancel := s.whileAllowed(ctx, request, c, p)
+			defer cancel()
+			r.ctx = allowed
 			if err := e.write(w, first, isMore); err != nil {
 				s.log.WarnContext(ctx, "an export broke off", "request_id", requestID(ctx), "error", err)
 				panic(http.ErrAbortHandler) // whoever reads it sees that it is not whole

@@ -53,8 +53,12 @@ func (s *Server) flowCalls() {
 func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 	var f fields
 	asks := f.asks(b.Items)
+	project, user, err := u.countsAs(b.Project, b.User)
+	if err != nil {
+		return api.Flow{}, err
+	}
 	start := wallet.Start{
-		Project: cmp.Or(b.Project, u.actor.Project()), User: cmp.Or(b.User, u.actor.User()), Job: b.Job, Key: u.actor.ID, Label: b.Label, Lease: b.LeaseSeconds * second,
+		Project: project, User: user, Job: b.Job, Key: u.actor.ID, Label: b.Label, Lease: b.LeaseSeconds * second,
 		At: f.past("/at", b.At, u.tx.Now()),
 	}
 	if b.MaxCost != "" {
@@ -79,6 +83,13 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 		lease = result.At + start.Lease
 	}
 	return u.flow(start.ID, result, lease)
+}
+
+// countsAs is the project and the user that what is started counts as.
+func (u *unit) countsAs(project, user string) (string, string, error) {
+	project = cmp.Or(project, u.actor.Project())
+	user, err := org.ForUser(u.actor, user, org.Target{Organization: u.id.Organization, Workspace: u.id.Workspace, Project: project})
+	return project, user, err
 }
 
 // price gives a start its items, as its project allows them, and its last instant if

@@ -36,6 +36,12 @@ func (t tokens) sign(r *http.Request, until int64) string {
 	return fmt.Sprintf("%d %s", until, hex.EncodeToString(code.Sum(nil)))
 }
 
+// isPassedOn reports whether a request has no credential of its own but the mark of
+// another server.
+func isPassedOn(r *http.Request) bool {
+	return r.Header.Get("Authorization") == "" && r.Header.Get(forwarded) != ""
+}
+
 // passedOn is who sent a request that another server has passed on. It has asked who
 // that is, and is trusted like the operator.
 func (t tokens) passedOn(r *http.Request, now int64) (org.Actor, error) {

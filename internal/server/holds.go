@@ -58,9 +58,13 @@ func (s *Server) holdCalls() {
 
 func createHold(u *unit, _ *WorkspacePath, b *api.NewHold) (api.Hold, error) {
 	var f fields
+	project, user, err := u.countsAs(b.Project, b.User)
+	if err != nil {
+		return api.Hold{}, err
+	}
 	reserve := wallet.Reserve{
 		ID: u.tx.NewID("hold_"), Amount: f.positive("/amount", b.Amount), TTL: b.TTLSeconds * second, SKUs: b.SKUs, Tier: b.Tier,
-		Project: cmp.Or(b.Project, u.actor.Project()), User: cmp.Or(b.User, u.actor.User()), Key: u.actor.ID,
+		Project: project, User: user, Key: u.actor.ID,
 	}
 	f.patterns("/skus", b.SKUs)
 	if err := f.Err(); err != nil {

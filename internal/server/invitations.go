@@ -29,7 +29,13 @@ func (s *Server) invitationCalls() {
 		action: org.Manage, optional: true, summary: "Mail an invitation again",
 		description: "With another link, good for seven days; the one before is good no more.",
 	}, func(u *unit, p *InvitationPath, _ *none) (api.Invitation, error) {
-		i, err := u.orgs.Resend(u.tx, u.actor, u.id.Organization, p.Invitation)
+		i, err := u.orgs.Waiting(u.tx, u.id.Organization, p.Invitation)
+		if err == nil {
+			err = u.limitInvitations(i.Email)
+		}
+		if err == nil {
+			i, err = u.orgs.Resend(u.tx, u.actor, u.id.Organization, p.Invitation)
+		}
 		if err != nil {
 			return api.Invitation{}, err
 		}
@@ -51,16 +57,27 @@ func (s *Server) invitationCalls() {
 			return api.Invitation{}, err
 		}
 		i, err := u.orgs.Accept(u.tx, user, b.Secret)
+		u.id.Organization = i.Organization // in whose log it stands
 		return invitationOnWire(i, u.tx.Now()), err
 	})
 }
 
 func invite(u *unit, _ *OrganizationPath, b *api.NewInvitations) (out api.Invitations, err error) {
 	out.Items = []api.Invitation{}
+	emails := make([]string, len(b.Items))
 	for i, n := range b.Items {
-		made, err := u.orgs.Invite(u.tx, u.actor, org.Invitation{
-			Membership: org.Membership{Organization: u.id.Organization, Project: n.Project, Role: org.Role(n.Role)}, Email: n.Email,
-		})
+		emails[i] = n.Email
+	}
+	if err := u.limitInvitations(emails...); err != nil {
+		return out, err
+	}
+	for i, n := range b.Items {
+		in, err := u.place(n.Workspace, n.Project)
+		if err != nil {
+			return out, fault.Under(at("/items", i), err)
+		}
+		in.Role = org.Role(n.Role)
+		made, err := u.orgs.Invite(u.tx, u.actor, org.Invitation{Membership: in, Email: n.Email})
 		if err != nil {
 			return out, fault.Under(at("/items", i), err)
 		}
@@ -71,6 +88,15 @@ func invite(u *unit, _ *OrganizationPath, b *api.NewInvitations) (out api.Invita
 		out.Items = append(out.Items, sent)
 	}
 	return out, nil
+}
+
+// limitInvitations refuses if an address is asked too often, or the organization asks too
+// many. The operator may.
+func (u *unit) limitInvitations(emails ...string) error {
+	if u.actor.Operator {
+		return nil
+	}
+	return u.accounts.LimitInvitations(u.tx, u.id.Organization, emails)
 }
 
 // mailed sends the secret of an invitation to whom it is for. It stands behind the #
@@ -112,7 +138,7 @@ func listInvitations(r *reading, p *struct {
 
 func invitationOnWire(i org.Invitation, now int64) api.Invitation {
 	return api.Invitation{
-		ID: i.ID, Organization: i.Organization, Email: i.Email, Role: string(i.Role), Project: i.Project, Status: i.Status(now),
+		ID: i.ID, Organization: i.Organization, Email: i.Email, Role: string(i.Role), Workspace: i.Workspace, Project: i.Project, Status: i.Status(now),
 		InvitedBy: i.InvitedBy, CreatedAt: api.At(i.CreatedAt), ExpiresAt: api.At(i.ExpiresAt), AcceptedAt: api.AtOrNull(i.AcceptedAt),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
@@ -164,5 +165,57 @@ func TestAnInvitationIsAcceptedOnce(t *testing.T) {
 	}
 	if dbtest.IsPostgres() && s[0].db == s[1].db {
 		t.Error("this was one server")
+	}
+}
+
+// Nobody's mailbox is flooded: an address is invited a few times, whichever organizations
+// ask, and then waits longer and longer; so does an organization that asks many. Nothing of
+// what is refused is sent, and the answer says when again.
+func TestInvitationsAreLimited(t *testing.T) {
+	s := newRealm(t)
+	ada, bob, bobs := s.user("ada"), s.user("bob"), "victim@example.org"
+	s.organization("acme", ada)
+	s.organization("labs", bob)
+	ctx := t.Context()
+	asked := s.invite(ada, "acme", api.NewInvitation{Email: bobs, Role: "viewer"})[0]
+	var waits []int64
+	for range 8 {
+		_, err := s.as(ada).ResendInvitation(ctx, "acme", asked.ID)
+		if err == nil {
+			continue
+		}
+		wait := int64(s.refused(err, 429, "too_many_attempts").Values["retry_after_seconds"].(float64))
+		waits = append(waits, wait)
+		s.pass(wait * int64(time.Second))
+	}
+	if fmt.Sprint(waits) != "[1 2]" || len(s.mailed(bobs)) != 7 {
+		t.Errorf("waits %v, %d mails", waits, len(s.mailed(bobs)))
+	}
+	again := func(by, organization, email string) error {
+		_, err := s.as(by).Invite(ctx, organization, api.NewInvitations{Items: []api.NewInvitation{{Email: email, Role: "viewer"}}})
+		return err
+	}
+	s.refused(again(bob, "labs", " Victim@example.org"), 429, "too_many_attempts")
+	if err := again(bob, "labs", "else@example.org"); err != nil {
+		t.Error(err)
+	}
+	must(s.Invite(ctx, "labs", api.NewInvitations{Items: []api.NewInvitation{{Email: bobs, Role: "viewer"}}}))(t) // the operator may
+
+	for i := range 10 {
+		var many api.NewInvitations
+		for j := range 50 {
+			many.Items = append(many.Items, api.NewInvitation{Email: fmt.Sprintf("p%d-%d@example.org", i, j), Role: "viewer"})
+		}
+		if _, err := s.as(bob).Invite(ctx, "labs", many); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.refused(again(bob, "labs", "one-more@example.org"), 429, "too_many_attempts")
+	if err := again(ada, "acme", "one-more@example.org"); err != nil {
+		t.Error(err)
+	}
+	s.pass(int64(15 * time.Minute))
+	if err := again(bob, "labs", "one-more@example.org"); err != nil {
+		t.Error(err)
 	}
 }

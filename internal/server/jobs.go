@@ -1,9 +1,10 @@
 package server
 
 import (
-	"cmp"
+	"maps"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/audit"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/org"
@@ -30,7 +31,7 @@ func (s *Server) jobCalls() {
 		summary: "Get a job, exact at this instant",
 	}, func(r *reading, p *JobPath) (api.Job, error) {
 		shown, err := r.jobs.Show(r.ctx, r.id, p.Job)
-		return jobOnWire(&shown), err
+		return r.job(&shown), err
 	})
 	s.logCalls()
 	command(s, call{
@@ -64,9 +65,13 @@ func (s *Server) jobCalls() {
 
 func createJob(u *unit, _ *WorkspacePath, b *api.NewJob) (api.Job, error) {
 	var f fields
+	project, user, err := u.countsAs(b.Project, b.User)
+	if err != nil {
+		return api.Job{}, err
+	}
 	request := job.Request{
-		Name: b.Name, Command: b.Command, Env: b.Env, WorkingDir: b.WorkingDir, Tier: b.Tier,
-		Project: cmp.Or(b.Project, u.actor.Project()), User: cmp.Or(b.User, u.actor.User()), Key: u.actor.ID, Region: b.Region, MaxCost: f.limit("/max_cost", b.MaxCost), MaxRuntime: b.MaxRuntimeSeconds * second,
+		Name: b.Name, Command: b.Command, Env: b.Env, WorkingDir: b.WorkingDir, Tier: b.Tier, Region: b.Region,
+		Project: project, User: user, Key: u.actor.ID, MaxCost: f.limit("/max_cost", b.MaxCost), MaxRuntime: b.MaxRuntimeSeconds * second,
 		Grace: nanoseconds(b.GraceSeconds),
 		Resources: job.Resources{
 			GPU: b.Resources.GPU, GPUCount: b.Resources.GPUCount, CPU: f.amountOf("/resources/cpu", b.Resources.CPU),
@@ -110,11 +115,25 @@ func listJobs(r *reading, p *struct {
 	if err != nil {
 		return list, err
 	}
-	list, err = listed(shown, "", func(j job.Shown) (api.Job, error) { return jobOnWire(&j), nil })
+	list, err = listed(shown, "", func(j job.Shown) (api.Job, error) { return r.job(&j), nil })
 	if next != "" {
 		list.NextCursor = cursorOf(next)
 	}
 	return list, err
+}
+
+// job is a job as the actor may see it: of its environment, who may not run in its project
+// learns the names alone, for there are secrets among the values.
+func (r *reading) job(j *job.Shown) api.Job {
+	out := jobOnWire(j)
+	in := org.Target{Organization: r.id.Organization, Workspace: r.id.Workspace, Project: j.Request.Project}
+	if len(out.Env) > 0 && org.Can(r.actor, org.Run, in) != nil {
+		out.Env = maps.Clone(out.Env)
+		for name := range out.Env {
+			out.Env[name] = audit.Redacted
+		}
+	}
+	return out
 }
 
 // limit reads a largest cost, which may be missing but not zero.

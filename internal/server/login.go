@@ -23,7 +23,8 @@ func (s *Server) loginCalls() {
 				if b.Everywhere {
 					return r.accounts.RevokeAll(tx, me.User, "")
 				}
-				return r.accounts.RevokeToken(tx, visitorOf(r.ctx).token)
+				_, err := r.accounts.RevokeToken(tx, visitorOf(r.ctx).token)
+				return err
 			})
 			if me.Kind == account.Cookie {
 				r.setCookie(visitorOf(r.ctx).headers, "", me)
@@ -86,6 +87,7 @@ func login(r *reading, _ *none, b *api.Login) (out api.SignedIn, err error) {
 	if err != nil {
 		return out, err
 	}
+	r.is(session.User)
 	if kind == account.Cookie {
 		r.setCookie(v.headers, token, session)
 		token = ""
@@ -127,7 +129,7 @@ func (s *Server) logIn(ctx context.Context, v visitor, email, password, code str
 			return err
 		}
 		if v.token != "" {
-			if err := s.accounts.RevokeToken(tx, v.token); err != nil {
+			if _, err := s.accounts.RevokeToken(tx, v.token); err != nil {
 				return err
 			}
 		}
@@ -152,11 +154,21 @@ func (s *Server) tried(ctx context.Context, password string, try func(*db.Tx) (a
 // confirmed has the person of a session say the password again, and a code where there
 // is a second factor, and does something weighty.
 func (s *Server) confirmed(ctx context.Context, me account.Session, password, code string, do func(*db.Tx) error) error {
-	v := visitorOf(ctx)
-	c, err := s.tried(ctx, password, func(tx *db.Tx) (account.Candidate, error) { return s.accounts.TryUser(tx, me.User, v.Visitor) })
+	c, err := s.saidAgain(ctx, me, password)
 	if err != nil {
 		return err
 	}
+	return s.accepted(ctx, c, code, do)
+}
+
+// saidAgain counts an attempt of the person of a session to say the password again.
+func (s *Server) saidAgain(ctx context.Context, me account.Session, password string) (account.Candidate, error) {
+	v := visitorOf(ctx)
+	return s.tried(ctx, password, func(tx *db.Tx) (account.Candidate, error) { return s.accounts.TryUser(tx, me.User, v.Visitor) })
+}
+
+// accepted does something weighty if an attempt was right.
+func (s *Server) accepted(ctx context.Context, c account.Candidate, code string, do func(*db.Tx) error) error {
 	return s.db.Update(ctx, func(tx *db.Tx) error {
 		if err := s.accounts.Accept(tx, c, code); err != nil {
 			return err

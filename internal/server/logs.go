@@ -17,8 +17,9 @@ import (
 
 var logCall = call{
 	id: "get-job-logs", method: "GET", path: "/v1/workspaces/{workspace}/jobs/{job}/logs", tag: tagJobs, action: org.Run,
-	summary:     "Read the output of a job",
-	description: "Bytes as they were written, from the byte that the header " + api.LogOffset + " says. Following goes on until the job has ended.",
+	summary: "Read the output of a job",
+	description: "Bytes as they were written, from the byte that the header " + api.LogOffset + " says. Following goes on until the job has ended, " +
+		"and breaks off within seconds when the credential or the role ends.",
 }
 
 // LogParameters are those of reading a log.
@@ -44,12 +45,16 @@ func (s *Server) logCalls() {
 			return &huma.StreamResponse{Body: func(hctx huma.Context) {
 				defer s.releaseStream()
 				r, w := humago.Unwrap(hctx)
-				s.forward(w, r, home)
+				ctx, cancel := s.whileAllowed(ctx, r, logCall, p)
+				defer cancel()
+				s.forward(w, r.WithContext(ctx), home)
 			}}, nil
 		}
 		return &huma.StreamResponse{Body: func(hctx huma.Context) {
 			defer s.releaseStream()
-			_, w := humago.Unwrap(hctx)
+			r, w := humago.Unwrap(hctx)
+			ctx, cancel := s.whileAllowed(ctx, r, logCall, p)
+			defer cancel()
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			w.Header().Set("Cache-Control", "no-store")
 			w.Header().Set(api.LogOffset, strconv.FormatInt(log.Offset, 10))

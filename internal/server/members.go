@@ -3,6 +3,8 @@ package server
 import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 )
 
@@ -22,10 +24,15 @@ func (s *Server) memberCalls() {
 		action: org.Manage, summary: "Give a member another role, or one in a project",
 		description: "Only owners make and unmake owners; the last one stays.",
 	}, func(u *unit, p *MemberPath, b *api.NewRole) (api.Member, error) {
-		if was, err := u.orgs.Member(u.tx, u.id.Organization, p.User, b.Project); err == nil { // else it is a new role, or refused
+		in, err := u.place(b.Workspace, b.Project)
+		if err != nil {
+			return api.Member{}, err
+		}
+		in.Role = org.Role(b.Role)
+		if was, err := u.orgs.Member(u.tx, p.User, in); err == nil { // else it is a new role, or refused
 			u.before = memberOnWire(was)
 		}
-		m, err := u.orgs.SetRole(u.tx, u.actor, u.id.Organization, p.User, b.Project, org.Role(b.Role))
+		m, err := u.orgs.SetRole(u.tx, u.actor, p.User, in)
 		return memberOnWire(m), err
 	})
 	command(s, call{
@@ -36,7 +43,11 @@ func (s *Server) memberCalls() {
 		MemberPath
 		api.MemberQuery
 	}, _ *none) (api.Member, error) {
-		m, err := u.orgs.Remove(u.tx, u.actor, u.id.Organization, p.User, p.Project)
+		in, err := u.place(p.Workspace, p.Project)
+		if err != nil {
+			return api.Member{}, err
+		}
+		m, err := u.orgs.Remove(u.tx, u.actor, p.User, in)
 		u.before = memberOnWire(m)
 		return memberOnWire(m), err
 	})
@@ -55,6 +66,37 @@ func (s *Server) memberCalls() {
 		m, err := u.orgs.HandOver(u.tx, u.actor, u.id.Organization, b.User)
 		return memberOnWire(m), err
 	})
+}
+
+// place is where a role is: in all of the organization, or in a project of a workspace, of
+// the default one if none is named.
+func (u *unit) place(workspace, project string) (org.Membership, error) {
+	in := org.Membership{Organization: u.id.Organization, Project: project}
+	if project == "" {
+		if workspace != "" {
+			return in, fault.At("/workspace", "holds the project of a role: name that too, or leave both out")
+		}
+		return in, nil
+	}
+	w, err := u.workspaceIn(workspace)
+	in.Workspace = w.Workspace
+	return in, err
+}
+
+// workspaceIn is a workspace of the organization, the default one for "".
+func (u *unit) workspaceIn(name string) (ledger.ID, error) {
+	if name == "" {
+		o, err := u.orgs.Organization(u.tx, u.id.Organization)
+		if err != nil {
+			return ledger.ID{}, err
+		}
+		name = o.Slug
+	}
+	w, err := u.orgs.Workspace(u.tx, name)
+	if fault.Is(err, fault.NotFound) || err == nil && w.Organization != u.id.Organization {
+		return ledger.ID{}, fault.At("/workspace", "there is no workspace %.80q in this organization", name)
+	}
+	return w.Wallet(), err
 }
 
 func listMembers(r *reading, p *struct {
@@ -77,5 +119,5 @@ func listMembers(r *reading, p *struct {
 }
 
 func memberOnWire(m org.Member) api.Member {
-	return api.Member{User: m.User, Email: m.Email, Name: m.Name, Role: string(m.Role), Project: m.Project, CreatedAt: api.At(m.CreatedAt)}
+	return api.Member{User: m.User, Email: m.Email, Name: m.Name, Role: string(m.Role), Workspace: m.Workspace, Project: m.Project, CreatedAt: api.At(m.CreatedAt)}
 }

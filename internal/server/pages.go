@@ -58,6 +58,7 @@ type view struct {
 	User                 string
 	Redeem               choices
 	Sandbox              *sandbox.Page
+	Invited              invited
 	ShowsForm, ShowsCode bool
 }
 
@@ -91,7 +92,7 @@ func (s *Server) form(submit http.HandlerFunc) http.HandlerFunc {
 
 var pageTitles = map[string]string{
 	"login": "Sign in", "device": "Sign a command line in", "verify": "Confirm your email address", "reset": "Choose a new password", "redeem": "Redeem a code",
-	"message": "Purser",
+	"message": "Purser", "invitation": "Join an organization",
 }
 
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page string, v view) {
@@ -110,6 +111,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page
 	if page == "redeem" {
 		h.Set("Content-Security-Policy", redeemPolicy)
 	}
+	if page == "invitation" {
+		h.Set("Content-Security-Policy", invitationPolicy)
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "same-origin")
 	if isMailedPage(r.URL.Path) {
@@ -121,6 +125,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page
 
 // refuse shows a page again, with what was wrong.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, page string, v view, err error) {
+	if id := pageCalls[page]; id != "" {
+		s.noteRefusal(r.Context(), s.visitor(discard{http.Header{}}, r).origin, call{id: id}, &reading{Server: s}, err)
+	}
 	p := s.problem(r.Context(), err)
 	v.Wrong, v.ShowsForm = p.Detail, true
 	if f := fault.Of(err); f != nil && len(f.Fields) > 0 {
@@ -149,12 +156,14 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) submitLogin(w http.ResponseWriter, r *http.Request) {
 	next := local(r.PostForm.Get("next"))
-	token, session, err := s.logIn(r.Context(), s.visitor(w, r), r.PostForm.Get("email"), r.PostForm.Get("password"), r.PostForm.Get("code"), account.Cookie)
+	v := s.visitor(w, r)
+	token, session, err := s.logIn(r.Context(), v, r.PostForm.Get("email"), r.PostForm.Get("password"), r.PostForm.Get("code"), account.Cookie)
 	if err != nil {
 		f := fault.Of(err)
 		s.refuse(w, r, "login", view{Next: next, Email: r.PostForm.Get("email"), ShowsCode: f != nil && f.Code == "two_factor_needed"}, err)
 		return
 	}
+	s.note(r, v, "login", session.User, map[string]string{"email": r.PostForm.Get("email")})
 	s.setCookie(w.Header(), token, session)
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
@@ -162,9 +171,17 @@ func (s *Server) submitLogin(w http.ResponseWriter, r *http.Request) {
 func (s *Server) submitLogout(w http.ResponseWriter, r *http.Request) {
 	v := s.visitor(w, r)
 	if v.kind == account.Cookie {
-		if err := s.db.Update(r.Context(), func(tx *db.Tx) error { return s.accounts.RevokeToken(tx, v.token) }); err != nil {
+		var user string
+		err := s.db.Update(r.Context(), func(tx *db.Tx) (err error) {
+			user, err = s.accounts.RevokeToken(tx, v.token)
+			return err
+		})
+		if err != nil {
 			s.refuse(w, r, "message", view{}, err)
 			return
+		}
+		if user != "" {
+			s.note(r, v, "logout", user, nil)
 		}
 	}
 	s.setCookie(w.Header(), "", account.Session{})
@@ -215,6 +232,9 @@ func (s *Server) submitDevice(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = fault.New(fault.Invalid, "a command line is signed in or refused, nothing else")
 	}
+	if err == nil && decision != "" {
+		s.note(r, v, "confirm-device", me.User, map[string]any{"refuse": decision == "refuse"})
+	}
 	switch {
 	case err != nil:
 		s.refuse(w, r, "device", view{Code: code, User: user.Email}, err)
@@ -228,26 +248,24 @@ func (s *Server) submitDevice(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) submitVerify(w http.ResponseWriter, r *http.Request) {
-	token := r.PostForm.Get("token")
-	var u account.User
-	err := s.asStranger(r.Context(), func(tx *db.Tx) (err error) {
-		u, err = s.accounts.Confirm(tx, token)
-		return err
-	})
+	token, v := r.PostForm.Get("token"), s.visitor(w, r)
+	u, err := s.confirmAddress(r.Context(), v, token)
 	if err != nil {
 		s.refuse(w, r, "verify", view{Token: token}, err)
 		return
 	}
+	s.note(r, v, "confirm-verification", u.ID, nil)
 	s.render(w, r, http.StatusOK, "message", view{Message: u.Email + " is confirmed. You can log in."})
 }
 
 func (s *Server) submitReset(w http.ResponseWriter, r *http.Request) {
-	token := r.PostForm.Get("token")
-	u, err := s.resetPassword(r.Context(), s.visitor(w, r), token, r.PostForm.Get("password"))
+	token, v := r.PostForm.Get("token"), s.visitor(w, r)
+	u, err := s.resetPassword(r.Context(), v, token, r.PostForm.Get("password"))
 	if err != nil {
 		s.refuse(w, r, "reset", view{Token: token}, err)
 		return
 	}
+	s.note(r, v, "confirm-password-reset", u.ID, nil)
 	s.render(w, r, http.StatusOK, "message", view{Message: "The password of " + u.Email + " was changed. Log in with it."})
 }
 

@@ -109,12 +109,25 @@ func (s *realm) user(name string) string {
 	return id
 }
 
-// member gives a person a role, whatever he had there.
+// member gives a person a role, whatever he had there: in the organization, or in a
+// project of its default workspace.
 func (s *realm) member(organization, user, project string, role org.Role) {
 	s.Helper()
 	s.update(func(tx *db.Tx) error {
-		_, err := tx.Exec(`INSERT INTO memberships (organization, user_id, project, role, created_at) VALUES ($1, $2, $3, $4, 1)
-			ON CONFLICT (organization, user_id, project) DO UPDATE SET role = excluded.role`, organization, user, project, string(role))
+		workspace := ""
+		if project != "" {
+			o, err := s.orgs.Organization(tx, organization)
+			if err != nil {
+				return err
+			}
+			w, err := s.orgs.DefaultWorkspace(tx, o)
+			if err != nil {
+				return err
+			}
+			workspace = w.ID
+		}
+		_, err := tx.Exec(`INSERT INTO memberships (organization, user_id, workspace, project, role, created_at) VALUES ($1, $2, $3, $4, $5, 1)
+			ON CONFLICT (organization, user_id, workspace, project) DO UPDATE SET role = excluded.role`, organization, user, workspace, project, string(role))
 		return err
 	})
 }

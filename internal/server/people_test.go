@@ -318,3 +318,102 @@ func TestAPersonalOrganization(t *testing.T) {
 		t.Errorf("named %v", made)
 	}
 }
+
+// A role in a project counts in the workspace it was given in, and not for a project of
+// the same name elsewhere; nor does a token for a project.
+func TestARoleInAProjectOfOneWorkspace(t *testing.T) {
+	s := newRealm(t)
+	ada, dev, lead := s.user("ada"), s.user("dev"), s.user("lead")
+	o := s.organization("acme", ada)
+	ctx, one := t.Context(), []api.NewItem{{SKU: "gpu.h100", Quantity: "1"}}
+	lab := must(s.as(ada).CreateWorkspace(ctx, "acme", api.NewWorkspace{Slug: "lab"}))(t)
+	must(s.Grant(ctx, "acme.lab", api.NewGrant{Amount: "100", Kind: "purchased"}))(t)
+	s.member(o.ID, dev, "", org.Viewer)
+	s.member(o.ID, lead, "", org.Viewer)
+	start := func(who, workspace string) error {
+		_, err := s.as(who).StartFlow(ctx, workspace, api.NewFlow{Project: "vision", Items: one})
+		return err
+	}
+	if m := must(s.as(ada).ChangeRole(ctx, "acme", dev, api.NewRole{Role: "developer", Project: "vision", Workspace: "acme.lab"}))(t); m.Workspace != lab.ID {
+		t.Errorf("%+v", m)
+	}
+	if err := start(dev, "acme.lab"); err != nil {
+		t.Error(err)
+	}
+	s.refused(start(dev, "acme"), 403, "forbidden")
+	must(s.as(ada).ChangeRole(ctx, "acme", dev, api.NewRole{Role: "viewer", Project: "vision"}))(t) // in the default workspace: another role
+	if got := must(s.as(ada).Members(ctx, "acme", api.Page{Limit: 2}))(t); len(got.Items) != 2 || got.NextCursor == nil {
+		t.Errorf("%+v", got)
+	}
+
+	// Whoever manages a project manages that of his workspace alone.
+	must(s.as(ada).ChangeRole(ctx, "acme", lead, api.NewRole{Role: "admin", Project: "vision", Workspace: lab.ID}))(t)
+	must(s.as(lead).ChangeRole(ctx, "acme", dev, api.NewRole{Role: "platform", Project: "vision", Workspace: "acme.lab"}))(t)
+	_, err := s.as(lead).ChangeRole(ctx, "acme", dev, api.NewRole{Role: "platform", Project: "vision"})
+	s.refused(err, 403, "forbidden")
+	_, err = s.as(lead).RemoveMember(ctx, "acme", dev, api.MemberQuery{Project: "vision"})
+	s.refused(err, 403, "forbidden")
+
+	for _, wrong := range []api.NewRole{{Role: "viewer", Workspace: "acme.lab"}, {Role: "viewer", Project: "vision", Workspace: "default"}} {
+		_, err = s.as(ada).ChangeRole(ctx, "acme", dev, wrong)
+		s.refused(err, 422, "invalid")
+	}
+	secret := must(s.as(dev).CreateToken(ctx, "acme", api.NewToken{Name: "ci", Scopes: []string{"run"}, Project: "vision", Workspace: "acme.lab"}))(t).Secret
+	must(s.by(secret).StartFlow(ctx, "acme.lab", api.NewFlow{Items: one}))(t)
+	_, err = s.by(secret).StartFlow(ctx, "acme", api.NewFlow{Items: one})
+	s.refused(err, 403, "forbidden")
+	adas := s.token(ada, "acme", api.NewToken{Scopes: []string{"run"}, Project: "vision"})
+	must(s.by(adas.Secret).StartFlow(ctx, "acme", api.NewFlow{Items: one}))(t)
+	_, err = s.by(adas.Secret).StartFlow(ctx, "acme.lab", api.NewFlow{Items: one})
+	s.refused(err, 403, "forbidden")
+
+	// So does an invitation.
+	s.invite(ada, "acme", api.NewInvitation{Email: "bob@example.org", Role: "developer", Project: "vision", Workspace: "acme.lab"})
+	bob := s.user("bob")
+	must(s.accept(bob, s.mailed("bob@example.org")[0]))(t)
+	if err := start(bob, "acme.lab"); err != nil {
+		t.Error(err)
+	}
+	s.refused(start(bob, "acme"), 403, "forbidden")
+	must(s.as(lead).RemoveMember(ctx, "acme", bob, api.MemberQuery{Project: "vision", Workspace: "acme.lab"}))(t)
+	s.refused(start(bob, "acme.lab"), 404, "not_found")
+}
+
+// The values of a job's environment are for who may run in its project; others who see
+// the job see the names.
+func TestTheEnvironmentOfAJob(t *testing.T) {
+	s := newRealm(t)
+	ada, eve, dev := s.user("ada"), s.user("eve"), s.user("dev")
+	o := s.organization("acme", ada)
+	s.member(o.ID, eve, "", org.Viewer)
+	s.member(o.ID, dev, "", org.Viewer)
+	s.member(o.ID, dev, "vision", org.Developer)
+	ctx := t.Context()
+	env := map[string]string{"API_KEY": "hunter2"}
+	run := func(project string) string {
+		return must(s.as(ada).CreateJob(ctx, "acme", api.NewJob{Command: []string{"true"}, Env: env, Project: project, Resources: api.Resources{CPU: "1"}}))(t).ID
+	}
+	jobs := map[string]string{"vision": run("vision"), "speech": run("speech")}
+	see := s.by(s.token(ada, "acme", api.NewToken{Scopes: []string{"see"}}).Secret)
+	for name, c := range map[string]struct {
+		client *api.Client
+		sees   string // the projects whose values
+	}{
+		"owner": {s.as(ada), "vision speech"}, "viewer": {s.as(eve), ""}, "developer in vision": {s.as(dev), "vision"},
+		"operator": {s.Client, "vision speech"}, "a token to see": {see, ""},
+	} {
+		listed := must(c.client.Jobs(ctx, "acme", api.JobQuery{}))(t)
+		for project, id := range jobs {
+			want := "map[API_KEY:[redacted]]"
+			if strings.Contains(c.sees, project) {
+				want = "map[API_KEY:hunter2]"
+			}
+			i := slices.IndexFunc(listed.Items, func(j api.Job) bool { return j.ID == id })
+			for _, got := range []map[string]string{must(c.client.Job(ctx, "acme", id))(t).Env, listed.Items[i].Env} {
+				if fmt.Sprint(got) != want {
+					t.Errorf("%s sees %v in %s, not %s", name, got, project, want)
+				}
+			}
+		}
+	}
+}

@@ -122,6 +122,7 @@ func New(p Parts) *Server {
 	s.accountPages(mux)
 	s.redeemPages(mux)
 	s.paymentPages(mux)
+	s.invitationPages(mux)
 	if p.WithoutAPI {
 		mux = http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.writeFault(w, r, withoutAPI) })

@@ -34,7 +34,7 @@ var streamCall = call{
 	id: "stream-balance", method: "GET", path: "/v1/workspaces/{workspace}/stream", tag: tagCredits, action: org.See,
 	summary: "Follow the balance",
 	description: "Server-sent events: the balance object at every change, with the running classes, so that a client ticks it by " +
-		"itself, exactly up to 100 items and within a nano-credit per item beyond.",
+		"itself, exactly up to 100 items and within a nano-credit per item beyond. It ends within seconds when the credential or the role does.",
 }
 
 func isStream(route string) bool {
@@ -56,16 +56,18 @@ func (s *Server) streamCalls() {
 		if err != nil {
 			return nil, s.failed(ctx, err)
 		}
-		return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		return &huma.StreamResponse{Body: func(hctx huma.Context) {
 			defer s.releaseStream()
-			_, w := humago.Unwrap(ctx)
+			request, w := humago.Unwrap(hctx)
+			ctx, cancel := s.whileAllowed(r.ctx, request, streamCall, p)
+			defer cancel()
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.Header().Set("Cache-Control", "no-store")
 			noDeadline(w)
 			w.WriteHeader(http.StatusOK)
 			out := &pipe{w: w, control: http.NewResponseController(w)}
 			defer out.end()
-			s.follow(r.ctx, r.id, out)
+			s.follow(ctx, r.id, out)
 		}}, nil
 	})
 }
@@ -102,8 +104,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 // end lifts the deadline: the connection may carry other answers.
 func (p *pipe) end() { p.control.SetWriteDeadline(time.Time{}) }
 
-// follow sends the balance now and at every change, until the reader or the
-// server goes. Changes that come faster than the pace are sent as one.
+// follow sends the balance now and at every change, until the reader, the right to
+// read or the server goes. Changes that come faster than the pace are sent as one.
 func (s *Server) follow(ctx context.Context, id ledger.ID, out io.Writer) {
 	changes, cancel := s.ledger.Watch(id)
 	defer cancel()

@@ -82,25 +82,14 @@ func createToken(u *unit, _ *OrganizationPath, b *api.NewToken) (api.FreshToken,
 	return api.FreshToken{Token: tokenOnWire(t), Secret: secret}, err
 }
 
-// workspaceOfToken is the one workspace that a token is to be for; one with a budget
-// is for one, because a budget is of a wallet.
+// workspaceOfToken is the one workspace that a token is to be for, if it is for one. One
+// with a project is, because projects are of a workspace, and one with a budget, because
+// that is of a wallet.
 func (u *unit) workspaceOfToken(b *api.NewToken) (ledger.ID, error) {
-	name := b.Workspace
-	if name == "" && b.Budget == nil {
+	if b.Workspace == "" && b.Project == "" && b.Budget == nil {
 		return ledger.ID{}, nil
 	}
-	if name == "" {
-		o, err := u.orgs.Organization(u.tx, u.id.Organization)
-		if err != nil {
-			return ledger.ID{}, err
-		}
-		name = o.Slug
-	}
-	w, err := u.orgs.Workspace(u.tx, name)
-	if fault.Is(err, fault.NotFound) || err == nil && w.Organization != u.id.Organization {
-		return ledger.ID{}, fault.At("/workspace", "there is no workspace %.80q in this organization", name)
-	}
-	return w.Wallet(), err
+	return u.workspaceIn(b.Workspace)
 }
 
 // capToken gives a token a budget beside those that there are.

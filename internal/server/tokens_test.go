@@ -294,3 +294,31 @@ func TestInvitationsEndWithWhoMadeThem(t *testing.T) {
 	_, err := s.accept(again, s.mailed("again@example.org")[0])
 	s.refused(err, 409, "invitation_closed")
 }
+
+// Where an organization asks for a second factor, the token of a member who has none is
+// taken no more, there alone, and again when there is one.
+func TestATokenOfAMemberWithoutTheSecondFactor(t *testing.T) {
+	s := newRealm(t)
+	ada := s.user("ada")
+	s.organization("acme", ada)
+	s.organization("labs", ada)
+	ctx, yes := t.Context(), true
+	there, elsewhere := s.by(s.token(ada, "acme", api.NewToken{}).Secret), s.by(s.token(ada, "labs", api.NewToken{}).Secret)
+	must(there.Balance(ctx, "acme"))(t)
+	must(s.as(ada).ChangeOrganizationSettings(ctx, "acme", api.OrganizationSettingsChange{RequireTwoFactor: &yes}))(t)
+	_, err := there.Balance(ctx, "acme")
+	s.refused(err, 403, "two_factor_required")
+	must(elsewhere.Balance(ctx, "labs"))(t)
+	factor := func(confirmed int64) {
+		s.update(func(tx *db.Tx) error {
+			_, err := tx.Exec(`INSERT INTO authenticators (user_id, secret, step, confirmed_at) VALUES ($1, 'x', 0, $2)
+				ON CONFLICT (user_id) DO UPDATE SET confirmed_at = $2`, ada, confirmed)
+			return err
+		})
+	}
+	factor(0) // begun, and not confirmed
+	_, err = there.Balance(ctx, "acme")
+	s.refused(err, 403, "two_factor_required")
+	factor(1)
+	must(there.Balance(ctx, "acme"))(t)
+}

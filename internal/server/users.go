@@ -60,11 +60,15 @@ func changePassword(r *reading, _ *none, b *api.PasswordChange) (api.Done, error
 	if err != nil {
 		return api.Done{}, err
 	}
+	c, err := r.saidAgain(r.ctx, me, b.Password) // before the new one is hashed: who tries too often costs no hashing
+	if err != nil {
+		return api.Done{}, err
+	}
 	hash, err := r.accounts.Hash(r.ctx, b.NewPassword)
 	if err != nil {
 		return api.Done{}, err
 	}
-	err = r.confirmed(r.ctx, me, b.Password, b.Code, func(tx *db.Tx) error { return r.accounts.ChangePassword(tx, me.User, hash, me.ID) })
+	err = r.accepted(r.ctx, c, b.Code, func(tx *db.Tx) error { return r.accounts.ChangePassword(tx, me.User, hash, me.ID) })
 	return api.Done{OK: err == nil}, err
 }
 
@@ -77,7 +81,7 @@ func changeEmail(r *reading, _ *none, b *api.EmailChange) (api.Mailed, error) {
 	if err != nil {
 		return api.Mailed{}, err
 	}
-	if err := r.limitMail(email); err != nil {
+	if err := r.limitMail("change", email); err != nil {
 		return api.Mailed{}, err
 	}
 	err = r.confirmed(r.ctx, me, b.Password, b.Code, func(tx *db.Tx) error { return r.accounts.AskEmail(tx, me.User, email) })

@@ -39,7 +39,7 @@ func whoami(r *reading, p *api.WhoamiQuery) (out api.Whoami, err error) {
 			return err
 		}
 		w, err := r.orgs.Workspace(tx, name)
-		role := r.actor.RoleIn(w.Organization, out.Project)
+		role := r.actor.RoleIn(w.Organization, w.ID, out.Project)
 		if role == "" && (err == nil || fault.Is(err, fault.NotFound)) {
 			return org.Stranger()
 		}

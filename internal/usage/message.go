@@ -29,6 +29,7 @@ type Message struct {
 // Reading is an event of a message, or why it cannot be taken.
 type Reading struct {
 	Key   string // by which it was reported: budgets of tokens count it; "" for none
+	User  string // whose it is if it names nobody
 	Event Event
 	Fault *fault.Fault
 }

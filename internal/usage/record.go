@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -133,7 +134,7 @@ func judge(prices *price.History, rules *project.Rules, r Reading, now int64, k 
 	if err != nil {
 		return wallet.Line{}, fault.Of(fault.Under("/data", err))
 	}
-	line.Project, line.User, line.Job, line.Event = e.Project, e.User, e.Job, e.Source+" "+e.ID
+	line.Project, line.User, line.Job, line.Event = e.Project, cmp.Or(e.User, r.User), e.Job, e.Source+" "+e.ID
 	line.Key, line.Digest = r.Key, e.digest()
 	return line, nil
 }
