@@ -117,12 +117,23 @@ func (h *host) copyTo(dir string) error {
 		case name == database+"-shm" || name == database+".lock":
 			return nil
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(to, text, 0o600)
+		return copyFile(path, to)
 	})
+}
+
+// copyFile has the system copy a file: what the log was grown to is large.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // die kills the server where it stands: between two commits, unless a death that
