@@ -221,7 +221,7 @@ func (w *world) crash(ctx context.Context) error {
 // or on, and has it prove its books.
 func (w *world) die(ctx context.Context, clock int64) error {
 	w.report.Deaths++
-	if w.host.plan != nil && w.host.plan.torn && w.host.plan.into != "" {
+	if w.host.remote == nil && w.host.plan != nil && w.host.plan.torn && w.host.plan.into != "" {
 		w.report.Torn++
 	}
 	if err := w.host.die(); err != nil {
