@@ -258,6 +258,7 @@ func (h *host) together(ctx context.Context, requests []*request) ([]answer, err
 		return answers, errs[0]
 	}
 	ended := make([]chan struct{}, len(requests))
+	var stuck error
 	err := h.app.Together(ctx, func(waiting func() int) {
 		for i, r := range requests {
 			before := waiting()
@@ -266,7 +267,7 @@ func (h *host) together(ctx context.Context, requests []*request) ([]answer, err
 				defer close(ended[i])
 				answers[i], errs[i] = h.ask(ctx, r)
 			}()
-			untilQueued(ended[i], func() bool { return waiting() > before })
+			stuck = errors.Join(stuck, untilQueued(r, ended[i], func() bool { return waiting() > before }))
 		}
 	})
 	if err != nil {
@@ -275,7 +276,7 @@ func (h *host) together(ctx context.Context, requests []*request) ([]answer, err
 	for _, e := range ended {
 		<-e
 	}
-	return answers, errors.Join(errs...)
+	return answers, errors.Join(append(errs, stuck)...)
 }
 
 // read asks for something and returns the body of the answer, which must be a

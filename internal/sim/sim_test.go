@@ -8,6 +8,7 @@ import (
 	"path"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -144,5 +145,30 @@ func TestASeedTellsTheSameStoryTwice(t *testing.T) {
 	other, _ := play(t, Config{Seed: 14, Steps: 50})
 	if one.Transcript == other.Transcript {
 		t.Error("two seeds tell the same story")
+	}
+}
+
+// Two advances are sent again while one group gathers: the server lets the second in
+// when the first has ended, and that ends with the commit of its group. (Seed 6, 10,000
+// steps.)
+func TestAdvancesThatAreRepeatedInOneGroup(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1)
+	w := newWorld(Config{Seed: 1, Dir: memory(t)})
+	if err := errors.Join(w.host.start(t.Context(), w.clock), w.found(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	var advances []*request
+	for w.groupSize = maxGroup; len(advances) < 2; advances = slices.DeleteFunc(slices.Clone(w.kept), func(r *request) bool { return !r.inTurn }) {
+		if err := w.leap(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.groupSize = maxGroup
+	err := errors.Join(w.post(t.Context(), w.grant(w.auditor.accounts[0])), w.post(t.Context(), advances[0]), w.post(t.Context(), advances[1]))
+	if err := errors.Join(err, w.flush(t.Context()), w.host.close()); err != nil {
+		t.Error(err)
+	}
+	if got := advances[0].heard; got == nil || w.report.Requests != 3 {
+		t.Errorf("%d requests were sent, the first advance is answered %v", w.report.Requests, got)
 	}
 }

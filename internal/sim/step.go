@@ -124,6 +124,7 @@ func (w *world) leap(ctx context.Context) error {
 	by := w.random.Int64N(pick(w, leaps))
 	to := w.clock + by
 	r := w.request("advance", "POST", "/v1/test-clock/advance", api.Advance{BySeconds: string(api.NanoCredits(by))})
+	r.inTurn = true
 	if w.chance(4) {
 		r.body = encoded(api.Advance{To: api.At(to)})
 	}
