@@ -30,15 +30,16 @@ const patience = 5 * time.Minute
 // untilQueued waits for a request to wait in the server's queue, or to have its
 // answer without that.
 func untilQueued(r *request, ended <-chan struct{}, isQueued func() bool) error {
-	for begun := time.Now(); !isQueued(); {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for !isQueued() {
 		select {
 		case <-ended:
 			return nil
+		case <-limit.C:
+			return fmt.Errorf("%s is neither queued nor answered in %s", r, patience)
 		default:
 			runtime.Gosched()
-		}
-		if time.Since(begun) > patience {
-			return fmt.Errorf("%s is neither queued nor answered in %s", r, patience)
 		}
 	}
 	return nil
