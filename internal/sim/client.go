@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
+	"time"
 )
 
 // request is one command of a client, in the form in which it can be sent again.
@@ -15,23 +17,32 @@ type request struct {
 	header       map[string]string
 	body         []byte
 	forgotten    bool // its key is not remembered: sent again, it is done again
+	inTurn       bool // the server lets no two of these in at the same time
 
 	// learn tells the auditor what the first success said.
 	learn func(answer) error
 	heard *answer // the first success that the client heard
 }
 
+// patience is how long a request may take to be queued or answered, in real time.
+const patience = 5 * time.Minute
+
 // untilQueued waits for a request to wait in the server's queue, or to have its
 // answer without that.
-func untilQueued(ended <-chan struct{}, isQueued func() bool) {
+func untilQueued(r *request, ended <-chan struct{}, isQueued func() bool) error {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
 	for !isQueued() {
 		select {
 		case <-ended:
-			return
+			return nil
+		case <-limit.C:
+			return fmt.Errorf("%s is neither queued nor answered in %s", r, patience)
 		default:
 			runtime.Gosched()
 		}
 	}
+	return nil
 }
 
 // hear takes in an answer that reached the client.
@@ -101,7 +112,14 @@ func (w *world) send(ctx context.Context, r *request) error {
 }
 
 // post puts a request into the present group, and sends the group when it is full.
+// Of those that the server lets in one after the other, a group has one: a second
+// would wait at the door for a commit that waits for the group.
 func (w *world) post(ctx context.Context, r *request) error {
+	if r.inTurn && slices.ContainsFunc(w.group, func(o *request) bool { return o.inTurn }) {
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+	}
 	w.group = append(w.group, r)
 	if len(w.group) < w.groupSize {
 		return nil

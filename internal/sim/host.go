@@ -20,12 +20,14 @@ const token = "simulated-operator-token"
 
 // host is the machine on which the server runs and dies. A death is a copy of the
 // files as they are at a commit: what a killed process leaves behind. The server
-// that it was taken from goes on for nobody until it is put away.
+// that it was taken from goes on for nobody until it is put away. One whose database
+// is elsewhere does not go on: see remote.
 type host struct {
 	dir     string // of this life
 	root    string // of all lives
 	life    int
 	between func(http.Handler) http.Handler
+	remote  *remote // nil where the database is a file
 	app     *app.App
 	handler http.Handler
 	commits int64 // since the start of the simulation
@@ -42,8 +44,12 @@ type death struct {
 	into  string  // the directory that the files were copied to; "" if it did not come
 }
 
-func newHost(root string, between func(http.Handler) http.Handler) *host {
-	return &host{root: root, between: between}
+func newHost(c Config) *host {
+	h := &host{root: c.Dir, between: c.Between}
+	if c.Database != nil {
+		h.remote = &remote{Database: *c.Database}
+	}
+	return h
 }
 
 // start starts the server on the files that are there, with its clock at least at
@@ -52,9 +58,12 @@ func (h *host) start(ctx context.Context, clock int64) (err error) {
 	if h.dir == "" {
 		h.dir = h.nextDir()
 	}
-	h.app, err = app.Open(ctx, app.Config{
-		Data: h.dir, TestClock: clock, OperatorToken: token, Committed: h.committed,
-	})
+	c := app.Config{Data: h.dir, TestClock: clock, OperatorToken: token, Committed: h.committed}
+	if h.remote != nil {
+		c.Database = h.remote.URL
+		h.remote.begin()
+	}
+	h.app, err = app.Open(ctx, c)
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
@@ -84,7 +93,11 @@ func (h *host) committed() {
 		return
 	}
 	h.plan.into = h.nextDir()
-	if h.seen = h.copyTo(h.plan.into); h.seen != nil || !h.plan.torn || h.log <= before {
+	if h.seen = h.copyTo(h.plan.into); h.remote != nil {
+		h.remote.stand()
+		return
+	}
+	if h.seen != nil || !h.plan.torn || h.log <= before {
 		return // a log that began anew cannot be cut where it was
 	}
 	keep := before + int64(float64(h.log-before)*h.plan.part)
@@ -117,12 +130,23 @@ func (h *host) copyTo(dir string) error {
 		case name == database+"-shm" || name == database+".lock":
 			return nil
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(to, text, 0o600)
+		return copyFile(path, to)
 	})
+}
+
+// copyFile has the system copy a file: what the log was grown to is large.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // die kills the server where it stands: between two commits, unless a death that
@@ -144,7 +168,11 @@ func (h *host) die() error {
 
 // moveTo goes on with the files of another directory.
 func (h *host) moveTo(dir string) error {
-	err := errors.Join(h.close(), os.RemoveAll(h.dir))
+	end := h.close
+	if h.remote != nil {
+		end = func() error { return h.remote.kill(h.close) }
+	}
+	err := errors.Join(end(), os.RemoveAll(h.dir))
 	h.dir, h.log = dir, 0
 	return err
 }
@@ -209,15 +237,28 @@ func (h *host) ask(ctx context.Context, r *request) (answer, error) {
 	return answer{out.status, out.header.Get("Idempotent-Replayed") == "true", out.body.Bytes()}, nil
 }
 
-// exchange sends requests and returns their answers, in order. Several share a
-// commit: each waits in the server's queue before the next one is sent.
-func (h *host) exchange(ctx context.Context, requests []*request) ([]answer, error) {
+// exchange sends requests and returns their answers, in order; empty ones if the
+// server dies meanwhile and nobody can wait for them.
+func (h *host) exchange(ctx context.Context, requests []*request) (answers []answer, err error) {
+	if h.remote == nil {
+		return h.together(ctx, requests)
+	}
+	if !h.remote.outlives(func() { answers, err = h.together(ctx, requests) }) {
+		return make([]answer, len(requests)), nil
+	}
+	return answers, err
+}
+
+// together sends requests. Several share a commit: each waits in the server's queue
+// before the next one is sent.
+func (h *host) together(ctx context.Context, requests []*request) ([]answer, error) {
 	answers, errs := make([]answer, len(requests)), make([]error, len(requests))
 	if len(requests) == 1 {
 		answers[0], errs[0] = h.ask(ctx, requests[0])
 		return answers, errs[0]
 	}
 	ended := make([]chan struct{}, len(requests))
+	var stuck error
 	err := h.app.Together(ctx, func(waiting func() int) {
 		for i, r := range requests {
 			before := waiting()
@@ -226,7 +267,7 @@ func (h *host) exchange(ctx context.Context, requests []*request) ([]answer, err
 				defer close(ended[i])
 				answers[i], errs[i] = h.ask(ctx, r)
 			}()
-			untilQueued(ended[i], func() bool { return waiting() > before })
+			stuck = errors.Join(stuck, untilQueued(r, ended[i], func() bool { return waiting() > before }))
 		}
 	})
 	if err != nil {
@@ -235,7 +276,7 @@ func (h *host) exchange(ctx context.Context, requests []*request) ([]answer, err
 	for _, e := range ended {
 		<-e
 	}
-	return answers, errors.Join(errs...)
+	return answers, errors.Join(append(errs, stuck)...)
 }
 
 // read asks for something and returns the body of the answer, which must be a

@@ -29,11 +29,20 @@ type Config struct {
 	Seed  uint64
 	Steps int
 	Dir   string // for the files of the server; best in memory
+	// Database, if not nil, is where the server keeps its rows instead of in a file.
+	Database *Database
 	// Between, if not nil, stands between clients and server: it is how a test sees
 	// that the auditor finds what a server does wrong.
 	Between func(http.Handler) http.Handler
 
 	forgets bool // after one death the server goes on from before its last commits
+}
+
+// Database is one that outlives the server: a death leaves it as it is at a commit.
+type Database struct {
+	URL  string
+	Cut  func() error // ends all connections to it, and lets nobody in
+	Mend func() error // lets servers in again
 }
 
 // Report says what was played.
@@ -54,12 +63,18 @@ type Failure struct {
 	Seed uint64
 	Step int
 	Err  error
+
+	isRemote bool // the database was no file
 }
 
 // Error says how to play it again.
 func (f *Failure) Error() string {
-	return fmt.Sprintf("seed %d, step %d: %s\nagain: go test ./internal/sim -run TestSimulation -seed %d -steps %d",
-		f.Seed, f.Step, f.Err, f.Seed, f.Step)
+	with := ""
+	if f.isRemote {
+		with = "go run ./test/postgres -- "
+	}
+	return fmt.Sprintf("seed %d, step %d: %s\nagain: %sgo test ./internal/sim -run TestSimulation -seed %d -steps %d",
+		f.Seed, f.Step, f.Err, with, f.Seed, f.Step)
 }
 
 // Unwrap returns the cause.
@@ -70,7 +85,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	w := newWorld(c)
 	err := w.play(ctx)
 	if err != nil {
-		err = &Failure{c.Seed, w.report.Steps, err}
+		err = &Failure{c.Seed, w.report.Steps, err, c.Database != nil}
 	}
 	w.report.Commits = w.host.commits
 	w.report.Until = time.Unix(0, w.clock).UTC()
@@ -104,7 +119,7 @@ const maxGroup = 24
 
 func newWorld(c Config) *world {
 	return &world{
-		config: c, random: rand.New(rand.NewPCG(c.Seed, 0)), host: newHost(c.Dir, c.Between), auditor: newAuditor(begin),
+		config: c, random: rand.New(rand.NewPCG(c.Seed, 0)), host: newHost(c), auditor: newAuditor(begin),
 		clock: begin, transcript: sha256.New(), groupSize: 1,
 	}
 }

@@ -124,6 +124,7 @@ func (w *world) leap(ctx context.Context) error {
 	by := w.random.Int64N(pick(w, leaps))
 	to := w.clock + by
 	r := w.request("advance", "POST", "/v1/test-clock/advance", api.Advance{BySeconds: string(api.NanoCredits(by))})
+	r.inTurn = true
 	if w.chance(4) {
 		r.body = encoded(api.Advance{To: api.At(to)})
 	}
@@ -221,7 +222,7 @@ func (w *world) crash(ctx context.Context) error {
 // or on, and has it prove its books.
 func (w *world) die(ctx context.Context, clock int64) error {
 	w.report.Deaths++
-	if w.host.plan != nil && w.host.plan.torn && w.host.plan.into != "" {
+	if w.host.remote == nil && w.host.plan != nil && w.host.plan.torn && w.host.plan.into != "" {
 		w.report.Torn++
 	}
 	if err := w.host.die(); err != nil {
