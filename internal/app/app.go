@@ -30,9 +30,11 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/outward"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
+	"github.com/purserhq/purser/internal/sso"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -55,6 +57,8 @@ type Config struct {
 	PublicURL     string             // where people reach it, for mailed links; the URL of its listener if empty
 	Proxies       []string           // trusted to say for whom they ask: networks, addresses, or unix for whoever comes by a unix socket
 	Mailed        func(mail.Message) // called after the commit of every mail that is to be sent; nil for nobody
+	SSO           SSO                // the installation's OpenID provider; none if its issuer is empty
+	AllowPrivate  bool               // tenants may have this server ask addresses of its own network
 	Advertise     string             // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
@@ -168,11 +172,19 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
+	accounts := account.New(account.Config{
+		Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
+		Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
+	})
+	provider, err := a.operatorsProvider(ctx, orgs)
+	if err != nil {
+		return err
+	}
 	a.server = server.New(server.Parts{
-		Accounts: account.New(account.Config{
-			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
-			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
-		}), Proxies: c.Proxies,
+		Accounts: accounts, Proxies: c.Proxies,
+		SSO: sso.New(sso.Config{
+			Accounts: accounts, Orgs: orgs, Operator: provider, Outward: outward.Rules{AllowsPrivate: c.AllowPrivate}, URL: c.PublicURL, Now: a.db.Clock().Now,
+		}),
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
 		Jobs: a.jobs, Mails: a.mails, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,

@@ -11,8 +11,8 @@ import (
 // All others are of the tenants: what makes their rows unique begins with the
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
-	"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "mailed_links", "mails", "organizations", "rate_cards",
-	"recovery_codes", "schema_versions", "seals", "servers", "sessions", "tax_rates", "token_hashes", "users",
+	"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "identities", "mailed_links", "mails", "organizations", "rate_cards",
+	"recovery_codes", "schema_versions", "seals", "servers", "sessions", "sso_domains", "sso_visits", "tax_rates", "token_hashes", "users",
 }
 
 // hub is the tenant table beside which the rows of an organization in all others

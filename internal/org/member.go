@@ -97,6 +97,22 @@ func (o *Orgs) join(tx *db.Tx, m Membership, user string) error {
 	return nil
 }
 
+// Admit makes a person a member with a role, and reports whether that is new: who has a role
+// in the organization keeps it.
+func (o *Orgs) Admit(tx *db.Tx, organization, user string, role Role) (isNew bool, err error) {
+	if err := o.hold(tx, organization); err != nil {
+		return false, err
+	}
+	if p, err := o.Profile(tx, organization); err != nil || p.ArchivedAt != 0 {
+		return false, err
+	}
+	_, err = o.Member(tx, organization, user, "")
+	if !fault.Is(err, fault.NotFound) {
+		return false, err
+	}
+	return true, o.join(tx, Membership{Organization: organization, Role: role}, user)
+}
+
 // CreateOwned makes an organization as [Orgs.Create] does, whose owner is the person.
 func (o *Orgs) CreateOwned(tx *db.Tx, user string, n Organization) (Organization, Workspace, error) {
 	if err := tx.Exclude("owned by " + user); err != nil {

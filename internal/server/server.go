@@ -33,6 +33,7 @@ import (
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
+	"github.com/purserhq/purser/internal/sso"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -49,6 +50,7 @@ type Parts struct {
 	Log           *slog.Logger
 	OperatorToken string
 	Accounts      *account.Accounts
+	SSO           *sso.SSO
 	Proxies       []string                                  // trusted to say for whom they ask: networks, addresses, or the word unix
 	TopUpURL      string                                    // told with a refusal for credits
 	Version       api.Version                               // of the program
@@ -72,6 +74,7 @@ type Server struct {
 	log       *slog.Logger
 	tokens    tokens
 	accounts  *account.Accounts
+	sso       *sso.SSO
 	proxies   proxies
 	origins   *http.CrossOriginProtection
 	doors     []door // asked in order, before the operator's token
@@ -99,7 +102,7 @@ func New(p Parts) *Server {
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
-	s.accounts, s.origins = p.Accounts, http.NewCrossOriginProtection()
+	s.accounts, s.sso, s.origins = p.Accounts, p.SSO, http.NewCrossOriginProtection()
 	s.proxies, _ = parseProxies(p.Proxies)                        // checked at the start
 	_ = s.origins.AddTrustedOrigin(originOfURL(p.Accounts.URL())) // a proxy may have changed the host of a request
 	s.url, s.doors = p.Accounts.URL(), []door{s.bySession, s.tokenDoor}
@@ -133,6 +136,7 @@ func (s *Server) register() {
 	s.accountCalls()
 	s.organizationCalls()
 	s.profileCalls()
+	s.ssoCalls()
 	s.memberCalls()
 	s.invitationCalls()
 	s.tokenCalls()
