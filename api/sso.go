@@ -8,7 +8,7 @@ type SSO struct {
 	Issuer      string      `json:"issuer" example:"https://login.example.org"`
 	ClientID    string      `json:"client_id"`
 	DefaultRole string      `json:"default_role" enum:"admin,platform,developer,finance,viewer" doc:"Of who comes by it for the first time and is no member yet."`
-	Required    bool        `json:"required" doc:"Whether members with an address of its domains, but for owners, can come in no other way."`
+	Required    bool        `json:"required" doc:"Whether members with an address of its confirmed domains, and who came by it before, can come in no other way; owners can."`
 	Domains     []SSODomain `json:"domains"`
 	CallbackURL string      `json:"callback_url" doc:"What the provider must be told to send people back to."`
 	ChangedAt   Instant     `json:"changed_at" format:"date-time"`
@@ -32,7 +32,8 @@ type NewSSO struct {
 
 // DomainDecision is the operator's word about a domain.
 type DomainDecision struct {
-	Confirmed bool `json:"confirmed" doc:"Whether the domain is the organization's."`
+	Confirmed bool   `json:"confirmed" doc:"Whether the domain is the organization's, and the issuer speaks for it."`
+	Issuer    string `json:"issuer,omitempty" maxLength:"2000" doc:"The issuer that was looked at; needed to confirm. If the organization has another one by now, it is refused."`
 }
 
 // SSO reads the single sign-on of an organization.
@@ -51,6 +52,6 @@ func (c *Client) RemoveSSO(ctx context.Context, organization string) (SSO, error
 }
 
 // DecideDomain says whether a domain is the organization's; for the operator.
-func (c *Client) DecideDomain(ctx context.Context, organization, domain string, isConfirmed bool) (SSO, error) {
-	return ask[SSO](ctx, c, put, at("/organizations/%s/sso/domains/%s", organization, domain), nil, DomainDecision{isConfirmed})
+func (c *Client) DecideDomain(ctx context.Context, organization, domain string, d DomainDecision) (SSO, error) {
+	return ask[SSO](ctx, c, put, at("/organizations/%s/sso/domains/%s", organization, domain), nil, d)
 }

@@ -45,5 +45,4 @@ func (a *Accounts) Arrive(tx *db.Tx, email, name string) (User, error) {
 }
 
 // Second takes a code of the second factor of a person who has shown who it is otherwise.
-// .
 func (a *Accounts) Second(tx *db.Tx, user, code string) error { return a.checkSecond(tx, user, code) }

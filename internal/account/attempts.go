@@ -125,6 +125,12 @@ func askerOf(kind, who string) counter { return counter{kind + " " + who, perAsk
 // Limit slows what anybody may ask for: of a kind, by somebody.
 func (a *Accounts) Limit(tx *db.Tx, kind, who string) error { return attempt(tx, askerOf(kind, who)) }
 
+// Unlimit takes back what [Accounts.Limit] has counted, of somebody who did what it was for:
+// a hundred people behind one address, each of whom comes once, are no attack.
+func (a *Accounts) Unlimit(tx *db.Tx, kind, who string) error {
+	return succeeded(tx, askerOf(kind, who))
+}
+
 // LimitMail slows what sends mails to an address, whether or not it has an account.
 func (a *Accounts) LimitMail(tx *db.Tx, email, address string) error {
 	return attempt(tx, counter{"mail " + digest(email), perMail}, askerOf("mail", address))

@@ -125,8 +125,8 @@ func (a *Accounts) Find(tx *db.Tx, token string) (s Session, need Need, err erro
 	if verifiedAt == 0 {
 		return s, NeedsVerification, nil
 	}
-	if secondAt == 0 && s.SSO != OperatorSSO && a.config.Required != nil { // the operator's provider asks for what the operator wants
-		isRequired, err := a.config.Required(tx, s.User)
+	if secondAt == 0 && s.SSO != OperatorSSO && a.config.Required != nil { // a provider asks for what whoever set it up wants
+		isRequired, err := a.config.Required(tx, s.User, s.SSO)
 		if err != nil {
 			return Session{}, "", err
 		}

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/api"
-	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/backup"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -30,11 +29,9 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
-	"github.com/purserhq/purser/internal/outward"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
-	"github.com/purserhq/purser/internal/sso"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -172,19 +169,12 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
-	accounts := account.New(account.Config{
-		Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
-		Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
-	})
-	provider, err := a.operatorsProvider(ctx, orgs)
+	accounts, signOn, err := a.people(ctx, orgs, c.PublicURL)
 	if err != nil {
 		return err
 	}
 	a.server = server.New(server.Parts{
-		Accounts: accounts, Proxies: c.Proxies,
-		SSO: sso.New(sso.Config{
-			Accounts: accounts, Orgs: orgs, Operator: provider, Outward: outward.Rules{AllowsPrivate: c.AllowPrivate}, URL: c.PublicURL, Now: a.db.Clock().Now,
-		}),
+		Accounts: accounts, SSO: signOn, Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
 		Jobs: a.jobs, Mails: a.mails, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -34,6 +35,8 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "sso-issuer", env: "PURSER_SSO_ISSUER", usage: "OpenID provider by which everybody may sign in, as in https://login.example.org"},
 		{name: "sso-client-id", env: "PURSER_SSO_CLIENT_ID", usage: "what this server is called there"},
 		{name: "sso-client-secret", env: "PURSER_SSO_CLIENT_SECRET", secret: true, usage: "its secret there"},
+		{name: "sso-client-secret-file", env: "PURSER_SSO_CLIENT_SECRET_FILE", usage: "file with that secret, in its place"},
+		{name: "sso-domains", env: "PURSER_SSO_DOMAINS", usage: "mail domains whose addresses it may sign in, with commas between; * trusts whatever address it says is verified"},
 		{name: "sso-organization", env: "PURSER_SSO_ORGANIZATION", usage: "organization that who comes by it joins; none if unset"},
 		{name: "sso-role", env: "PURSER_SSO_ROLE", usage: "as what they join it", fallback: "developer"},
 		{name: "allow-private-addresses", env: "PURSER_ALLOW_PRIVATE_ADDRESSES", usage: "true lets addresses that tenants type (their OpenID providers) lead into this server's own network", fallback: "false"},
@@ -147,6 +150,10 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return usageError{err}
 	}
+	provider, err := providerOf(s)
+	if err != nil {
+		return err
+	}
 	private, err := strconv.ParseBool(s.get("allow-private-addresses"))
 	if err != nil {
 		return wrong("--allow-private-addresses can be true or false, not %q", s.get("allow-private-addresses"))
@@ -155,7 +162,7 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
 		Advertise: s.get("advertise"), PublicURL: s.get("public-url"), Proxies: words(s.get("trusted-proxies")), TopUpURL: s.get("top-up-url"),
-		Leases: app.Leases(shortest, longest), SMTP: smtp, SSO: providerOf(s), AllowPrivate: private,
+		Leases: app.Leases(shortest, longest), SMTP: smtp, SSO: provider, AllowPrivate: private,
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {
@@ -165,14 +172,26 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 }
 
 // providerOf is the installation's OpenID provider, as far as the settings name one.
-func providerOf(s *settings) app.SSO {
-	if s.get("sso-issuer") == "" && s.get("sso-client-id") == "" {
-		return app.SSO{}
-	}
-	return app.SSO{
-		Issuer: s.get("sso-issuer"), ClientID: s.get("sso-client-id"), Secret: s.get("sso-client-secret"),
+func providerOf(s *settings) (app.SSO, error) {
+	p := app.SSO{
+		Issuer: s.get("sso-issuer"), ClientID: s.get("sso-client-id"), Secret: s.get("sso-client-secret"), Domains: s.get("sso-domains"),
 		Organization: s.get("sso-organization"), Role: s.get("sso-role"),
 	}
+	file := s.get("sso-client-secret-file")
+	switch {
+	case p.Issuer == "" && p.ClientID == "" && p.Domains == "":
+		return app.SSO{}, nil
+	case file == "":
+		return p, nil
+	case p.Secret != "":
+		return p, wrong("the secret is given twice: by PURSER_SSO_CLIENT_SECRET and by --sso-client-secret-file")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return p, fmt.Errorf("read the secret of the OpenID provider: %w", err)
+	}
+	p.Secret = strings.TrimSpace(string(text))
+	return p, nil
 }
 
 // words are the parts of a list with commas between.

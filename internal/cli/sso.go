@@ -49,7 +49,8 @@ mail domains for which it speaks. The client's secret is read from the environme
 (` + ssoSecretEnv + `) or from a file, and may be left out if the provider stays the same.
 
 Nobody comes by it before the operator has confirmed a domain. With --required members
-with an address of the domains can come in no other way, but for owners.`,
+with an address of the domains, and who came by it before, can come in no other way, but
+for owners.`,
 		Example: `  ` + ssoSecretEnv + `=… purser org sso set --issuer https://login.acme.example --client-id purser --domain acme.example`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -93,13 +94,26 @@ func (p *program) ssoRemove() *cobra.Command {
 func (p *program) ssoConfirm() *cobra.Command {
 	var takeBack bool
 	c := &cobra.Command{
-		Use:     "confirm DOMAIN",
-		Short:   "Say for the operator that a mail domain is the organization's",
-		Long:    `Confirm lets the organization's provider speak for the addresses of a domain. Make sure first that the domain is the organization's.`,
-		Example: `  purser org sso confirm acme.example --org acme`,
-		Args:    cobra.ExactArgs(1),
+		Use:   "confirm DOMAIN [ISSUER]",
+		Short: "Say for the operator that a mail domain is the organization's",
+		Long: `Confirm lets the organization's provider, which is named so that it is the one that was
+looked at, speak for the addresses of a domain. Whoever has that provider can sign in as
+everybody with such an address: make sure first that the domain is the organization's, and
+never confirm one at which anybody can have an address.`,
+		Example: `  purser org sso confirm acme.example https://login.acme.example --org acme
+  purser org sso confirm acme.example --take-back --org acme`,
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.showSSO(p.client().DecideDomain(c.Context(), p.settings.get("org"), args[0], !takeBack))
+			d := api.DomainDecision{Confirmed: !takeBack}
+			switch {
+			case len(args) == 2 && takeBack:
+				return wrong("a domain is taken back from whatever issuer there is: leave it out")
+			case len(args) == 2:
+				d.Issuer = args[1]
+			case !takeBack:
+				return wrong("which issuer speaks for %s? see purser org sso show", args[0])
+			}
+			return p.showSSO(p.client().DecideDomain(c.Context(), p.settings.get("org"), args[0], d))
 		},
 	}
 	c.Flags().BoolVar(&takeBack, "take-back", false, "say that it is not, or not any more")

@@ -11,7 +11,7 @@ import (
 // All others are of the tenants: what makes their rows unique begins with the
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
-	"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "identities", "mailed_links", "mails", "organizations", "rate_cards",
+	"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "mailed_links", "mails", "organizations", "rate_cards",
 	"recovery_codes", "schema_versions", "seals", "servers", "sessions", "sso_domains", "sso_visits", "tax_rates", "token_hashes", "users",
 }
 

@@ -2,13 +2,16 @@ package outward_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/outward"
 )
@@ -19,6 +22,7 @@ func TestIsPublic(t *testing.T) {
 		"127.0.0.1", "127.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
 		"224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1",
 		"::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "198.18.0.1", "240.0.0.1",
+		"100.100.100.200", "168.63.129.16", "192.0.0.192", "::127.0.0.1", "::7f00:1", "64:ff9b:1::1", "fec0::1", "3fff::1", "2001::1", "4000::1",
 	} {
 		if outward.IsPublic(netip.MustParseAddr(inside)) {
 			t.Error(inside, "counts as public")
@@ -34,7 +38,7 @@ func TestIsPublic(t *testing.T) {
 // # A name that leads inside is not asked, and neither is a redirect followed.
 func TestClient(t *testing.T) {
 	asked := 0
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
 		if r.URL.Path == "/away" {
 			http.Redirect(w, r, "/", http.StatusFound)
@@ -42,7 +46,6 @@ func TestClient(t *testing.T) {
 		}
 		_, _ = io.Copy(w, io.LimitReader(endless{}, 2*outward.MaxAnswer))
 	}))
-	defer s.Close()
 	for _, address := range []string{s.URL, strings.Replace(s.URL, "127.0.0.1", "localhost", 1)} {
 		if answer, err := (outward.Rules{}).Client().Get(address); !outward.IsInside(err) {
 			t.Error(address, "was asked", err)
@@ -69,6 +72,24 @@ func TestClient(t *testing.T) {
 	if !errors.As(err, &tooLong) || len(read) > outward.MaxAnswer {
 		t.Error("an answer has no end", len(read), err)
 	}
+}
+
+// serve serves on a port below 32768.
+func serve(t *testing.T, h http.Handler) *httptest.Server {
+	port, err := dbtest.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(h)
+	_ = s.Listener.Close()
+	s.Listener = l
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
 }
 
 type endless struct{}

@@ -23,6 +23,7 @@ import (
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
+	"github.com/purserhq/purser/internal/sso"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -63,9 +64,11 @@ func newRealmOn(t *testing.T, url string) *realm {
 	}
 	projects := project.NewBook(books)
 	jobs := job.New(job.Config{DB: s.db, Books: books, Prices: prices, Projects: projects, Executor: executor, Log: log})
+	accounts := account.New(account.Config{URL: "https://purser.example"})
 	made := server.New(server.Parts{
 		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
-		Mails: mail.New(s.db, nil, log), Accounts: account.New(account.Config{URL: "https://purser.example"}), Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
+		Mails: mail.New(s.db, nil, log), Accounts: accounts, Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
+		SSO: sso.New(sso.Config{Accounts: accounts, Orgs: s.orgs, URL: "https://purser.example", Now: s.clock.Now}),
 	})
 	made.LetIn(func(r *http.Request) (a org.Actor, ok bool, err error) {
 		if a.ID = r.Header.Get(asUser); a.ID == "" {

@@ -38,6 +38,13 @@ func (s *Server) ssoCalls() {
 		summary: "Set up the single sign-on of an organization", description: "An OpenID provider speaks for the addresses of mail domains that the " +
 			"operator has confirmed. With another issuer or client every domain has to be confirmed again.",
 	}, func(u *unit, _ *OrganizationPath, b *api.NewSSO) (api.SSO, error) {
+		was, err := u.sso.Settings(u.tx, u.id.Organization)
+		switch {
+		case err == nil:
+			u.before = u.ssoOnWire(was)
+		case !fault.Is(err, fault.NotFound):
+			return api.SSO{}, err
+		}
 		set, err := u.sso.Set(u.tx, u.id.Organization, sso.Choice{
 			Issuer: b.Issuer, ClientID: b.ClientID, Secret: b.ClientSecret, Domains: b.Domains,
 			Role: cmp.Or(org.Role(b.DefaultRole), org.Developer), IsRequired: b.Required,
@@ -49,14 +56,21 @@ func (s *Server) ssoCalls() {
 		summary: "End the single sign-on of an organization", description: "Who came by it keeps the account, and can have a link mailed to choose a password.",
 	}, func(u *unit, _ *OrganizationPath, _ *none) (api.SSO, error) {
 		was, err := u.sso.Remove(u.tx, u.id.Organization)
+		u.before = u.ssoOnWire(was)
 		return u.ssoOnWire(was), err
 	})
 	command(s, call{
 		id: "decide-domain", method: "PUT", path: "/v1/organizations/{organization}/sso/domains/{domain}", tag: tagPeople, action: org.Operate,
-		summary: "Say whether a mail domain is an organization's", description: "For the operator. A domain is one organization's at most.",
-	}, func(u *unit, p *DomainPath, b *api.DomainDecision) (api.SSO, error) {
-		set, err := u.sso.Confirm(u.tx, u.id.Organization, p.Domain, b.Confirmed)
-		return u.ssoOnWire(set), err
+		summary: "Say whether a mail domain is an organization's", description: "For the operator. A domain is one organization's at most, " +
+			"and is confirmed together with the issuer that speaks for it.",
+	}, func(u *unit, p *DomainPath, b *api.DomainDecision) (set api.SSO, err error) {
+		var found sso.Settings
+		if b.Confirmed {
+			found, err = u.sso.Confirm(u.tx, u.id.Organization, p.Domain, b.Issuer)
+		} else {
+			found, err = u.sso.TakeBack(u.tx, u.id.Organization, p.Domain)
+		}
+		return u.ssoOnWire(found), err
 	})
 }
 
@@ -215,6 +229,9 @@ func (s *Server) welcome(w http.ResponseWriter, r *http.Request, a sso.Arrival, 
 // enterBy begins the session of who came from a provider, in place of the one that the
 // browser had.
 func (s *Server) enterBy(tx *db.Tx, v visitor, a sso.Arrival, user string) (string, account.Session, error) {
+	if err := s.accounts.Unlimit(tx, "sso", v.Address); err != nil {
+		return "", account.Session{}, err
+	}
 	if v.token != "" {
 		if err := s.accounts.RevokeToken(tx, v.token); err != nil {
 			return "", account.Session{}, err
@@ -254,6 +271,9 @@ func (s *Server) second(ctx context.Context, v visitor, state, browser, code str
 	err = s.asStranger(ctx, func(tx *db.Tx) error {
 		var user account.User
 		if a, user, err = s.sso.Resume(tx, state, browser, code); err != nil {
+			return err
+		}
+		if err := s.accounts.Unlimit(tx, "second", user.ID); err != nil {
 			return err
 		}
 		token, session, err = s.enterBy(tx, v, a, user.ID)

@@ -50,7 +50,7 @@ func (s *SSO) Ask(ctx context.Context, a Arrival, code string) (c Claims, err er
 	if err != nil {
 		var refused *oauth2.RetrieveError
 		if errors.As(err, &refused) && refused.Response != nil && refused.Response.StatusCode < 500 {
-			return c, refusedBy(a.Provider, "it refused the code: "+refused.ErrorCode)
+			return c, refusedBy(a.Provider, "it did not take the code"+because(refused.ErrorCode))
 		}
 		return c, away(a.Provider, err)
 	}
@@ -58,9 +58,13 @@ func (s *SSO) Ask(ctx context.Context, a Arrival, code string) (c Claims, err er
 	verifier := found.Verifier(&oidc.Config{ClientID: a.Provider.ClientID, Now: func() time.Time { return time.Unix(0, s.config.Now()) }})
 	id, err := verifier.Verify(ctx, raw)
 	if err != nil {
-		return c, refusedBy(a.Provider, "its token does not hold: "+err.Error())
+		var expired *oidc.TokenExpiredError
+		if errors.As(err, &expired) {
+			return c, refusedBy(a.Provider, "its token has expired")
+		}
+		return c, refusedBy(a.Provider, "its token is not signed by it, or is not for this server")
 	}
-	if id.Nonce == "" || id.Nonce != a.nonce {
+	if id.Subject == "" || id.Nonce == "" || id.Nonce != a.nonce {
 		return c, refusedBy(a.Provider, "its token is of another sign-in")
 	}
 	var who said
@@ -92,6 +96,18 @@ func (s *SSO) moreOf(ctx context.Context, found *oidc.Provider, token *oauth2.To
 		return who, errors.New("it names two persons")
 	}
 	return who, info.Claims(&who)
+}
+
+// because is the reason of a provider if it is one of those that there are (RFC 6749,
+// section 5.2): whoever set it up needs it, and any other text is not passed on.
+func because(code string) string {
+	switch code {
+	case "invalid_client", "unauthorized_client":
+		return " (" + code + "): whoever set it up must look at the client and its secret"
+	case "invalid_request", "invalid_grant", "unsupported_grant_type", "invalid_scope":
+		return " (" + code + ")"
+	}
+	return ""
 }
 
 func refusedBy(p Provider, why string) error {

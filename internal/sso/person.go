@@ -23,7 +23,8 @@ type Person struct {
 // is taken over by its address only where the provider may speak for it.
 func (s *SSO) Settle(tx *db.Tx, a Arrival, c Claims) (p Person, err error) {
 	var user string
-	err = tx.QueryRow(`SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2`, a.Provider.Issuer, c.Subject).Scan(&user)
+	err = tx.QueryRow(`SELECT user_id FROM identities WHERE organization = $1 AND issuer = $2 AND subject = $3`,
+		a.Provider.Organization, a.Provider.Issuer, c.Subject).Scan(&user)
 	switch {
 	case err == nil:
 		p.User, err = s.config.Accounts.User(tx, user)
@@ -43,8 +44,8 @@ func (s *SSO) Settle(tx *db.Tx, a Arrival, c Claims) (p Person, err error) {
 	if p.User, err = s.config.Accounts.Arrive(tx, c.Email, c.Name); err != nil {
 		return p, err
 	}
-	_, err = tx.Exec(`INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4)`,
-		a.Provider.Issuer, c.Subject, p.User.ID, tx.Now())
+	_, err = tx.Exec(`INSERT INTO identities (organization, issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (organization, issuer, subject) DO NOTHING`, a.Provider.Organization, a.Provider.Issuer, c.Subject, p.User.ID, tx.Now())
 	if err != nil {
 		return p, fmt.Errorf("keep an identity: %w", err)
 	}
@@ -58,13 +59,18 @@ func (s *SSO) Settle(tx *db.Tx, a Arrival, c Claims) (p Person, err error) {
 	return p, err
 }
 
-// maySpeakFor refuses addresses that are not an organization's to speak for. The provider
-// of the installation speaks for all.
+// maySpeakFor refuses addresses that are not a provider's to speak for: of the installation's
+// it is the operator who says for which domains it does, of an organization's which it owns.
 func (s *SSO) maySpeakFor(tx *db.Tx, p Provider, email string) error {
+	domain := domainOf(email)
 	if p.IsOperators() {
+		if !p.hasDomain(domain) {
+			return fault.New(fault.Forbidden, "the provider of this installation does not speak for %s: the operator names its domains", email).
+				WithCode("sso_wrong_domain")
+		}
 		return nil
 	}
-	organization, err := ownerOf(tx, domainOf(email))
+	organization, err := ownerOf(tx, domain)
 	if err == nil && organization != p.Organization {
 		err = fault.New(fault.Forbidden, "the provider of this organization does not speak for %s: its domain has not been confirmed", email).
 			WithCode("sso_wrong_domain")
@@ -72,10 +78,8 @@ func (s *SSO) maySpeakFor(tx *db.Tx, p Provider, email string) error {
 	return err
 }
 
-func domainOf(email string) string {
-	_, domain, _ := strings.Cut(email, "@")
-	return strings.ToLower(domain)
-}
+// domainOf is the domain of an address in the form in which addresses are kept.
+func domainOf(email string) string { return email[strings.LastIndexByte(email, '@')+1:] }
 
 // ownerOf is the organization whose domain has been confirmed; "" if none has it.
 func ownerOf(tx *db.Tx, domain string) (organization string, err error) {

@@ -51,7 +51,7 @@ func (s *SSO) provider(tx *db.Tx, organization string) (Provider, error) {
 }
 
 func none() error {
-	return fault.New(fault.NotFound, "there is no single sign-on for this").WithCode("no_sso")
+	return fault.New(fault.NotFound, "no single sign-on is set up for this address or organization").WithCode("no_sso")
 }
 
 // Settings are those of an organization.
@@ -186,19 +186,38 @@ func (s *SSO) Remove(tx *db.Tx, organization string) (Settings, error) {
 	return was, nil
 }
 
-// Confirm says for the operator that a domain is the organization's, or is not any more.
-func (s *SSO) Confirm(tx *db.Tx, organization, domain string, isIts bool) (Settings, error) {
-	at := int64(0)
-	if isIts {
-		at = tx.Now()
-		owner, err := ownerOf(tx, domain)
-		if err != nil {
-			return Settings{}, err
-		}
-		if owner != "" && owner != organization {
-			return Settings{}, fault.New(fault.Conflict, "%s is confirmed for another organization: take that back first", domain)
+// Confirm says for the operator that an issuer speaks for a domain which is the
+// organization's. It is refused if the organization has another issuer by now.
+func (s *SSO) Confirm(tx *db.Tx, organization, domain, issuer string) (Settings, error) {
+	domain = strings.ToLower(domain)
+	for _, what := range []string{"sso " + organization, "sso domain " + domain} { // in the order of Set, then of the operator
+		if err := tx.Exclude(what); err != nil {
+			return Settings{}, fmt.Errorf("hold a domain: %w", err)
 		}
 	}
+	found, err := s.Settings(tx, organization)
+	if err != nil {
+		return found, err
+	}
+	if found.Issuer != issuer {
+		return found, fault.New(fault.Conflict, "the provider of the organization is %s and not %s: look at it again", found.Issuer, issuer).WithCode("sso_other_issuer")
+	}
+	owner, err := ownerOf(tx, domain)
+	if err != nil {
+		return found, err
+	}
+	if owner != "" && owner != organization {
+		return found, fault.New(fault.Conflict, "%s is confirmed for another organization: take that back first", domain).WithCode("sso_domain_taken")
+	}
+	return s.decide(tx, organization, domain, tx.Now())
+}
+
+// TakeBack says for the operator that a domain is not the organization's, or not any more.
+func (s *SSO) TakeBack(tx *db.Tx, organization, domain string) (Settings, error) {
+	return s.decide(tx, organization, strings.ToLower(domain), 0)
+}
+
+func (s *SSO) decide(tx *db.Tx, organization, domain string, at int64) (Settings, error) {
 	n, err := tx.Exec(`UPDATE sso_domains SET confirmed_at = $3 WHERE organization = $1 AND domain = $2`, organization, domain, at)
 	if err != nil {
 		return Settings{}, fmt.Errorf("confirm a domain: %w", err)
@@ -210,36 +229,18 @@ func (s *SSO) Confirm(tx *db.Tx, organization, domain string, isIts bool) (Setti
 }
 
 // For is the provider that signs in who has an address: of the organization whose
-// confirmed domain it has, or else of the installation.
+// confirmed domain it has, or else of the installation; without an address the latter.
 func (s *SSO) For(tx *db.Tx, email string) (Provider, error) {
+	if email == "" {
+		return s.provider(tx, "")
+	}
 	organization, err := ownerOf(tx, domainOf(email))
 	if err != nil {
 		return Provider{}, err
 	}
 	p, err := s.provider(tx, organization)
-	if organization != "" && fault.Is(err, fault.NotFound) {
-		return s.provider(tx, "")
+	if err == nil && p.IsOperators() && !p.hasDomain(domainOf(email)) {
+		err = none()
 	}
 	return p, err
-}
-
-// Bar marks the memberships of a person that a session is not good for: those in an
-// organization that asks members with an address of its domains to come by its own
-// provider. Owners are never barred: somebody must be able to mend what is set up wrongly.
-func (s *SSO) Bar(tx *db.Tx, members []org.Membership, user, came string) error {
-	return tx.Each(func(r db.Scanner) error {
-		var organization, email, domain string
-		if err := r.Scan(&organization, &email, &domain); err != nil {
-			return fmt.Errorf("read who must come by single sign-on: %w", err)
-		}
-		for i, m := range members {
-			if m.Organization == organization && m.Role != org.Owner && came != organization && domainOf(email) == domain {
-				members[i].NeedsSSO = true
-			}
-		}
-		return nil
-	}, `SELECT m.organization, u.email, d.domain FROM memberships m
-		JOIN sso_providers p ON p.organization = m.organization AND p.is_required <> 0
-		JOIN sso_domains d ON d.organization = m.organization AND d.confirmed_at <> 0
-		JOIN users u ON u.id = m.user_id WHERE m.user_id = $1`, user)
 }

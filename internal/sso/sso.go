@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,7 +41,7 @@ const second = int64(time.Second)
 // The limits of a visit to a provider.
 const (
 	VisitLife   = 10 * 60 * second
-	knownFor    = 10 * time.Minute // how long what a provider has said of itself is used
+	knownFor    = 10 * 60 * second // how long what a provider has said of itself is used
 	maxKnown    = 1000
 	maxNextPath = 500
 )
@@ -54,6 +55,7 @@ type Provider struct {
 	Issuer       string
 	ClientID     string
 	Secret       string
+	Speaks       []string // for which mail domains the installation's speaks; [EveryDomain] for all
 	Role         org.Role // of who comes by it and is no member yet; "" for none
 	JoinsTo      string   // the organization that they join
 	IsRequired   bool     // members with an address of its domains cannot come by a password
@@ -65,6 +67,14 @@ func (p Provider) mark() string {
 		return account.OperatorSSO
 	}
 	return p.Organization
+}
+
+// EveryDomain among those of the installation's provider: the operator trusts whatever
+// address it says is verified.
+const EveryDomain = "*"
+
+func (p Provider) hasDomain(domain string) bool {
+	return slices.Contains(p.Speaks, domain) || slices.Contains(p.Speaks, EveryDomain)
 }
 
 // IsOperators reports whether it is the provider of the installation.
@@ -92,7 +102,7 @@ type SSO struct {
 
 type known struct {
 	provider *oidc.Provider
-	until    time.Time
+	until    int64
 }
 
 // New returns the single sign-on of an installation.
@@ -121,7 +131,7 @@ func (s *SSO) discover(ctx context.Context, p Provider) (*oidc.Provider, context
 	s.mu.Lock()
 	k, found := s.known[key]
 	s.mu.Unlock()
-	if found && time.Now().Before(k.until) {
+	if found && s.config.Now() < k.until {
 		return k.provider, ctx, nil
 	}
 	// Its keys are fetched later by the context that it was made with.
@@ -134,17 +144,23 @@ func (s *SSO) discover(ctx context.Context, p Provider) (*oidc.Provider, context
 	if len(s.known) >= maxKnown {
 		s.known = map[string]known{}
 	}
-	s.known[key] = known{provider, time.Now().Add(knownFor)}
+	s.known[key] = known{provider, s.config.Now() + knownFor}
 	return provider, ctx, nil
 }
 
-// away is what is told of a provider that cannot be asked.
+// away is what is told of a provider that cannot be asked. What it answered is not: whoever
+// may name an address is not to read through this server what is there.
 func away(p Provider, err error) error {
+	var notReached *url.Error
 	if outward.IsInside(err) {
 		return fault.New(fault.Forbidden, "the provider %s leads into this server's own network, which the operator has not allowed", p.Issuer).
 			WithCode("sso_not_allowed")
 	}
-	return fault.New(fault.Unavailable, "the provider %s does not answer as an OpenID provider does: %v", p.Issuer, err).WithCode("sso_unavailable")
+	if errors.As(err, &notReached) {
+		return fault.New(fault.Unavailable, "the provider %s cannot be reached: try again later, or sign in with a password", p.Issuer).WithCode("sso_unavailable")
+	}
+	return fault.New(fault.Unavailable, "the provider %s does not answer as an OpenID provider of that name does: whoever set it up must look "+
+		"at its address, which ends where /.well-known/openid-configuration begins", p.Issuer).WithCode("sso_unavailable")
 }
 
 func (s *SSO) oauth(p Provider, found *oidc.Provider) *oauth2.Config {

@@ -23,15 +23,17 @@ CREATE TABLE sso_domains (
 CREATE UNIQUE INDEX sso_domains_confirmed ON sso_domains (domain) WHERE confirmed_at <> 0;
 CREATE INDEX sso_domains_of ON sso_domains (organization);
 
--- Who a provider says somebody is.
+-- Who a provider says somebody is: for the organization that set it up, or with '' for the
+-- installation. Two that use the same issuer have each made sure for themselves.
 CREATE TABLE identities (
-  issuer     TEXT   NOT NULL,
-  subject    TEXT   NOT NULL,
-  user_id    TEXT   NOT NULL,
-  created_at BIGINT NOT NULL,
-  PRIMARY KEY (issuer, subject)
+  organization TEXT   NOT NULL,
+  issuer       TEXT   NOT NULL,
+  subject      TEXT   NOT NULL,
+  user_id      TEXT   NOT NULL,
+  created_at   BIGINT NOT NULL,
+  PRIMARY KEY (organization, issuer, subject)
 );
-CREATE INDEX identities_of_user ON identities (user_id);
+CREATE INDEX identities_of_user ON identities (user_id, organization);
 
 -- Browsers that are away at a provider: digest is of what comes back in the address,
 -- browser of what stays in the cookie. user_id is '' until it has come back and a code of
