@@ -95,7 +95,8 @@ func (s *SSO) moreOf(ctx context.Context, found *oidc.Provider, token *oauth2.To
 	if info.Subject != subject {
 		return who, errors.New("it names two persons")
 	}
-	return who, info.Claims(&who)
+	more := said{Name: who.Name}
+	return more, info.Claims(&more)
 }
 
 // because is the reason of a provider if it is one of those that there are (RFC 6749,
