@@ -1,5 +1,5 @@
 # Everything that this project does to itself. `make test` and `make demo` need
-# nothing but Go, and the tests a PostgreSQL: what is missing comes by itself.
+# nothing but Go, and the tests a PostgreSQL and an OpenID provider: what is missing comes by itself.
 
 # The same program everywhere: no C compiler, and (-trimpath) no paths of this
 # machine. Of the working tree it has the commit, which `purser version` says.
@@ -10,7 +10,7 @@ BIN      := bin/purser
 TIMEOUT  ?= 15m
 FUZZTIME ?= 60s
 
-.PHONY: help build demo test lint postgres soak fuzz bench clean
+.PHONY: help build demo test lint postgres openid soak fuzz bench clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,14 +22,17 @@ demo: build ## the main job from start to end: half a minute, and the first buil
 	$(BIN) demo
 
 # What keeps rows is tested on both databases.
-ON_BOTH := ./internal/db ./internal/ledger ./internal/usage ./internal/org ./internal/account ./internal/project ./internal/mail ./internal/audit ./internal/tax ./internal/price ./internal/job ./internal/server ./internal/app ./test/bench
+ON_BOTH := ./internal/db ./internal/ledger ./internal/usage ./internal/org ./internal/account ./internal/sso ./internal/project ./internal/mail ./internal/audit ./internal/tax ./internal/price ./internal/job ./internal/server ./internal/app ./test/bench
 
-test: lint postgres ## lint and every test, in its short form of fixed size, on SQLite and on PostgreSQL
+test: lint postgres openid ## lint and every test, in its short form of fixed size, on SQLite and on PostgreSQL
 	$(GO) test -count=1 -timeout $(TIMEOUT) ./... # never from the cache: test/e2e builds the program, seeds are new
 	$(GO) run ./test/postgres -- $(GO) test -count=1 -timeout $(TIMEOUT) $(ON_BOTH)
 
 postgres: ## install PostgreSQL for the tests if it is missing (as root)
 	@test/postgres/install.sh
+
+openid: ## fetch an OpenID provider for the tests if it is missing
+	@test/openid/install.sh
 
 lint: ## gofmt, go vet and staticcheck (its version is pinned in go.mod)
 	@unformatted=$$(gofmt -l .); \

@@ -58,9 +58,10 @@ type Config struct {
 	Put func(*db.Tx, outbox.Message) error // sends a mail
 	URL string                             // of the server, as people reach it: in mailed links
 
-	// Required reports whether an organization of the user's asks for a second factor;
+	// Required reports whether an organization of the user's asks for a second factor, other
+	// than the one by whose provider the session began ("" for none): that one has asked for it there;
 	// nil if none does.
-	Required func(tx *db.Tx, user string) (bool, error)
+	Required func(tx *db.Tx, user, other string) (bool, error)
 
 	// Verified is called, in the same unit of work, whenever a person has proved to own
 	// an address, for the first time or another one; nil for nobody.

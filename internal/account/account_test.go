@@ -23,7 +23,7 @@ func TestAnOrganizationMayRequireASecondFactor(t *testing.T) {
 	required := map[string]bool{}
 	a := New(Config{
 		Put:      func(*db.Tx, mail.Message) error { return nil },
-		Required: func(_ *db.Tx, user string) (bool, error) { return required[user], nil },
+		Required: func(_ *db.Tx, user, _ string) (bool, error) { return required[user], nil },
 	})
 	var token, user string
 	must := func(fn func(*db.Tx) error) {

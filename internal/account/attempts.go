@@ -134,6 +134,12 @@ func askerOf(kind, who string) counter { return counter{kind + " " + who, perAsk
 // Limit slows what anybody may ask for: of a kind, by somebody.
 func (a *Accounts) Limit(tx *db.Tx, kind, who string) error { return attempt(tx, askerOf(kind, who)) }
 
+// Unlimit takes back what [Accounts.Limit] has counted, of somebody who did what it was for:
+// a hundred people behind one address, each of whom comes once, are no attack.
+func (a *Accounts) Unlimit(tx *db.Tx, kind, who string) error {
+	return succeeded(tx, askerOf(kind, who))
+}
+
 // LimitMail slows what sends mails of a kind to an address, whether or not it has an
 // account. Each kind is counted by itself: who had a verification sent too often can still
 // have a password reset.

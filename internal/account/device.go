@@ -86,15 +86,16 @@ func (a *Accounts) Device(tx *db.Tx, typed string) (Device, error) {
 }
 
 // Decide signs a command line in as a person, or refuses it.
-func (a *Accounts) Decide(tx *db.Tx, user, typed string, isApproved bool) (Device, error) {
+func (a *Accounts) Decide(tx *db.Tx, me Session, typed string, isApproved bool) (Device, error) {
 	d, err := a.Device(tx, typed)
 	if err != nil {
 		return Device{}, err
 	}
+	user := me.User
 	if !isApproved {
 		user = refusedDevice
 	}
-	if _, err := tx.Exec(`UPDATE device_codes SET user_id = $2 WHERE user_code = $1`, d.UserCode, user); err != nil {
+	if _, err := tx.Exec(`UPDATE device_codes SET user_id = $2, sso = $3 WHERE user_code = $1`, d.UserCode, user, me.SSO); err != nil {
 		return Device{}, fmt.Errorf("decide about a device code: %w", err)
 	}
 	return d, nil
@@ -103,34 +104,34 @@ func (a *Accounts) Decide(tx *db.Tx, user, typed string, isApproved bool) (Devic
 // Poll is what became of a command line: a fault that says to wait, or that it was
 // refused, or nothing once a person has confirmed it.
 func (a *Accounts) Poll(tx *db.Tx, secret string) error {
-	_, err := a.decided(tx, secret)
+	_, _, err := a.decided(tx, secret)
 	return err
 }
 
-func (a *Accounts) decided(tx *db.Tx, secret string) (user string, err error) {
+func (a *Accounts) decided(tx *db.Tx, secret string) (user, sso string, err error) {
 	var expires int64
-	err = tx.QueryRow(`SELECT user_id, expires_at FROM device_codes WHERE digest = $1`+tx.ForUpdate(), digest(secret)).Scan(&user, &expires)
+	err = tx.QueryRow(`SELECT user_id, sso, expires_at FROM device_codes WHERE digest = $1`+tx.ForUpdate(), digest(secret)).Scan(&user, &sso, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) || err == nil && tx.Now() >= expires:
-		return "", fault.New(fault.Conflict, "the code has expired or was used: begin again").WithCode("expired_device_code")
+		return "", "", fault.New(fault.Conflict, "the code has expired or was used: begin again").WithCode("expired_device_code")
 	case err != nil:
-		return "", fmt.Errorf("find a device code: %w", err)
+		return "", "", fmt.Errorf("find a device code: %w", err)
 	case user == "":
-		return "", fault.New(fault.Conflict, "nobody has confirmed the code yet: ask again in a moment").WithCode("authorization_pending")
+		return "", "", fault.New(fault.Conflict, "nobody has confirmed the code yet: ask again in a moment").WithCode("authorization_pending")
 	case user == refusedDevice:
-		return "", fault.New(fault.Forbidden, "the code was refused").WithCode("access_denied")
+		return "", "", fault.New(fault.Forbidden, "the code was refused").WithCode("access_denied")
 	}
-	return user, nil
+	return user, sso, nil
 }
 
 // EnterDevice begins the session of a command line that was confirmed, once.
 func (a *Accounts) EnterDevice(tx *db.Tx, secret string, v Visitor) (token string, s Session, err error) {
-	user, err := a.decided(tx, secret)
+	user, sso, err := a.decided(tx, secret)
 	if err != nil {
 		return "", s, err
 	}
 	if _, err := tx.Exec(`DELETE FROM device_codes WHERE digest = $1`, digest(secret)); err != nil {
 		return "", s, fmt.Errorf("use up a device code: %w", err)
 	}
-	return a.Enter(tx, user, Bearer, v)
+	return a.EnterBy(tx, user, Bearer, v, sso)
 }

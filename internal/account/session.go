@@ -43,10 +43,14 @@ type Session struct {
 	Kind      Kind
 	Agent     string
 	Address   string
+	SSO       string // by whose provider it began: an organization's id, [OperatorSSO], or "" by password
 	CreatedAt int64
 	UsedAt    int64
 	ExpiresAt int64
 }
+
+// OperatorSSO is the provider of the installation.
+const OperatorSSO = "operator"
 
 // Need is what a person must do before anything else.
 type Need string
@@ -58,18 +62,23 @@ const (
 	NeedsTwoFactor    Need = "two_factor_required"
 )
 
-const sessionColumns = `SELECT s.id, s.user_id, s.kind, s.agent, s.address, s.created_at, s.used_at, s.expires_at FROM sessions s`
+const sessionColumns = `SELECT s.id, s.user_id, s.kind, s.agent, s.address, s.sso, s.created_at, s.used_at, s.expires_at FROM sessions s`
 
 func scanSession(r db.Scanner) (s Session, err error) {
-	err = r.Scan(&s.ID, &s.User, &s.Kind, &s.Agent, &s.Address, &s.CreatedAt, &s.UsedAt, &s.ExpiresAt)
+	err = r.Scan(&s.ID, &s.User, &s.Kind, &s.Agent, &s.Address, &s.SSO, &s.CreatedAt, &s.UsedAt, &s.ExpiresAt)
 	return s, err
 }
 
-// Enter begins a session. Its token is new: nobody can have planted it.
+// Enter begins a session of who said a password.
 func (a *Accounts) Enter(tx *db.Tx, user string, kind Kind, v Visitor) (token string, s Session, err error) {
+	return a.EnterBy(tx, user, kind, v, "")
+}
+
+// EnterBy begins a session. Its token is new: nobody can have planted it.
+func (a *Accounts) EnterBy(tx *db.Tx, user string, kind Kind, v Visitor, sso string) (token string, s Session, err error) {
 	token = newSecret(TokenPrefix)
 	s = Session{
-		ID: tx.NewID("ses_"), User: user, Kind: kind, Agent: v.agent(), Address: v.Address,
+		ID: tx.NewID("ses_"), User: user, Kind: kind, Agent: v.agent(), Address: v.Address, SSO: sso,
 		CreatedAt: tx.Now(), UsedAt: tx.Now(), ExpiresAt: tx.Now() + lives[kind].absolute,
 	}
 	if _, err := tx.Exec(`DELETE FROM sessions WHERE expires_at < $1`, tx.Now()); err != nil {
@@ -79,9 +88,9 @@ func (a *Accounts) Enter(tx *db.Tx, user string, kind Kind, v Visitor) (token st
 	if err != nil {
 		return "", s, fmt.Errorf("end the oldest session: %w", err)
 	}
-	_, err = tx.Exec(`INSERT INTO sessions (id, digest, user_id, kind, agent, address, created_at, used_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		s.ID, digest(token), s.User, string(s.Kind), s.Agent, s.Address, s.CreatedAt, s.UsedAt, s.ExpiresAt)
+	_, err = tx.Exec(`INSERT INTO sessions (id, digest, user_id, kind, agent, address, sso, created_at, used_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		s.ID, digest(token), s.User, string(s.Kind), s.Agent, s.Address, s.SSO, s.CreatedAt, s.UsedAt, s.ExpiresAt)
 	if err != nil {
 		return "", s, fmt.Errorf("begin a session: %w", err)
 	}
@@ -103,10 +112,10 @@ func (v Visitor) agent() string {
 // was revoked, or was not used for long, is not found.
 func (a *Accounts) Find(tx *db.Tx, token string) (s Session, need Need, err error) {
 	var verifiedAt, secondAt int64
-	err = tx.QueryRow(`SELECT s.id, s.user_id, s.kind, s.agent, s.address, s.created_at, s.used_at, s.expires_at, u.verified_at,
+	err = tx.QueryRow(`SELECT s.id, s.user_id, s.kind, s.agent, s.address, s.sso, s.created_at, s.used_at, s.expires_at, u.verified_at,
 		COALESCE((SELECT f.confirmed_at FROM authenticators f WHERE f.user_id = u.id), 0)
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = $1`, digest(token)).
-		Scan(&s.ID, &s.User, &s.Kind, &s.Agent, &s.Address, &s.CreatedAt, &s.UsedAt, &s.ExpiresAt, &verifiedAt, &secondAt)
+		Scan(&s.ID, &s.User, &s.Kind, &s.Agent, &s.Address, &s.SSO, &s.CreatedAt, &s.UsedAt, &s.ExpiresAt, &verifiedAt, &secondAt)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && !s.isAlive(tx.Now()) {
 		return Session{}, "", fault.New(fault.Unauthorized, "you are not signed in any more: log in again").WithCode("session_ended")
 	}
@@ -116,8 +125,8 @@ func (a *Accounts) Find(tx *db.Tx, token string) (s Session, need Need, err erro
 	if verifiedAt == 0 {
 		return s, NeedsVerification, nil
 	}
-	if secondAt == 0 && a.config.Required != nil {
-		isRequired, err := a.config.Required(tx, s.User)
+	if secondAt == 0 && s.SSO != OperatorSSO && a.config.Required != nil { // a provider asks for what whoever set it up wants
+		isRequired, err := a.config.Required(tx, s.User, s.SSO)
 		if err != nil {
 			return Session{}, "", err
 		}
@@ -161,7 +170,7 @@ func (a *Accounts) Sessions(tx *db.Tx, user, before string, limit int) ([]Sessio
 // Revoke ends a session of a person.
 func (a *Accounts) Revoke(tx *db.Tx, user, id string) (Session, error) {
 	s, err := scanSession(tx.QueryRow(`DELETE FROM sessions WHERE user_id = $1 AND id = $2
-		RETURNING id, user_id, kind, agent, address, created_at, used_at, expires_at`, user, id))
+		RETURNING id, user_id, kind, agent, address, sso, created_at, used_at, expires_at`, user, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Session{}, fault.New(fault.NotFound, "there is no such session of yours, or it has ended")
 	}

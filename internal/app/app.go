@@ -21,7 +21,6 @@ import (
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/account"
-	"github.com/purserhq/purser/internal/backup"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/job"
@@ -38,34 +37,6 @@ import (
 	"github.com/purserhq/purser/internal/server"
 	"github.com/purserhq/purser/internal/usage"
 )
-
-// Config says how the program runs. Zero values mean the defaults.
-type Config struct {
-	Listen        string       // HOST:PORT, or unix:PATH; 127.0.0.1:8080 if empty
-	Data          string       // the data directory; made if it is not there
-	Database      string       // sqlite:PATH; purser.db in the data directory if empty
-	TestClock     int64        // Unix nanoseconds at which time stands still until advanced; 0 for the real clock
-	Capacity      job.Capacity // what the local executor offers; nil for no limit
-	OperatorToken string       // the file operator-token in the data directory if empty
-	TopUpURL      string       // told with a refusal for credits; the page about grants in /docs if empty
-	Version       api.Version
-	Log           *slog.Logger       // discarded if nil
-	Supervisor    []string           // what starts a supervisor, before the job's directory; this program's own if empty
-	Leases        job.Leases         // of the local executor; the default if zero
-	Roles         Roles              // what this process does; all if zero
-	Committed     func()             // called after every commit, while the next one waits; nil for nobody
-	SMTP          *mail.SMTP         // what mails go through; nil to keep them for the operator
-	PublicURL     string             // where people reach it, for mailed links; the URL of its listener if empty
-	Proxies       []string           // trusted to say for whom they ask: networks, addresses, or unix for whoever comes by a unix socket
-	Mailed        func(mail.Message) // called after the commit of every mail that is to be sent; nil for nobody
-	Payments      string             // who takes payments: sandbox, stripe or none; sandbox if empty
-	StripeKey     string             // the secret key of this server at Stripe
-	StripeSecrets string             // of its webhook endpoint there; several with commas between
-	StripeURL     string             // of Stripe's API; Stripe's own if empty
-	TopUps        pay.Settings       // what can be bought, and how far auto top-up looks ahead
-	Chance        sandbox.Chance     // how the sandbox behaves at random; not at all if zero
-	Advertise     string             // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
-}
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
 // An empty text is no limit.
@@ -124,20 +95,6 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	return a, nil
 }
 
-func (c Config) filled() Config {
-	if c.Listen == "" {
-		c.Listen = DefaultListen
-	}
-	if c.Database == "" {
-		c.Database = "sqlite:" + filepath.Join(c.Data, backup.Database)
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	c.Roles = c.Roles.filled()
-	return c
-}
-
 func (a *App) start(ctx context.Context) (err error) {
 	c := a.config
 	if err := c.check(); err != nil {
@@ -176,7 +133,7 @@ func (a *App) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := a.openServer(c, metrics); err != nil {
+	if err := a.openServer(ctx, c, metrics); err != nil {
 		return err
 	}
 	if err := a.db.Enroll(ctx, a.advertised()); err != nil { // before it looks at its jobs: nothing that is asked of them meanwhile is missed
@@ -193,7 +150,7 @@ func (a *App) start(ctx context.Context) (err error) {
 }
 
 // openServer opens what people see, for which it must be known where they find it.
-func (a *App) openServer(c Config, metrics *server.Metrics) error {
+func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics) error {
 	if c.TopUpURL == "" {
 		c.TopUpURL = a.URL() + "/docs#create-grant"
 	}
@@ -204,12 +161,13 @@ func (a *App) openServer(c Config, metrics *server.Metrics) error {
 	if err := a.openPayments(c); err != nil {
 		return err
 	}
-	a.accounts = account.New(account.Config{
-		Put: a.post(a.mails), URL: c.PublicURL, Required: a.orgs.AsksForTwoFactor,
-		Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return a.orgs.Welcome(tx, u.ID, u.Email, isFirst) },
-	})
+	accounts, signOn, err := a.people(ctx, a.orgs, c.PublicURL)
+	if err != nil {
+		return err
+	}
+	a.accounts = accounts
 	a.server = server.New(server.Parts{
-		Accounts: a.accounts, Proxies: c.Proxies,
+		Accounts: accounts, SSO: signOn, Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: a.orgs, Prices: a.prices, Projects: a.projects, Usage: usage.New(a.ledger, a.prices, a.projects),
 		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,

@@ -101,6 +101,8 @@ const commands = `
 PUT /v1/rate-cards/other {"skus":[{"sku":"gpu.x","unit":"hour","prices":{"on-demand":"1"}}]}
 second = POST /v1/organizations/{organization}/workspaces {"slug":"second","name":"second"}
 POST /v1/organizations {"slug":"acme","name":"Acme","type":"company"}
+PUT /v1/organizations/{organization}/sso {"issuer":"https://login.acme.example","client_id":"purser","client_secret":"x","domains":["acme.example"]}
+PUT /v1/organizations/{organization}/sso/domains/acme.example {"confirmed":true,"issuer":"https://login.acme.example"}
 PATCH /v1/workspaces/{workspace}/policy {"grace_seconds":60}
 lot = POST /v1/workspaces/{workspace}/grants {"amount":"5","kind":"promotional","expires_at":"2027-01-01T02:00:00Z"}
 POST /v1/workspaces/{workspace}/grants {"amount":"1000","kind":"plan"}

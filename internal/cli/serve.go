@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,6 +37,14 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "top-up-ahead", env: "PURSER_TOP_UP_AHEAD", usage: "how long a payment takes: auto top-up looks so far ahead", fallback: "60s"},
 		{name: "smtp-url", env: "PURSER_SMTP_URL", secret: true, usage: "mail server, as in smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps:// for TLS from the first byte; mails are only kept if unset"},
 		{name: "mail-from", env: "PURSER_MAIL_FROM", usage: "from whom mails are, as in 'Purser <purser@example.org>'"},
+		{name: "sso-issuer", env: "PURSER_SSO_ISSUER", usage: "OpenID provider by which everybody may sign in, as in https://login.example.org"},
+		{name: "sso-client-id", env: "PURSER_SSO_CLIENT_ID", usage: "what this server is called there"},
+		{name: "sso-client-secret", env: "PURSER_SSO_CLIENT_SECRET", secret: true, usage: "its secret there"},
+		{name: "sso-client-secret-file", env: "PURSER_SSO_CLIENT_SECRET_FILE", usage: "file with that secret, in its place"},
+		{name: "sso-domains", env: "PURSER_SSO_DOMAINS", usage: "mail domains whose addresses it may sign in, with commas between; * trusts whatever address it says is verified"},
+		{name: "sso-organization", env: "PURSER_SSO_ORGANIZATION", usage: "organization that who comes by it joins; none if unset"},
+		{name: "sso-role", env: "PURSER_SSO_ROLE", usage: "as what they join it", fallback: "developer"},
+		{name: "allow-private-addresses", env: "PURSER_ALLOW_PRIVATE_ADDRESSES", usage: "true lets addresses that tenants type (their OpenID providers) lead into this server's own network", fallback: "false"},
 		{name: "lease-min", env: "PURSER_LEASE_MIN", usage: "shortest lease of a job, which is how long it runs on while the server is away", fallback: app.DefaultLeaseMin},
 		{name: "lease-max", env: "PURSER_LEASE_MAX", usage: "longest lease of a job; it is a tenth of the runway in between", fallback: app.DefaultLeaseMax},
 		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},
@@ -155,6 +165,14 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return usageError{err}
 	}
+	provider, err := providerOf(s)
+	if err != nil {
+		return err
+	}
+	private, err := strconv.ParseBool(s.get("allow-private-addresses"))
+	if err != nil {
+		return wrong("--allow-private-addresses can be true or false, not %q", s.get("allow-private-addresses"))
+	}
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	stripeKey, _ := p.env("PURSER_STRIPE_SECRET_KEY")
 	stripeSecrets, _ := p.env("PURSER_STRIPE_WEBHOOK_SECRETS")
@@ -162,12 +180,36 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
 		Advertise: s.get("advertise"), PublicURL: s.get("public-url"), Proxies: words(s.get("trusted-proxies")), TopUpURL: s.get("top-up-url"),
 		Leases: app.Leases(shortest, longest), SMTP: smtp, Payments: s.get("payments"), TopUps: topUps, StripeKey: stripeKey, StripeSecrets: stripeSecrets,
+		SSO: provider, AllowPrivate: private,
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {
 		return usageError{err}
 	}
 	return err
+}
+
+// providerOf is the installation's OpenID provider, as far as the settings name one.
+func providerOf(s *settings) (app.SSO, error) {
+	p := app.SSO{
+		Issuer: s.get("sso-issuer"), ClientID: s.get("sso-client-id"), Secret: s.get("sso-client-secret"), Domains: s.get("sso-domains"),
+		Organization: s.get("sso-organization"), Role: s.get("sso-role"),
+	}
+	file := s.get("sso-client-secret-file")
+	switch {
+	case p.Issuer == "" && p.ClientID == "" && p.Domains == "":
+		return app.SSO{}, nil
+	case file == "":
+		return p, nil
+	case p.Secret != "":
+		return p, wrong("the secret is given twice: by PURSER_SSO_CLIENT_SECRET and by --sso-client-secret-file")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return p, fmt.Errorf("read the secret of the OpenID provider: %w", err)
+	}
+	p.Secret = strings.TrimSpace(string(text))
+	return p, nil
 }
 
 // words are the parts of a list with commas between.

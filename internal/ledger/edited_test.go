@@ -70,10 +70,11 @@ func TestSwapped(t *testing.T) {
 func TestEveryTableIsVerified(t *testing.T) {
 	h, others := open(t), []string{
 		"attempts", "authenticators", "auto_top_ups", "campaigns", "clock", "codes", "device_codes", "familiar_addresses",
-		"invitations", "jobs", "mailed_links", "mails", "memberships", "notices", "payment_customers", "payment_disputes",
-		"payment_methods", "payment_notices", "payment_refunds", "payments", "profiles", "recovery_codes", "redemptions",
-		"sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets", "schema_versions",
-		"servers", "sessions", "tax_rates", "token_hashes", "tokens", "users",
+		"identities", "invitations", "jobs", "mailed_links", "mails", "memberships", "notices", "payment_customers",
+		"payment_disputes", "payment_methods", "payment_notices", "payment_refunds", "payments", "profiles", "recovery_codes",
+		"redemptions", "sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets",
+		"schema_versions", "servers", "sessions", "sso_domains", "sso_providers", "sso_visits", "tax_rates", "token_hashes",
+		"tokens", "users",
 	}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {

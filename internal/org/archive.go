@@ -49,6 +49,9 @@ func (o *Orgs) Archive(tx *db.Tx, organization string) (Organization, error) {
 	for _, statement := range []string{
 		`DELETE FROM memberships WHERE organization = $1`,
 		`DELETE FROM invitations WHERE organization = $1 AND accepted_at = 0`,
+		`DELETE FROM sso_providers WHERE organization = $1`,
+		`DELETE FROM sso_domains WHERE organization = $1`,
+		`DELETE FROM identities WHERE organization = $1`,
 	} {
 		if _, err := tx.Exec(statement, found.ID); err != nil {
 			return Organization{}, fmt.Errorf("archive %s: %w", found.Slug, err)

@@ -107,6 +107,22 @@ func (o *Orgs) join(tx *db.Tx, m Membership, user string) error {
 	return nil
 }
 
+// Admit makes a person a member with a role; who has a role in the organization keeps it.
+func (o *Orgs) Admit(tx *db.Tx, organization, user string, role Role) error {
+	if err := o.hold(tx, organization); err != nil {
+		return err
+	}
+	p, err := o.Profile(tx, organization)
+	if err != nil || p.ArchivedAt != 0 {
+		return err
+	}
+	_, err = o.Member(tx, user, Membership{Organization: organization})
+	if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return o.join(tx, Membership{Organization: organization, Role: role}, user)
+}
+
 // CreateOwned makes an organization as [Orgs.Create] does, whose owner is the person.
 func (o *Orgs) CreateOwned(tx *db.Tx, user string, n Organization) (Organization, Workspace, error) {
 	if err := tx.Exclude("owned by " + user); err != nil {
@@ -160,14 +176,15 @@ func (o *Orgs) Welcome(tx *db.Tx, user, email string, isNew bool) error {
 	return err
 }
 
-// AsksForTwoFactor reports whether an organization of a person's asks for a second factor.
-func (o *Orgs) AsksForTwoFactor(tx *db.Tx, user string) (bool, error) {
+// AsksForTwoFactor reports whether an organization of a person's, other than one, asks for a
+// second factor.
+func (o *Orgs) AsksForTwoFactor(tx *db.Tx, user, other string) (bool, error) {
 	asking, err := list(tx, func(r db.Scanner) (asks int64, err error) {
 		err = r.Scan(&asks)
 		return asks, err
 	},
 		`SELECT p.require_two_factor FROM memberships m JOIN profiles p ON p.organization = m.organization
-			WHERE m.user_id = $1 AND p.require_two_factor <> 0 LIMIT 1`, user)
+			WHERE m.user_id = $1 AND m.organization <> $2 AND p.require_two_factor <> 0 LIMIT 1`, user, other)
 	return len(asking) > 0, err
 }
 

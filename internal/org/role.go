@@ -142,6 +142,7 @@ type Membership struct {
 	Workspace    string // of the project, its id; "" for all of the organization
 	Project      string // "" for all of the organization
 	Role         Role
+	NeedsSSO     bool // it is not good for a session that began in another way
 }
 
 // Operator is the actor of the operator's token.
@@ -172,6 +173,10 @@ func Can(a Actor, action Action, target Target) error {
 			continue
 		}
 		member = true
+		if m.NeedsSSO {
+			return fault.New(fault.Forbidden, "this organization asks its members to sign in by its single sign-on: log in that way").
+				WithCode("sso_required")
+		}
 		if (m.Project == "" || m.Project == target.Project && m.Workspace == target.Workspace) && slices.Contains(may[action], m.Role) {
 			return a.Token.admits(action, target)
 		}

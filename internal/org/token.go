@@ -130,7 +130,9 @@ func (o *Orgs) ActorOf(tx *db.Tx, secret string) (*Actor, error) {
 			a.Members = append(a.Members, m.within(t.Workspace, t.Project)...)
 		}
 		return nil
-	}, `SELECT `+tokenColumns+`, h.expires_at, COALESCE(p.require_two_factor, 0), COALESCE(f.confirmed_at, 0),
+	}, `SELECT `+tokenColumns+`, h.expires_at, COALESCE(p.require_two_factor, 0),
+		COALESCE(NULLIF(f.confirmed_at, 0), (SELECT i.created_at FROM identities i WHERE i.user_id = t.user_id
+			AND i.organization IN (t.organization, '') LIMIT 1), 0), -- who comes by its provider has no other factor
 		COALESCE(m.workspace, ''), COALESCE(m.project, ''), COALESCE(m.role, '') FROM token_hashes h
 		JOIN tokens t ON t.organization = h.organization AND t.id = h.token
 		LEFT JOIN profiles p ON p.organization = t.organization

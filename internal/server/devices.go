@@ -78,7 +78,7 @@ func (s *Server) decideDevice(ctx context.Context, v visitor, me account.Session
 		return d, err
 	}
 	err = s.asStranger(ctx, func(tx *db.Tx) error {
-		d, err = s.accounts.Decide(tx, me.User, code, isApproved)
+		d, err = s.accounts.Decide(tx, me, code, isApproved)
 		return err
 	})
 	if err == nil {

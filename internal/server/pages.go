@@ -60,6 +60,8 @@ type view struct {
 	Sandbox              *sandbox.Page
 	Invited              invited
 	ShowsForm, ShowsCode bool
+	OffersSSO            bool // by the address of one's organization
+	HasOperatorsSSO      bool // and by a provider for all
 }
 
 func (s *Server) accountPages(mux *http.ServeMux) {
@@ -75,6 +77,7 @@ func (s *Server) accountPages(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("POST /verify", s.form(s.submitVerify))
 	mux.HandleFunc("POST /reset", s.form(s.submitReset))
+	s.ssoPages(mux)
 }
 
 // form reads the fields of a form from the body alone.
@@ -93,6 +96,7 @@ func (s *Server) form(submit http.HandlerFunc) http.HandlerFunc {
 var pageTitles = map[string]string{
 	"login": "Sign in", "device": "Sign a command line in", "verify": "Confirm your email address", "reset": "Choose a new password", "redeem": "Redeem a code",
 	"message": "Purser", "invitation": "Join an organization",
+	"second": "One more step", "leave": "Single sign-on",
 }
 
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page string, v view) {
@@ -151,7 +155,7 @@ func local(next string) string {
 }
 
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusOK, "login", view{Next: local(r.URL.Query().Get("next"))})
+	s.render(w, r, http.StatusOK, "login", s.loginView(view{Next: local(r.URL.Query().Get("next"))}))
 }
 
 func (s *Server) submitLogin(w http.ResponseWriter, r *http.Request) {
@@ -160,7 +164,7 @@ func (s *Server) submitLogin(w http.ResponseWriter, r *http.Request) {
 	token, session, err := s.logIn(r.Context(), v, r.PostForm.Get("email"), r.PostForm.Get("password"), r.PostForm.Get("code"), account.Cookie)
 	if err != nil {
 		f := fault.Of(err)
-		s.refuse(w, r, "login", view{Next: next, Email: r.PostForm.Get("email"), ShowsCode: f != nil && f.Code == "two_factor_needed"}, err)
+		s.refuse(w, r, "login", s.loginView(view{Next: next, Email: r.PostForm.Get("email"), ShowsCode: f != nil && f.Code == "two_factor_needed"}), err)
 		return
 	}
 	s.note(r, v, "login", session.User, map[string]string{"email": r.PostForm.Get("email")})

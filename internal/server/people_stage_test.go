@@ -26,6 +26,7 @@ import (
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
+	"github.com/purserhq/purser/internal/sso"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -71,10 +72,12 @@ func newRealmOn(t *testing.T, url string) *realm {
 	till.DeliverTo(func(ctx context.Context, h http.Header, body []byte) error {
 		return pays.Take(ctx, sandbox.Name, h, body)
 	})
+	accounts := account.New(account.Config{URL: "https://purser.example"})
 	made := server.New(server.Parts{
 		Payments: pays, Sandbox: till,
 		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
-		Mails: mail.New(s.db, nil, log), Accounts: account.New(account.Config{URL: "https://purser.example"}), Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
+		Mails: mail.New(s.db, nil, log), Accounts: accounts, Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
+		SSO: sso.New(sso.Config{Accounts: accounts, Orgs: s.orgs, URL: "https://purser.example", Now: s.clock.Now}),
 	})
 	made.LetIn(func(r *http.Request) (a org.Actor, ok bool, err error) {
 		if a.ID = r.Header.Get(asUser); a.ID == "" {

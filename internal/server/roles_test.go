@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/org"
 )
 
@@ -82,6 +83,11 @@ func (c *city) cast() {
 		c.member(c.own.organization, c.subjects[string(role)], "", role)
 	}
 	c.member(c.own.organization, c.subjects["project developer"], "vision", org.Developer)
+	c.update(func(tx *db.Tx) error { // and the single sign-on that was removed
+		_, err := tx.Exec(`INSERT INTO sso_providers (organization, issuer, client_id, client_secret, default_role, is_required, changed_at)
+			VALUES ($1, 'https://login.example.org', 'purser', 'secret', 'viewer', 0, 1) ON CONFLICT (organization) DO NOTHING`, c.own.organization)
+		return err
+	})
 }
 
 func (c *city) tenant(slug, owner string) tenant {
@@ -105,7 +111,7 @@ func (c *city) tenant(slug, owner string) tenant {
 		"budget": budget.ID,
 		"flow":   flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
 		"invitation": asked.Items[0].ID, "token": made.ID, "user": owner, "project": project.Slug,
-		"campaign": "cmp_of_" + slug, "payment": bought.ID, "method": "pm_of_" + slug, "mail": "mail_of_" + slug, "session": "ses_of_" + slug,
+		"campaign": "cmp_of_" + slug, "payment": bought.ID, "method": "pm_of_" + slug, "mail": "mail_of_" + slug, "session": "ses_of_" + slug, "domain": slug + ".example",
 	}}
 }
 

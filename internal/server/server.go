@@ -36,6 +36,7 @@ import (
 	"github.com/purserhq/purser/internal/pay/sandbox"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
+	"github.com/purserhq/purser/internal/sso"
 	"github.com/purserhq/purser/internal/usage"
 )
 
@@ -54,6 +55,7 @@ type Parts struct {
 	Log           *slog.Logger
 	OperatorToken string
 	Accounts      *account.Accounts
+	SSO           *sso.SSO
 	Proxies       []string                                  // trusted to say for whom they ask: networks, addresses, or the word unix
 	TopUpURL      string                                    // told with a refusal for credits
 	Version       api.Version                               // of the program
@@ -79,6 +81,7 @@ type Server struct {
 	log       *slog.Logger
 	tokens    tokens
 	accounts  *account.Accounts
+	sso       *sso.SSO
 	proxies   proxies
 	origins   *http.CrossOriginProtection
 	doors     []door // asked in order, before the operator's token
@@ -107,7 +110,7 @@ func New(p Parts) *Server {
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), campaigns: campaign.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
-	s.accounts, s.origins = p.Accounts, http.NewCrossOriginProtection()
+	s.accounts, s.sso, s.origins = p.Accounts, p.SSO, http.NewCrossOriginProtection()
 	s.proxies, _ = parseProxies(p.Proxies)                        // checked at the start
 	_ = s.origins.AddTrustedOrigin(originOfURL(p.Accounts.URL())) // a proxy may have changed the host of a request
 	s.url, s.doors = p.Accounts.URL(), []door{s.bySession, s.tokenDoor}
@@ -144,6 +147,7 @@ func (s *Server) register() {
 	s.accountCalls()
 	s.organizationCalls()
 	s.profileCalls()
+	s.ssoCalls()
 	s.memberCalls()
 	s.invitationCalls()
 	s.tokenCalls()

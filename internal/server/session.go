@@ -31,8 +31,10 @@ func (s *Server) bySession(r *http.Request) (org.Actor, bool, error) {
 	a := org.Actor{}
 	session, need, err := s.signedIn(r.Context(), v, func(tx *db.Tx, session account.Session) (err error) {
 		a.ID = session.User
-		a.Members, err = s.orgs.MembershipsOf(tx, session.User)
-		return err
+		if a.Members, err = s.orgs.MembershipsOf(tx, session.User); err != nil {
+			return err
+		}
+		return s.sso.Bar(tx, a.Members, session.User, session.SSO)
 	})
 	if err != nil {
 		return org.Actor{}, false, err

@@ -81,6 +81,10 @@ func changeEmail(r *reading, _ *none, b *api.EmailChange) (api.Mailed, error) {
 	if err != nil {
 		return api.Mailed{}, err
 	}
+	err = r.view(func(tx *db.Tx) error { return r.sso.MayChangeAddress(tx, me.User, me.SSO) })
+	if err != nil {
+		return api.Mailed{}, err
+	}
 	if err := r.limitMail("change", email); err != nil {
 		return api.Mailed{}, err
 	}

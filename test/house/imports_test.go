@@ -42,6 +42,7 @@ var arrows = []arrow{
 	{"internal/server", "internal/pay/sandbox", "the pages of the provider for trying out"},
 	{"internal/server", "internal/project", "requests about projects, and what may run in them"},
 	{"internal/server", "internal/price", "requests about prices"},
+	{"internal/server", "internal/sso", "people who come from a provider, and how it is set up"},
 	{"internal/server", "internal/usage", "requests about usage"},
 	{"internal/server", "internal/wallet", "the commands and the views of wallets"},
 
@@ -92,6 +93,14 @@ var arrows = []arrow{
 	{"internal/account", "internal/mail", "links and notices are mailed"},
 	{"internal/account", "internal/db", "its rows share the unit of work"},
 	{"internal/account", "internal/fault", "refusals"},
+
+	{"internal/sso", "internal/account", "who a provider signs in has an account"},
+	{"internal/sso", "internal/org", "and becomes a member"},
+	{"internal/sso", "internal/outward", "the providers of organizations are asked"},
+	{"internal/sso", "internal/db", "its rows share the unit of work"},
+	{"internal/sso", "internal/fault", "refusals"},
+
+	{"internal/outward", "internal/fault", "an address that may not be asked is told to whoever typed it"},
 
 	{"internal/org", "internal/ledger", "a workspace comes with its wallet"},
 	{"internal/org", "internal/wallet", "the policy of a wallet"},
@@ -149,6 +158,7 @@ var arrows = []arrow{
 	{"internal/backup", "internal/fault", "a file that is not as it was written is told to the operator"},
 
 	{"internal/db", "internal/fault", "a full disk is told to the operator"},
+	{"internal/sso/ssotest", "internal/db/dbtest", "a port for the provider of a test"},
 	{"test/postgres", "internal/db/dbtest", "the server that tests run on"},
 
 	{"test/bench", "api", "what the echo answers, and the workspaces of a server"},
@@ -169,11 +179,14 @@ var foreign = []arrow{
 	{"internal/db", "github.com/jackc/pgx/v5/...", "PostgreSQL: its driver, and statements sent together"},
 	{"internal/db/dbtest", "github.com/jackc/pgx/v5", "a database of its own for each test"},
 	{"internal/db/dbtest", "github.com/google/uuid", "names for these"},
+	{"internal/sso/ssotest", "modernc.org/sqlite", "what the provider of a test begins with"},
 	{"test/bench", "github.com/jackc/pgx/v5", "raw rows and commits, with nothing of ours in between"},
 	{"internal/account", "github.com/alexedwards/argon2id", "what passwords are kept as"},
 	{"internal/account", "github.com/trustelem/zxcvbn", "how soon a password is guessed"},
 	{"internal/account", "github.com/pquerna/otp/...", "codes of authenticator apps"},
 	{"internal/pay/stripe", "github.com/stripe/stripe-go/v85/...", "Stripe's own library"},
+	{"internal/sso", "github.com/coreos/go-oidc/v3/oidc", "OpenID Connect: discovery, keys, tokens"},
+	{"internal/sso", "golang.org/x/oauth2", "codes, and PKCE"},
 	{"internal/tax", "golang.org/x/text/language", "which countries there are"},
 	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
 	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
