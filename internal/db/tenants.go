@@ -12,7 +12,7 @@ import (
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
 	"attempts", "authenticators", "clock", "device_codes", "familiar_addresses", "mailed_links", "mails", "organizations", "rate_cards",
-	"recovery_codes", "schema_versions", "seals", "servers", "sessions", "tax_rates", "token_hashes", "users",
+	"recovery_codes", "schema_versions", "seals", "seller", "series", "servers", "sessions", "tax_rates", "token_hashes", "users",
 }
 
 // hub is the tenant table beside which the rows of an organization in all others

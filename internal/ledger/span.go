@@ -71,3 +71,9 @@ func withCharge(tx *db.Tx, id ID, no int64) (by, narrow []condition, err error) 
 	by, err = between(tx, "postings", id, at, at+1)
 	return by, []condition{{"charge =", no}}, err
 }
+
+// FirstPosting is the number of the first posting recorded at an instant or later.
+func (l *Ledger) FirstPosting(tx *db.Tx, id ID, at int64) (int64, error) {
+	no, err := firstNo(tx, "postings", id, at)
+	return no, wrapped("find the first posting of a span", err)
+}
