@@ -24,6 +24,7 @@ import (
 	"github.com/purserhq/purser/internal/backup"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/job/local"
 	"github.com/purserhq/purser/internal/job/simulated"
@@ -85,6 +86,7 @@ type App struct {
 	ledger   *ledger.Ledger
 	jobs     *job.Service
 	mails    *mail.Outbox
+	invoices *invoice.Desk
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -168,13 +170,14 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
+	a.invoices = a.desk(orgs)
 	a.server = server.New(server.Parts{
 		Accounts: account.New(account.Config{
 			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
 			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
 		}), Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
-		Jobs: a.jobs, Mails: a.mails, Log: a.log,
+		Jobs: a.jobs, Mails: a.mails, Invoices: a.invoices, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
@@ -284,6 +287,9 @@ func (a *App) run() {
 	}
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
+	}
+	if a.config.Roles.Keeper && a.config.TestClock == 0 {
+		a.loop("statements", func() error { return a.invoices.Keep(ctx) })
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })

@@ -46,6 +46,9 @@ func (a *App) settle(ctx context.Context) error {
 			if err := a.ledger.RunDue(ctx); err != nil {
 				return err
 			}
+			if err := a.invoices.RunDue(ctx); err != nil {
+				return err
+			}
 		}
 		if !a.config.Roles.Jobs {
 			return nil
@@ -63,7 +66,7 @@ func (a *App) nextAt(ctx context.Context, now int64) (next int64, err error) {
 	for _, of := range []struct {
 		isMine bool
 		nextAt func(context.Context) (int64, error)
-	}{{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Jobs, a.jobs.NextAt}} {
+	}{{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Keeper, a.invoices.NextAt}, {a.config.Roles.Jobs, a.jobs.NextAt}} {
 		if !of.isMine {
 			continue
 		}

@@ -1,10 +1,12 @@
 package invoice
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -139,12 +141,15 @@ type Span struct {
 
 // canonical is the document as it is kept, and the digest of that.
 func (d *Document) canonical() (content, digest string, err error) {
-	text, err := json.Marshal(d)
-	if err != nil {
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	out.SetEscapeHTML(false)
+	if err := out.Encode(d); err != nil {
 		return "", "", fmt.Errorf("write document %s: %w", d.ID, err)
 	}
-	sum := sha256.Sum256(text)
-	return string(text), hex.EncodeToString(sum[:]), nil
+	content = strings.TrimSuffix(text.String(), "\n")
+	sum := sha256.Sum256([]byte(content))
+	return content, hex.EncodeToString(sum[:]), nil
 }
 
 // parse reads a document as it was kept; one that is not as it was issued is an error.

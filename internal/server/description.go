@@ -25,6 +25,7 @@ const (
 	tagProjects = "Projects"
 	tagBudgets  = "Budgets and events"
 	tagPrices   = "Prices"
+	tagInvoices = "Invoices and tax"
 	tagServer   = "Server"
 )
 
@@ -52,7 +53,8 @@ func description() huma.Config {
 			},
 			Tags: []*huma.Tag{
 				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagFlows}, {Name: tagHolds},
-				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
+				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagInvoices},
+				{Name: tagServer},
 			},
 		},
 		OpenAPIPath:   "/openapi",

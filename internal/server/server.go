@@ -27,6 +27,7 @@ import (
 	"github.com/purserhq/purser/internal/audit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
@@ -46,6 +47,7 @@ type Parts struct {
 	Usage         *usage.Service
 	Jobs          *job.Service
 	Mails         *mail.Outbox
+	Invoices      *invoice.Desk
 	Log           *slog.Logger
 	OperatorToken string
 	Accounts      *account.Accounts
@@ -69,6 +71,7 @@ type Server struct {
 	usage     *usage.Service
 	jobs      *job.Service
 	mails     *mail.Outbox
+	invoices  *invoice.Desk
 	log       *slog.Logger
 	tokens    tokens
 	accounts  *account.Accounts
@@ -94,7 +97,7 @@ type Server struct {
 // New makes a server of its parts.
 func New(p Parts) *Server {
 	s := &Server{
-		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
+		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails, invoices: p.Invoices,
 		log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
@@ -155,6 +158,8 @@ func (s *Server) register() {
 	s.verifyCalls()
 	s.auditCalls()
 	s.mailCalls()
+	s.invoiceCalls()
+	s.sellerCalls()
 	s.whoamiCalls()
 }
 
