@@ -15,6 +15,7 @@ import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/job/simulated"
 	"github.com/purserhq/purser/internal/ledger"
@@ -33,6 +34,7 @@ type realm struct {
 	db          *db.DB
 	clock       *db.TestClock
 	orgs        *org.Orgs
+	invoices    *invoice.Desk
 }
 
 // asUser is the header in which a test says who is signed in.
@@ -63,7 +65,9 @@ func newRealmOn(t *testing.T, url string) *realm {
 	}
 	projects := project.NewBook(books)
 	jobs := job.New(job.Config{DB: s.db, Books: books, Prices: prices, Projects: projects, Executor: executor, Log: log})
+	s.invoices = invoice.New(invoice.Config{DB: s.db, Books: books, Orgs: s.orgs})
 	made := server.New(server.Parts{
+		Invoices: s.invoices,
 		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
 		Mails: mail.New(s.db, nil, log), Accounts: account.New(account.Config{URL: "https://purser.example"}), Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
 	})
