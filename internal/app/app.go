@@ -170,7 +170,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
-	a.invoices = a.desk(orgs)
+	a.invoices = a.desk(orgs, c.PublicURL)
 	a.server = server.New(server.Parts{
 		Accounts: account.New(account.Config{
 			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,

@@ -16,9 +16,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/tax"
 )
 
 // growing are the tables that grow with use: no statement may read one of them from
@@ -98,6 +102,8 @@ func (s *session) call(text string) map[string]any {
 // commands is every command at least once, each with the name under which its id is
 // remembered.
 const commands = `
+PUT /v1/seller {"legal_name":"Seller"}
+PUT /v1/tax-rates {"rates":[{"country":"GR","name":"VAT","percent":"24"}]}
 PUT /v1/rate-cards/other {"skus":[{"sku":"gpu.x","unit":"hour","prices":{"on-demand":"1"}}]}
 second = POST /v1/organizations/{organization}/workspaces {"slug":"second","name":"second"}
 POST /v1/organizations {"slug":"acme","name":"Acme","type":"company"}
@@ -153,6 +159,7 @@ func (s *session) command() {
 	s.call(`POST /v1/workspaces/{workspace}/charges/{charge}/refund {"amount":"0.000000001"}`)
 	s.known["flow"] = s.known["flow2"]
 	s.mail()
+	s.issue()
 	s.call("POST /v1/workspaces/{workspace}/usage-events [" + strings.Repeat(`1,`, 600) + "1]")
 }
 
@@ -167,6 +174,27 @@ func (s *session) mail() {
 	}
 	mails := s.call("GET /v1/mails")["items"].([]any)
 	s.known["mail"] = mails[0].(map[string]any)["id"].(string)
+}
+
+// issue writes documents, and makes the statements of a month.
+func (s *session) issue() {
+	s.Helper()
+	owner := s.call("GET /v1/organizations/{organization}")["id"].(string)
+	err := s.db.Update(s.Context(), func(tx *db.Tx) error {
+		id, err := s.invoices.Issue(tx, owner, invoice.Paid{ID: "pay_1", At: tx.Now(), Line: tax.Line{Net: credit.One}})
+		if err != nil {
+			return err
+		}
+		s.known["invoice"] = id
+		_, err = s.invoices.Credit(tx, owner, invoice.Refunded{ID: "ref_1", At: tx.Now(), Payment: "pay_1", Net: tax.Cent})
+		return err
+	})
+	if err == nil {
+		_, err = s.Client().AdvanceClock(s.Context(), api.Advance{BySeconds: "2700000"})
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
 }
 
 // samples are values of the parameters of reads.

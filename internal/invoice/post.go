@@ -2,6 +2,7 @@ package invoice
 
 import (
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 )
@@ -45,7 +46,12 @@ func (d *Desk) post(tx *db.Tx, draft *draft) error {
 		if doc.Period != nil {
 			data["period"] = doc.Period.From.time().Format("January 2006")
 		}
-		if err := d.Put(tx, mail.Message{Organization: doc.Buyer.ID, To: to, Template: "invoice", Data: data}); err != nil {
+		err := d.Put(tx, mail.Message{Organization: doc.Buyer.ID, To: to, Template: "invoice", Data: data})
+		if fault.Of(err) != nil { // no mail can go there: the document is issued all the same
+			d.Log.Warn("a document cannot be mailed", "number", doc.Number, "organization", doc.Buyer.ID, "error", err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,7 @@ var problemCodes = []problemCode{
 	{"no_lease", "The flow has no lease to renew: it runs until it is stopped."},
 	{"hold_ended", "The hold was captured or released, has expired, or pays for a flow and ends with it."},
 	{"already_refunded", "All of the charge was given back before."},
+	{"over_credited", "The credit notes of an invoice give back no more than was paid with it."},
 	{"slug_taken", "The slug is in use. Choose another."},
 	{"last_owner", "An organization needs an owner, and this is its last. Make another member owner first, or delete the organization."},
 	{"organization_in_use", "Something runs, is held or is owed, or credits remain: values.reasons says what, in which workspace."},
