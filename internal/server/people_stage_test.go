@@ -68,7 +68,7 @@ func newRealmOn(t *testing.T, url string) *realm {
 	s.invoices = invoice.New(invoice.Config{DB: s.db, Books: books, Orgs: s.orgs})
 	made := server.New(server.Parts{
 		Invoices: s.invoices,
-		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
+		DB:       s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
 		Mails: mail.New(s.db, nil, log), Accounts: account.New(account.Config{URL: "https://purser.example"}), Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
 	})
 	made.LetIn(func(r *http.Request) (a org.Actor, ok bool, err error) {

@@ -110,7 +110,7 @@ func (c *city) tenant(slug, owner string) tenant {
 	})
 	return tenant{o.ID, o.DefaultWorkspace.ID, slug, map[string]string{
 		"invoice": issued,
-		"flow": flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
+		"flow":    flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
 		"invitation": asked.Items[0].ID, "token": made.ID, "user": owner, "project": project.Slug,
 		"mail": "mail_of_" + slug, "session": "ses_of_" + slug,
 	}}
