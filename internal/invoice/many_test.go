@@ -189,3 +189,41 @@ func TestACrashBetweenStatements(t *testing.T) {
 		}
 	}
 }
+
+// # Several that make the statements of the same month at the same time make each once.
+func TestAMonthIsTakenOnce(t *testing.T) {
+	s := open(t)
+	var owners []org.Organization
+	for n := range 20 {
+		o, w := s.create(fmt.Sprintf("org-%d", n))
+		owners = append(owners, o)
+		s.apply(w, s.lot(wallet.Purchased, cents(100), 0))
+	}
+	if err := s.clock.Set(t.Context(), month(3).UnixNano()); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		desk := invoice.New(invoice.Config{DB: s.db, Books: s.books, Orgs: s.orgs})
+		all.Go(func() {
+			if err := desk.RunDue(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	last := ""
+	for _, o := range owners {
+		docs := s.all(o, invoice.Statement)
+		if len(docs) != 3 {
+			t.Errorf("%s has %d statements", o.Slug, len(docs))
+		}
+		for _, doc := range docs {
+			s.addsUp(doc.Total)
+			last = max(last, doc.Number)
+		}
+	}
+	if last != "ST-2027-000060" {
+		t.Errorf("the last number is %s", last)
+	}
+}
