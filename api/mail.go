@@ -7,7 +7,7 @@ type Mail struct {
 	ID           string   `json:"id" example:"mail_01jd3v8m6n7p8q9r0s1t2v3w4x"`
 	Organization string   `json:"organization" doc:"The id of the organization that it is about; empty if it is about none."`
 	To           string   `json:"to" example:"ann@example.org"`
-	Template     string   `json:"template" enum:"budget,change_email,invitation,notice,reset,verify"`
+	Template     string   `json:"template" enum:"budget,change_email,invitation,invoice,notice,reset,verify"`
 	Status       string   `json:"status" enum:"waiting,sent,failed,expired" doc:"Without a mail server mails wait for the operator to read them, for 7 days."`
 	Attempts     int64    `json:"attempts"`
 	Result       string   `json:"result" doc:"What the mail server said about the last attempt, if that failed."`

@@ -23,6 +23,7 @@ import (
 	"github.com/purserhq/purser/internal/account"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/job/local"
 	"github.com/purserhq/purser/internal/job/simulated"
@@ -72,6 +73,7 @@ type App struct {
 	pays     *pay.Service
 	sandbox  *sandbox.Provider // nil if another provider takes payments
 	accounts *account.Accounts
+	invoices *invoice.Desk
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -158,6 +160,7 @@ func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics)
 		c.PublicURL = a.URL()
 	}
 	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: a.orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
+	a.invoices = a.desk(a.orgs, c.PublicURL)
 	if err := a.openPayments(c); err != nil {
 		return err
 	}
@@ -169,7 +172,7 @@ func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics)
 	a.server = server.New(server.Parts{
 		Accounts: accounts, SSO: signOn, Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: a.orgs, Prices: a.prices, Projects: a.projects, Usage: usage.New(a.ledger, a.prices, a.projects),
-		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Log: a.log,
+		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Invoices: a.invoices, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
@@ -274,6 +277,7 @@ func (a *App) run() {
 		a.loop("sweep", func() error { return a.sweep(ctx) })
 	}
 	if a.config.Roles.Keeper && a.config.TestClock == 0 {
+		a.loop("statements", func() error { return a.invoices.Keep(ctx) })
 		a.loop("payments", func() error { return a.pays.Run(ctx) })
 		if a.sandbox != nil {
 			a.loop("sandbox", func() error { return a.sandbox.Run(ctx) })

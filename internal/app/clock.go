@@ -57,6 +57,9 @@ func (a *App) work(ctx context.Context) error {
 			if err := a.ledger.RunDue(ctx); err != nil {
 				return err
 			}
+			if err := a.invoices.RunDue(ctx); err != nil {
+				return err
+			}
 			var err error
 			if isPaid, err = a.payDue(ctx); err != nil {
 				return err
@@ -82,7 +85,7 @@ func (a *App) nextAt(ctx context.Context, now int64) (next int64, err error) {
 	for _, of := range []struct {
 		isMine bool
 		nextAt func(context.Context) (int64, error)
-	}{{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Keeper, a.nextPayAt}, {a.config.Roles.Jobs, a.jobs.NextAt}} {
+	}{{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Keeper, a.nextPayAt}, {a.config.Roles.Keeper, a.invoices.NextAt}, {a.config.Roles.Jobs, a.jobs.NextAt}} {
 		if !of.isMine {
 			continue
 		}

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
 	"github.com/purserhq/purser/internal/pay/stripe"
@@ -53,6 +55,16 @@ func (a *App) openPayments(c Config) error {
 	}
 	a.pays = pay.New(pay.Config{
 		DB: a.db, Books: a.ledger, Orgs: a.orgs, Provider: provider, Put: a.post(a.mails), URL: c.PublicURL, Settings: c.TopUps, Log: a.log,
+		Invoice: func(tx *db.Tx, p *pay.Payment, method string) error {
+			_, err := a.invoices.Issue(tx, p.Organization, invoice.Paid{ID: p.No, At: tx.Now(), Line: p.Line, Method: method})
+			return err
+		},
+		Credit: func(tx *db.Tx, f *pay.Refund) error {
+			_, err := a.invoices.Credit(tx, f.Organization, invoice.Refunded{
+				ID: f.No, At: tx.Now(), Payment: f.Payment, Net: f.Net, Tax: f.Tax, Reason: f.Reason,
+			})
+			return err
+		},
 	})
 	return nil
 }

@@ -16,9 +16,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/tax"
 )
 
 // growing are the tables that grow with use: no statement may read one of them from
@@ -98,6 +102,8 @@ func (s *session) call(text string) map[string]any {
 // commands is every command at least once, each with the name under which its id is
 // remembered.
 const commands = `
+PUT /v1/seller {"legal_name":"Seller"}
+PUT /v1/tax-rates {"rates":[{"country":"GR","name":"VAT","percent":"24"}]}
 PUT /v1/rate-cards/other {"skus":[{"sku":"gpu.x","unit":"hour","prices":{"on-demand":"1"}}]}
 second = POST /v1/organizations/{organization}/workspaces {"slug":"second","name":"second"}
 POST /v1/organizations {"slug":"acme","name":"Acme","type":"company"}
@@ -166,6 +172,7 @@ func (s *session) command() {
 	s.known["flow"] = s.known["flow2"]
 	s.mail()
 	s.pay()
+	s.issue()
 	s.call("POST /v1/workspaces/{workspace}/usage-events [" + strings.Repeat(`1,`, 600) + "1]")
 }
 
@@ -207,9 +214,30 @@ func (s *session) pay() {
 	s.call(`POST /v1/test-clock/advance {"by_seconds":"1"}`)
 }
 
+// issue writes documents, and makes the statements of a month.
+func (s *session) issue() {
+	s.Helper()
+	owner := s.call("GET /v1/organizations/{organization}")["id"].(string)
+	err := s.db.Update(s.Context(), func(tx *db.Tx) error {
+		id, err := s.invoices.Issue(tx, owner, invoice.Paid{ID: "pay_1", At: tx.Now(), Line: tax.Line{Net: credit.One}})
+		if err != nil {
+			return err
+		}
+		s.known["invoice"] = id
+		_, err = s.invoices.Credit(tx, owner, invoice.Refunded{ID: "ref_1", At: tx.Now(), Payment: "pay_1", Net: tax.Cent})
+		return err
+	})
+	if err == nil {
+		_, err = s.Client().AdvanceClock(s.Context(), api.Advance{BySeconds: "2700000"})
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
 // samples are values of the parameters of reads.
 var samples = map[string]string{
-	"at": "2027-01-01T00:00:00Z", "from": "2027-01-01T00:00:00Z", "to": "2027-01-01T00:30:00Z", "group_by": "sku,project", "bucket": "day",
+	"at": "2027-01-01T00:00:00Z", "from": "2027-01-01T00:00:00Z", "to": "2027-02-01T00:30:00Z", "group_by": "sku,project", "bucket": "day",
 	"project": "p", "user": "ann", "sku": "gpu.h100", "card": "default", "version": "1", "after": "1", "last": "2", "subject": "x", "tail": "1", "offset": "0",
 	"limit": "1", "workspace": "default", "actor": "operator", "action": "create-grant", "since": "2027-01-01T00:00:00Z",
 	"until": "2027-01-01T00:00:00Z", "format": "csv", "month": "2027-01", "source": "operator", "q": "credits", "min_amount": "1", "max_amount": "9",

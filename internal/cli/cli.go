@@ -118,10 +118,11 @@ func (p *program) addCommands(root *cobra.Command) {
 		}
 	}
 	add(groupWork, p.runCommand(), p.jobCommand(), p.flowCommand(), p.holdCommand())
-	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.budgetCommand(), p.lotCommand(), p.refundCommand(), p.paymentCommand(), p.methodCommand())
+	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.budgetCommand(), p.lotCommand(), p.refundCommand(), p.paymentCommand(), p.methodCommand(), p.invoiceCommand())
 	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
 	add(groupPeople, p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.memberCommand(), p.tokenCommand())
-	add(groupOperate, p.serveCommand(), p.demoCommand(), p.clockCommand(), p.auditCommand(), p.revenueCommand(), p.mailCommand(), p.campaignCommand(), p.backupCommand(),
+	add(groupOperate, p.serveCommand(), p.demoCommand(), p.clockCommand(), p.auditCommand(), p.revenueCommand(), p.mailCommand(), p.campaignCommand(),
+		p.sellerCommand(), p.taxRatesCommand(), p.backupCommand(),
 		p.restoreCommand(), p.dbCommand())
 	add(groupSetup, p.whoamiCommand(), p.signupCommand(), p.loginCommand(), p.logoutCommand(), p.userCommand(), p.configCommand(), p.versionCommand())
 	root.AddCommand(p.hiddenCommands()...)

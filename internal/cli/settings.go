@@ -123,6 +123,9 @@ func (s *settings) check(flags *pflag.FlagSet) error {
 			return err
 		}
 	}
+	if f := flags.Lookup("output"); f != nil && f.DefValue != "" {
+		return nil // the command has forms of its own
+	}
 	return s.find("output").check(s.output())
 }
 

@@ -13,8 +13,8 @@ import (
 var Global = []string{
 	"attempts", "authenticators", "campaigns", "clock", "codes", "device_codes", "familiar_addresses", "house_days",
 	"mailed_links", "mails", "organizations", "payment_notices", "rate_cards", "recovery_codes", "sandbox_methods",
-	"sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets", "schema_versions", "seals", "servers",
-	"sessions", "sso_domains", "sso_visits", "tax_rates", "token_hashes", "users",
+	"sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets", "schema_versions", "seals", "seller",
+	"series", "servers", "sessions", "sso_domains", "sso_visits", "tax_rates", "token_hashes", "users",
 }
 
 // hub is the tenant table beside which the rows of an organization in all others

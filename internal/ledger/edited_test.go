@@ -70,11 +70,11 @@ func TestSwapped(t *testing.T) {
 func TestEveryTableIsVerified(t *testing.T) {
 	h, others := open(t), []string{
 		"attempts", "authenticators", "auto_top_ups", "campaigns", "clock", "codes", "device_codes", "familiar_addresses",
-		"identities", "invitations", "jobs", "mailed_links", "mails", "memberships", "notices", "payment_customers",
+		"identities", "invitations", "invoices", "jobs", "mailed_links", "mails", "memberships", "notices", "payment_customers",
 		"payment_disputes", "payment_methods", "payment_notices", "payment_refunds", "payments", "profiles", "recovery_codes",
 		"redemptions", "sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets",
-		"schema_versions", "servers", "sessions", "sso_domains", "sso_providers", "sso_visits", "tax_rates", "token_hashes",
-		"tokens", "users",
+		"schema_versions", "seller", "series", "servers", "sessions", "sso_domains", "sso_providers", "sso_visits",
+		"statement_cycles", "tax_rates", "token_hashes", "tokens", "users",
 	}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {

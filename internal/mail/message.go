@@ -29,10 +29,11 @@ type Message struct {
 // Templates are the texts there are, and what each can be given.
 //
 //	verify, reset, change_email  link, name
+//	invoice                      link, document, kind, number, organization, seller, amount, period
 //	invitation                   link, name, inviter, organization, role
 //	budget                       link, name, organization, budget, percent, spent, amount, until, hard, stopped (a number)
 //	notice                       link, subject, text
-var Templates = []string{"budget", "change_email", "invitation", "notice", "reset", "verify"}
+var Templates = []string{"budget", "change_email", "invitation", "invoice", "notice", "reset", "verify"}
 
 // The limits of a message.
 const (

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +45,20 @@ type Outbox struct {
 	smtp *SMTP // nil: mails are only kept
 	log  *slog.Logger
 	news chan struct{} // one token: there is a mail
+
+	attach func(ctx context.Context, organization, document string) (Attachment, error)
+}
+
+// Attachment is a file that a mail carries.
+type Attachment struct {
+	Name, Media string
+	Content     []byte
+}
+
+// Attach says how what a mail carries is made of the document that its data names. It is
+// made when the mail is sent, and not kept with it. It comes before Run.
+func (o *Outbox) Attach(make func(ctx context.Context, organization, document string) (Attachment, error)) {
+	o.attach = make
 }
 
 // New returns the outbox of a database. Without SMTP mails are kept for the operator.
@@ -114,9 +129,29 @@ func (o *Outbox) Mail(tx *db.Tx, id string) (Mail, Rendered, error) {
 }
 
 func (m *Mail) render() (Rendered, error) {
-	var data map[string]string
-	if err := json.Unmarshal([]byte(m.data), &data); err != nil {
-		return Rendered{}, fmt.Errorf("read mail %s: %w", m.ID, err)
+	data, err := m.values()
+	if err != nil {
+		return Rendered{}, err
 	}
 	return Render(m.Template, data)
+}
+
+func (m *Mail) values() (data map[string]string, err error) {
+	if err := json.Unmarshal([]byte(m.data), &data); err != nil {
+		return nil, fmt.Errorf("read mail %s: %w", m.ID, err)
+	}
+	return data, nil
+}
+
+// attached is what a mail carries; nil for most.
+func (o *Outbox) attached(ctx context.Context, m *Mail) (*Attachment, error) {
+	data, err := m.values()
+	if err != nil || data["document"] == "" || o.attach == nil {
+		return nil, err
+	}
+	file, err := o.attach(ctx, m.Organization, data["document"])
+	if err != nil {
+		return nil, fmt.Errorf("make what mail %s carries: %w", m.ID, err)
+	}
+	return &file, nil
 }

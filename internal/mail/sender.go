@@ -136,7 +136,11 @@ func (o *Outbox) send(ctx context.Context, line *smtp.Client, m *Mail) (*smtp.Cl
 	done := make(chan struct{})
 	defer close(done)
 	go o.renew(ctx, m, done)
-	letter, err := o.smtp.letter(m)
+	file, err := o.attached(ctx, m)
+	if err != nil {
+		return line, err
+	}
+	letter, err := o.smtp.letter(m, file)
 	if err != nil {
 		return line, err
 	}

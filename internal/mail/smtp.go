@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -120,7 +121,7 @@ func (s *SMTP) dial(ctx context.Context) (*smtp.Client, error) {
 
 // letter is a mail as it goes over the wire. Its Message-ID comes from its own id, so
 // that who gets it twice can tell.
-func (s *SMTP) letter(m *Mail) (*smtp.Msg, error) {
+func (s *SMTP) letter(m *Mail, file *Attachment) (*smtp.Msg, error) {
 	r, err := m.render()
 	if err != nil {
 		return nil, err
@@ -137,6 +138,12 @@ func (s *SMTP) letter(m *Mail) (*smtp.Msg, error) {
 	out.SetGenHeader("Auto-Submitted", "auto-generated")
 	out.SetBodyString(smtp.TypeTextPlain, r.Text)
 	out.AddAlternativeString(smtp.TypeTextHTML, r.HTML)
+	if file != nil {
+		err := out.AttachReader(file.Name, bytes.NewReader(file.Content), smtp.WithFileContentType(smtp.ContentType(file.Media)))
+		if err != nil {
+			return nil, fmt.Errorf("attach %s to mail %s: %w", file.Name, m.ID, err)
+		}
+	}
 	return out, nil
 }
 

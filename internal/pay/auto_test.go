@@ -76,7 +76,7 @@ func (s *till) owner() {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(`INSERT INTO memberships (organization, user_id, project, role, created_at) VALUES ($1, 'usr_ada', '', 'owner', 1)`, s.id.Organization)
+		_, err = tx.Exec(`INSERT INTO memberships (organization, user_id, workspace, project, role, created_at) VALUES ($1, 'usr_ada', '', '', 'owner', 1)`, s.id.Organization)
 		return err
 	})
 }

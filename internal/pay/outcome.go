@@ -79,6 +79,11 @@ func (s *Service) paid(tx *db.Tx, p *Payment, o Outcome) error {
 	if err := s.record(tx, p, "payment-succeeded", ""); err != nil {
 		return err
 	}
+	if s.invoice != nil {
+		if err := s.invoice(tx, p, o.Method.words()); err != nil {
+			return fmt.Errorf("write the invoice of payment %s: %w", p.No, err)
+		}
+	}
 	return s.receipt(tx, p)
 }
 

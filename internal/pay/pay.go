@@ -30,6 +30,10 @@ type Config struct {
 	URL      string // where people reach this server: to come back to from the provider's pages
 	Settings Settings
 	Log      *slog.Logger
+	// Invoice and Credit write the documents of a payment and of a refund, in the unit of
+	// work in which these are made; nil for none. method is the way of paying, for people.
+	Invoice func(tx *db.Tx, p *Payment, method string) error
+	Credit  func(tx *db.Tx, f *Refund) error
 	// Step is called between the steps of what is done with a provider, by its name. An
 	// error of it ends the work there, as the death of the program would. Nil for nobody.
 	Step func(step string) error
@@ -81,6 +85,8 @@ type Service struct {
 	settings Settings
 	log      *slog.Logger
 	step     func(string) error
+	invoice  func(tx *db.Tx, p *Payment, method string) error
+	credit   func(tx *db.Tx, f *Refund) error
 	news     chan struct{} // one token: something is due
 	asking   sync.Map      // the ids of payments of which the provider is being asked here, with a channel that closes
 	seen     lookedAt
@@ -90,7 +96,7 @@ type Service struct {
 func New(c Config) *Service {
 	s := &Service{
 		db: c.DB, books: c.Books, orgs: c.Orgs, provider: c.Provider, put: c.Put, audit: audit.New(c.Books), url: c.URL, settings: c.Settings.filled(),
-		log: c.Log, step: c.Step, news: make(chan struct{}, 1), seen: lookedAt{at: map[ledger.ID]looked{}},
+		log: c.Log, step: c.Step, invoice: c.Invoice, credit: c.Credit, news: make(chan struct{}, 1), seen: lookedAt{at: map[ledger.ID]looked{}},
 	}
 	if s.step == nil {
 		s.step = func(string) error { return nil }

@@ -100,6 +100,17 @@ type Method struct {
 	Year     int
 }
 
+// words are a method as people read it; "" if nothing is known of it.
+func (m Method) words() string {
+	switch {
+	case m.Last4 == "":
+		return m.Kind
+	case m.Brand == "":
+		return "card ending " + m.Last4
+	}
+	return m.Brand + " ending " + m.Last4
+}
+
 // What a notice tells.
 type NoticeKind string
 

@@ -227,6 +227,11 @@ func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
 	switch o.State {
 	case Succeeded:
 		f.Status, f.EndedAt, f.dueAt = Succeeded, tx.Now(), 0
+		if s.credit != nil {
+			if err := s.credit(tx, f); err != nil {
+				return fmt.Errorf("write the credit note of refund %s: %w", f.No, err)
+			}
+		}
 	case Failed:
 		f.Status, f.EndedAt, f.dueAt, f.Code, f.Reason = Failed, tx.Now(), 0, o.Code, o.Reason
 		if err := s.giveBack(tx, f); err != nil {

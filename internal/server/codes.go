@@ -45,6 +45,7 @@ var problemCodes = []problemCode{
 	{"not_paid", "The payment was not made, so that nothing can be given back of it."},
 	{"disputed", "The bank of the payer contests the payment: what goes back is decided there."},
 	{"no_sandbox", "This is for trying out, and another provider takes the payments here."},
+	{"over_credited", "The credit notes of an invoice give back no more than was paid with it."},
 	{"slug_taken", "The slug is in use. Choose another."},
 	{"last_owner", "An organization needs an owner, and this is its last. Make another member owner first, or delete the organization."},
 	{"organization_in_use", "Something runs, is held or is owed, or credits remain: values.reasons says what, in which workspace."},

@@ -27,6 +27,7 @@ const (
 	tagProjects = "Projects"
 	tagBudgets  = "Budgets and events"
 	tagPrices   = "Prices"
+	tagInvoices = "Invoices and tax"
 	tagServer   = "Server"
 )
 
@@ -54,7 +55,8 @@ func description() huma.Config {
 			},
 			Tags: []*huma.Tag{
 				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagCodes}, {Name: tagPayments}, {Name: tagFlows}, {Name: tagHolds},
-				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
+				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagInvoices},
+				{Name: tagServer},
 			},
 		},
 		OpenAPIPath:   "/openapi",

@@ -16,6 +16,7 @@ import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/job/simulated"
 	"github.com/purserhq/purser/internal/ledger"
@@ -37,6 +38,7 @@ type realm struct {
 	db          *db.DB
 	clock       *db.TestClock
 	orgs        *org.Orgs
+	invoices    *invoice.Desk
 }
 
 // asUser is the header in which a test says who is signed in.
@@ -73,8 +75,9 @@ func newRealmOn(t *testing.T, url string) *realm {
 		return pays.Take(ctx, sandbox.Name, h, body)
 	})
 	accounts := account.New(account.Config{URL: "https://purser.example"})
+	s.invoices = invoice.New(invoice.Config{DB: s.db, Books: books, Orgs: s.orgs})
 	made := server.New(server.Parts{
-		Payments: pays, Sandbox: till,
+		Payments: pays, Sandbox: till, Invoices: s.invoices,
 		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
 		Mails: mail.New(s.db, nil, log), Accounts: accounts, Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
 		SSO: sso.New(sso.Config{Accounts: accounts, Orgs: s.orgs, URL: "https://purser.example", Now: s.clock.Now}),

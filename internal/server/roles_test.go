@@ -11,8 +11,11 @@ import (
 	"testing"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/tax"
 )
 
 // rights is the table of roles as the operators read it, by what the description says
@@ -107,9 +110,14 @@ func (c *city) tenant(slug, owner string) tenant {
 	project := must(as.CreateProject(ctx, slug, api.NewProject{Slug: "only-at-" + slug}))(c)
 	budget := must(as.SetBudget(ctx, slug, api.Budget{Key: "workspace", Amount: "1000000", Window: "total"}))(c)
 	bought := must(as.TopUp(ctx, slug, api.NewTopUp{Amount: "20"}))(c)
+	var issued string
+	c.update(func(tx *db.Tx) (err error) {
+		issued, err = c.invoices.Issue(tx, o.ID, invoice.Paid{ID: "pay_of_" + slug, At: tx.Now(), Line: tax.Line{Net: credit.One}})
+		return err
+	})
 	return tenant{o.ID, o.DefaultWorkspace.ID, slug, map[string]string{
-		"budget": budget.ID,
-		"flow":   flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
+		"budget": budget.ID, "invoice": issued,
+		"flow": flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
 		"invitation": asked.Items[0].ID, "token": made.ID, "user": owner, "project": project.Slug,
 		"campaign": "cmp_of_" + slug, "payment": bought.ID, "method": "pm_of_" + slug, "mail": "mail_of_" + slug, "session": "ses_of_" + slug, "domain": slug + ".example",
 	}}

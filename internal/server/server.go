@@ -28,6 +28,7 @@ import (
 	"github.com/purserhq/purser/internal/campaign"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
@@ -52,6 +53,7 @@ type Parts struct {
 	Mails         *mail.Outbox
 	Payments      *pay.Service
 	Sandbox       *sandbox.Provider // whose pages are shown here; nil if another provider takes payments
+	Invoices      *invoice.Desk
 	Log           *slog.Logger
 	OperatorToken string
 	Accounts      *account.Accounts
@@ -78,6 +80,7 @@ type Server struct {
 	mails     *mail.Outbox
 	pays      *pay.Service
 	sandbox   *sandbox.Provider
+	invoices  *invoice.Desk
 	log       *slog.Logger
 	tokens    tokens
 	accounts  *account.Accounts
@@ -106,7 +109,7 @@ type Server struct {
 func New(p Parts) *Server {
 	s := &Server{
 		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
-		pays: p.Payments, sandbox: p.Sandbox, log: p.Log, tokens: newTokens(p.OperatorToken),
+		pays: p.Payments, sandbox: p.Sandbox, invoices: p.Invoices, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), campaigns: campaign.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
@@ -176,6 +179,8 @@ func (s *Server) register() {
 	s.auditCalls()
 	s.revenueCalls()
 	s.mailCalls()
+	s.invoiceCalls()
+	s.sellerCalls()
 	s.whoamiCalls()
 }
 
