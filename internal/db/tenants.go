@@ -11,8 +11,8 @@ import (
 // All others are of the tenants: what makes their rows unique begins with the
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
-	"attempts", "authenticators", "campaigns", "clock", "codes", "device_codes", "familiar_addresses", "house_days",
-	"mailed_links", "mails", "organizations", "rate_cards", "recovery_codes", "schema_versions", "seals", "servers",
+	"attempts", "authenticators", "campaigns", "clock", "codes", "derived_cards", "device_codes", "familiar_addresses", "house_days",
+	"mailed_links", "mails", "organizations", "plans", "rate_cards", "recovery_codes", "schema_versions", "seals", "servers",
 	"sessions", "tax_rates", "token_hashes", "users",
 }
 
