@@ -31,6 +31,7 @@ import (
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/plan"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
@@ -87,6 +88,7 @@ type App struct {
 	jobs     *job.Service
 	mails    *mail.Outbox
 	notifier *notify.Notifier
+	plans    *plan.Book
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -148,10 +150,14 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.ledger = ledger.New(a.db, a.log)
 	prices := price.NewBook(a.ledger)
 	projects, orgs := project.NewBook(a.ledger), org.New(a.ledger)
-	if err := openBooks(ctx, a.db, a.ledger, prices, orgs); err != nil {
+	a.mails = mail.New(a.db, c.SMTP, a.log)
+	used := usage.New(a.ledger, prices, projects)
+	a.plans = plan.New(plan.Config{
+		DB: a.db, Books: a.ledger, Prices: prices, Orgs: orgs, Usage: used, Put: a.post(a.mails), Operator: operator(c.SMTP), Log: a.log,
+	})
+	if err := openBooks(ctx, a.db, a.ledger, prices, orgs, a.plans); err != nil {
 		return err
 	}
-	a.mails = mail.New(a.db, c.SMTP, a.log)
 	executor, err := a.executor()
 	if err != nil {
 		return err
@@ -170,13 +176,14 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
+	a.plans.URL = c.PublicURL
 	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
 	a.server = server.New(server.Parts{
 		Accounts: account.New(account.Config{
 			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
 			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
 		}), Proxies: c.Proxies,
-		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
+		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: used, Plans: a.plans,
 		Jobs: a.jobs, Mails: a.mails, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
@@ -202,6 +209,15 @@ func (a *App) post(o *mail.Outbox) func(*db.Tx, mail.Message) error {
 		}
 		return o.Put(tx, m)
 	}
+}
+
+// operator is the address at which the operator is told of what customers ask for: that
+// from which mails are sent. Without a mail server mails are kept for him anyway.
+func operator(s *mail.SMTP) string {
+	if s == nil {
+		return "operator@localhost"
+	}
+	return s.From()
 }
 
 // observer tells whoever wants to know of a commit.
@@ -233,8 +249,8 @@ func (a *App) self() db.Server {
 }
 
 // openBooks prepares a database for its parts, at its first start and after an upgrade.
-func openBooks(ctx context.Context, d *db.DB, l *ledger.Ledger, prices *price.Book, orgs *org.Orgs) error {
-	err := d.Update(ctx, func(tx *db.Tx) error { return errors.Join(l.Open(tx), prices.Open(tx), orgs.Open(tx)) })
+func openBooks(ctx context.Context, d *db.DB, l *ledger.Ledger, prices *price.Book, orgs *org.Orgs, plans *plan.Book) error {
+	err := d.Update(ctx, func(tx *db.Tx) error { return errors.Join(l.Open(tx), prices.Open(tx), plans.Open(tx), orgs.Open(tx)) })
 	if err != nil {
 		return fmt.Errorf("prepare the database: %w", err)
 	}
@@ -289,6 +305,9 @@ func (a *App) run() {
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
 		a.loop("notices", func() error { return a.notifier.Run(ctx) })
+	}
+	if a.config.Roles.Keeper && a.config.TestClock == 0 {
+		a.loop("plans", func() error { return a.plans.Run(ctx) })
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })

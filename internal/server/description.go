@@ -26,6 +26,7 @@ const (
 	tagProjects = "Projects"
 	tagBudgets  = "Budgets and events"
 	tagPrices   = "Prices"
+	tagPlans    = "Plans and contracts"
 	tagServer   = "Server"
 )
 
@@ -53,7 +54,7 @@ func description() huma.Config {
 			},
 			Tags: []*huma.Tag{
 				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagCodes}, {Name: tagFlows}, {Name: tagHolds},
-				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
+				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagPlans}, {Name: tagServer},
 			},
 		},
 		OpenAPIPath:   "/openapi",

@@ -32,6 +32,7 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/plan"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
@@ -46,6 +47,7 @@ type Parts struct {
 	Projects      *project.Book
 	Usage         *usage.Service
 	Jobs          *job.Service
+	Plans         *plan.Book
 	Mails         *mail.Outbox
 	Log           *slog.Logger
 	OperatorToken string
@@ -69,6 +71,7 @@ type Server struct {
 	projects  *project.Book
 	usage     *usage.Service
 	jobs      *job.Service
+	plans     *plan.Book
 	mails     *mail.Outbox
 	log       *slog.Logger
 	tokens    tokens
@@ -96,7 +99,7 @@ type Server struct {
 // New makes a server of its parts.
 func New(p Parts) *Server {
 	s := &Server{
-		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
+		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, plans: p.Plans, mails: p.Mails,
 		log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), campaigns: campaign.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
@@ -156,6 +159,8 @@ func (s *Server) register() {
 	s.projectCalls()
 	s.eventCalls()
 	s.priceCalls()
+	s.planCalls()
+	s.quoteCalls()
 	s.clockCalls()
 	s.verifyCalls()
 	s.auditCalls()

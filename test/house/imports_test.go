@@ -64,6 +64,16 @@ var arrows = []arrow{
 	{"internal/usage", "internal/credit", "amounts and quantities"},
 	{"internal/usage", "internal/fault", "verdicts"},
 
+	{"internal/plan", "internal/ledger", "credits of plans and contracts become lots"},
+	{"internal/plan", "internal/wallet", "these lots"},
+	{"internal/plan", "internal/price", "a plan is a rate card of its own"},
+	{"internal/plan", "internal/usage", "a review tells what was used"},
+	{"internal/plan", "internal/org", "whose plan it is, and who is told"},
+	{"internal/plan", "internal/mail", "how they are told"},
+	{"internal/plan", "internal/db", "its rows share the unit of work"},
+	{"internal/plan", "internal/credit", "amounts"},
+	{"internal/plan", "internal/fault", "refusals"},
+
 	{"internal/campaign", "internal/ledger", "a redeemed code becomes a lot"},
 	{"internal/campaign", "internal/wallet", "the lot that it becomes"},
 	{"internal/campaign", "internal/db", "its rows share the unit of work"},
