@@ -100,10 +100,14 @@ func (c *city) tenant(slug, owner string) tenant {
 	lots := must(c.Lots(ctx, slug, api.Page{}))(c)
 	project := must(as.CreateProject(ctx, slug, api.NewProject{Slug: "only-at-" + slug}))(c)
 	budget := must(as.SetBudget(ctx, slug, api.Budget{Key: "workspace", Amount: "1000000", Window: "total"}))(c)
+	request := must(as.RequestQuote(ctx, slug, api.NewQuoteRequest{Contact: "cfo", Targets: []api.QuoteTarget{{SKU: "gpu.h100", Count: 8, DurationDays: 90}}}))(c)
+	must(c.OfferQuote(ctx, request.ID, api.Quote{Until: api.At(start.AddDate(0, 3, 0).UnixNano()), ValidUntil: api.At(start.AddDate(0, 1, 0).UnixNano())}))(c)
+	contract := must(as.AcceptQuote(ctx, slug, request.ID, api.QuoteAcceptance{QuoteNo: 1}))(c)
 	return tenant{o.ID, o.DefaultWorkspace.ID, slug, map[string]string{
 		"budget": budget.ID,
 		"flow":   flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
 		"invitation": asked.Items[0].ID, "token": made.ID, "user": owner, "project": project.Slug,
+		"request": request.ID, "contract": contract.ID, "plan": "plan-of-" + slug,
 		"campaign": "cmp_of_" + slug, "mail": "mail_of_" + slug, "session": "ses_of_" + slug,
 	}}
 }

@@ -39,6 +39,7 @@ var arrows = []arrow{
 	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
 	{"internal/server", "internal/revenue", "what the installation took in and earned"},
 	{"internal/server", "internal/project", "requests about projects, and what may run in them"},
+	{"internal/server", "internal/plan", "requests about plans, quotes and contracts"},
 	{"internal/server", "internal/price", "requests about prices"},
 	{"internal/server", "internal/usage", "requests about usage"},
 	{"internal/server", "internal/wallet", "the commands and the views of wallets"},
