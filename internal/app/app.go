@@ -151,10 +151,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	prices := price.NewBook(a.ledger)
 	projects, orgs := project.NewBook(a.ledger), org.New(a.ledger)
 	a.mails = mail.New(a.db, c.SMTP, a.log)
-	used := usage.New(a.ledger, prices, projects)
-	a.plans = plan.New(plan.Config{
-		DB: a.db, Books: a.ledger, Prices: prices, Orgs: orgs, Usage: used, Put: a.post(a.mails), Operator: operator(c.SMTP), Log: a.log,
-	})
+	a.plans = a.newPlans(prices, orgs, usage.New(a.ledger, prices, projects))
 	if err := openBooks(ctx, a.db, a.ledger, prices, orgs, a.plans); err != nil {
 		return err
 	}
@@ -176,14 +173,13 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
-	a.plans.URL = c.PublicURL
-	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
+	a.plans.URL, a.notifier = c.PublicURL, notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
 	a.server = server.New(server.Parts{
 		Accounts: account.New(account.Config{
 			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
 			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
 		}), Proxies: c.Proxies,
-		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: used, Plans: a.plans,
+		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: a.plans.Usage, Plans: a.plans,
 		Jobs: a.jobs, Mails: a.mails, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
@@ -199,6 +195,12 @@ func (a *App) start(ctx context.Context) (err error) {
 		a.announce()
 	}
 	return nil
+}
+
+func (a *App) newPlans(prices *price.Book, orgs *org.Orgs, used *usage.Service) *plan.Book {
+	return plan.New(plan.Config{
+		DB: a.db, Books: a.ledger, Prices: prices, Orgs: orgs, Usage: used, Put: a.post(a.mails), Operator: operator(a.config.SMTP), Log: a.log,
+	})
 }
 
 // post is how mails are sent.
