@@ -33,6 +33,7 @@ import (
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
+	"github.com/purserhq/purser/internal/plan"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
@@ -74,6 +75,7 @@ type App struct {
 	sandbox  *sandbox.Provider // nil if another provider takes payments
 	accounts *account.Accounts
 	invoices *invoice.Desk
+	plans    *plan.Book
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -118,11 +120,12 @@ func (a *App) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.ledger = ledger.New(a.db, a.log)
+	a.mails = mail.New(a.db, c.SMTP, a.log)
 	a.prices, a.projects, a.orgs = price.NewBook(a.ledger), project.NewBook(a.ledger), org.New(a.ledger)
-	if err := openBooks(ctx, a.db, a.ledger, a.prices, a.orgs); err != nil {
+	a.plans = a.newPlans(usage.New(a.ledger, a.prices, a.projects))
+	if err := openBooks(ctx, a.db, a.ledger, a.prices, a.orgs, a.plans); err != nil {
 		return err
 	}
-	a.mails = mail.New(a.db, c.SMTP, a.log)
 	executor, err := a.executor()
 	if err != nil {
 		return err
@@ -159,6 +162,7 @@ func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics)
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
+	a.plans.URL = c.PublicURL
 	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: a.orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
 	a.invoices = a.desk(a.orgs, c.PublicURL)
 	if err := a.openPayments(c); err != nil {
@@ -171,12 +175,18 @@ func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics)
 	a.accounts = accounts
 	a.server = server.New(server.Parts{
 		Accounts: accounts, SSO: signOn, Proxies: c.Proxies,
-		DB: a.db, Ledger: a.ledger, Orgs: a.orgs, Prices: a.prices, Projects: a.projects, Usage: usage.New(a.ledger, a.prices, a.projects),
+		DB: a.db, Ledger: a.ledger, Orgs: a.orgs, Prices: a.prices, Projects: a.projects, Usage: a.plans.Usage, Plans: a.plans,
 		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Invoices: a.invoices, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
 	return nil
+}
+
+func (a *App) newPlans(used *usage.Service) *plan.Book {
+	return plan.New(plan.Config{
+		DB: a.db, Books: a.ledger, Prices: a.prices, Orgs: a.orgs, Usage: used, Put: a.post(a.mails), Operator: operator(a.config.SMTP), Log: a.log,
+	})
 }
 
 // post is how mails are sent.
@@ -187,6 +197,15 @@ func (a *App) post(o *mail.Outbox) func(*db.Tx, mail.Message) error {
 		}
 		return o.Put(tx, m)
 	}
+}
+
+// operator is the address at which the operator is told of what customers ask for: that
+// from which mails are sent. Without a mail server mails are kept for him anyway.
+func operator(s *mail.SMTP) string {
+	if s == nil {
+		return "operator@localhost"
+	}
+	return s.From()
 }
 
 // observer tells whoever wants to know of a commit.
@@ -218,8 +237,8 @@ func (a *App) self() db.Server {
 }
 
 // openBooks prepares a database for its parts, at its first start and after an upgrade.
-func openBooks(ctx context.Context, d *db.DB, l *ledger.Ledger, prices *price.Book, orgs *org.Orgs) error {
-	err := d.Update(ctx, func(tx *db.Tx) error { return errors.Join(l.Open(tx), prices.Open(tx), orgs.Open(tx)) })
+func openBooks(ctx context.Context, d *db.DB, l *ledger.Ledger, prices *price.Book, orgs *org.Orgs, plans *plan.Book) error {
+	err := d.Update(ctx, func(tx *db.Tx) error { return errors.Join(l.Open(tx), prices.Open(tx), plans.Open(tx), orgs.Open(tx)) })
 	if err != nil {
 		return fmt.Errorf("prepare the database: %w", err)
 	}
@@ -282,6 +301,9 @@ func (a *App) run() {
 		if a.sandbox != nil {
 			a.loop("sandbox", func() error { return a.sandbox.Run(ctx) })
 		}
+	}
+	if a.config.Roles.Keeper && a.config.TestClock == 0 {
+		a.loop("plans", func() error { return a.plans.Run(ctx) })
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })

@@ -12,6 +12,7 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/plan"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/server"
 )
@@ -88,7 +89,8 @@ func readable(ctx context.Context, address string) (*db.DB, error) {
 		return nil, err
 	}
 	l := ledger.New(d, silent)
-	if err := openBooks(ctx, d, l, price.NewBook(l), org.New(l)); err != nil {
+	prices, orgs := price.NewBook(l), org.New(l)
+	if err := openBooks(ctx, d, l, prices, orgs, plan.New(plan.Config{DB: d, Books: l, Prices: prices, Orgs: orgs})); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil

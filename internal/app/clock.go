@@ -54,6 +54,9 @@ func (a *App) work(ctx context.Context) error {
 	for range maxRounds {
 		isPaid := false
 		if a.config.Roles.Keeper {
+			if err := a.plans.RunDue(ctx); err != nil {
+				return err
+			}
 			if err := a.ledger.RunDue(ctx); err != nil {
 				return err
 			}
@@ -85,7 +88,10 @@ func (a *App) nextAt(ctx context.Context, now int64) (next int64, err error) {
 	for _, of := range []struct {
 		isMine bool
 		nextAt func(context.Context) (int64, error)
-	}{{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Keeper, a.nextPayAt}, {a.config.Roles.Keeper, a.invoices.NextAt}, {a.config.Roles.Jobs, a.jobs.NextAt}} {
+	}{
+		{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Keeper, a.nextPayAt}, {a.config.Roles.Keeper, a.plans.NextAt},
+		{a.config.Roles.Keeper, a.invoices.NextAt}, {a.config.Roles.Jobs, a.jobs.NextAt},
+	} {
 		if !of.isMine {
 			continue
 		}

@@ -152,6 +152,16 @@ POST /v1/workspaces/{workspace}/jobs/{job}/stop
 POST /v1/test-clock/advance {"by_seconds":"300"}
 POST /v1/workspaces/{workspace}/jobs/{job}/resume
 POST /v1/workspaces/{workspace}/flows/{flow2}/stop {"at":"2027-01-01T02:01:00Z"}
+PUT /v1/plans/pro {"discount_percent":10,"credits":"1"}
+token = POST /v1/organizations/{organization}/plan/review {"plan":"pro","when":"period_end"}
+POST /v1/organizations/{organization}/plan {"plan":"pro","when":"period_end","token":"{token}"}
+POST /v1/organizations/{organization}/plan/cancel
+request = POST /v1/organizations/{organization}/quote-requests {"contact":"x","targets":[{"sku":"gpu.h100","count":1,"duration_days":30}]}
+POST /v1/organizations/{organization}/quote-requests/{request}/decline
+request = POST /v1/organizations/{organization}/quote-requests {"contact":"x","targets":[{"sku":"gpu.h100","count":1,"duration_days":30}]}
+POST /v1/quote-requests/{request}/quote {"until":"2027-03-01T00:00:00Z","valid_until":"2027-02-01T00:00:00Z","commitment":"9","schedule":"monthly"}
+contract = POST /v1/organizations/{organization}/quote-requests/{request}/accept {"quote_no":1}
+POST /v1/organizations/{organization}/contracts/{contract}/terminate {"fee":"0"}
 PUT /v1/rate-cards/default {"skus":[{"sku":"gpu.h100","unit":"hour","prices":{"on-demand":"2"}},{"sku":"cpu.vcpu","unit":"hour","prices":{"on-demand":"1"}}]}
 `
 
@@ -162,7 +172,9 @@ func (s *session) command() {
 			name, call = "", name
 		}
 		answer := s.call(call)
-		if id, ok := answer["id"].(string); ok && isNamed {
+		if token, ok := answer["token"].(string); ok && name == "token" {
+			s.known[name] = token
+		} else if id, ok := answer["id"].(string); ok && isNamed {
 			s.known[name] = id
 		}
 	}
@@ -260,7 +272,7 @@ func (s *session) read() {
 			if known := s.known[name]; value == "" && known != "" {
 				value = known
 			}
-			if kinds, ok := map[string]string{"flows": "stopped", "mails": "waiting", "holds": "held", "jobs": "queued", "payments": "succeeded"}[filepath.Base(path)]; name == "status" && ok {
+			if kinds, ok := map[string]string{"flows": "stopped", "mails": "waiting", "holds": "held", "jobs": "queued", "payments": "succeeded", "quote-requests": "open"}[filepath.Base(path)]; name == "status" && ok {
 				value = kinds
 			}
 			if kinds, ok := map[string]string{"activities": "addition", "events": "flow.*", "postings": "grant"}[filepath.Base(path)]; name == "kind" && ok {

@@ -118,7 +118,8 @@ func (p *program) addCommands(root *cobra.Command) {
 		}
 	}
 	add(groupWork, p.runCommand(), p.jobCommand(), p.flowCommand(), p.holdCommand())
-	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.budgetCommand(), p.lotCommand(), p.refundCommand(), p.paymentCommand(), p.methodCommand(), p.invoiceCommand())
+	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.planCommand(), p.quoteCommand(), p.contractCommand(), p.budgetCommand(), p.lotCommand(),
+		p.refundCommand(), p.paymentCommand(), p.methodCommand(), p.invoiceCommand())
 	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
 	add(groupPeople, p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.memberCommand(), p.tokenCommand())
 	add(groupOperate, p.serveCommand(), p.demoCommand(), p.clockCommand(), p.auditCommand(), p.revenueCommand(), p.mailCommand(), p.campaignCommand(),

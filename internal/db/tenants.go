@@ -11,10 +11,10 @@ import (
 // All others are of the tenants: what makes their rows unique begins with the
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
-	"attempts", "authenticators", "campaigns", "clock", "codes", "device_codes", "familiar_addresses", "house_days",
-	"mailed_links", "mails", "organizations", "payment_notices", "rate_cards", "recovery_codes", "sandbox_methods",
-	"sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets", "schema_versions", "seals", "seller",
-	"series", "servers", "sessions", "sso_domains", "sso_visits", "tax_rates", "token_hashes", "users",
+	"attempts", "authenticators", "campaigns", "clock", "codes", "derived_cards", "device_codes", "familiar_addresses",
+	"house_days", "mailed_links", "mails", "organizations", "payment_notices", "plans", "rate_cards", "recovery_codes",
+	"sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets", "schema_versions", "seals",
+	"seller", "series", "servers", "sessions", "sso_domains", "sso_visits", "tax_rates", "token_hashes", "users",
 }
 
 // hub is the tenant table beside which the rows of an organization in all others

@@ -44,7 +44,7 @@ func (s *Service) enqueue(tx *db.Tx, j *Job) (Shown, error) {
 	if !j.Resumed { // else it keeps the tier that it has run on
 		j.Request.inTier(place)
 	}
-	items, err := s.quote(tx, &j.Request)
+	items, err := s.quote(tx, j.Wallet.Organization, &j.Request)
 	if err != nil {
 		return Shown{}, err
 	}
@@ -61,8 +61,8 @@ func (s *Service) enqueue(tx *db.Tx, j *Job) (Shown, error) {
 }
 
 // quote prices what the job takes, at this instant.
-func (s *Service) quote(tx *db.Tx, q *Request) ([]wallet.Item, error) {
-	prices, err := s.Prices.History(tx, price.Default)
+func (s *Service) quote(tx *db.Tx, organization string, q *Request) ([]wallet.Item, error) {
+	prices, err := s.Prices.For(tx, organization)
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +240,7 @@ func (s *Service) renewHold(ctx context.Context, old *Job) error {
 		if err := s.release(tx, j); err != nil {
 			return err
 		}
-		items, err := s.quote(tx, &j.Request)
+		items, err := s.quote(tx, j.Wallet.Organization, &j.Request)
 		if err == nil {
 			_, err = s.setAside(tx, j, items)
 		}

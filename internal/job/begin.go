@@ -105,7 +105,7 @@ func (s *Service) restart(tx *db.Tx, j *Job) error {
 // startOf is the command that starts the flow of a run, at this instant.
 func (s *Service) startOf(tx *db.Tx, j *Job) (wallet.Start, error) {
 	q := &j.Request
-	items, err := s.quote(tx, q)
+	items, err := s.quote(tx, j.Wallet.Organization, q)
 	if err != nil {
 		return wallet.Start{}, err
 	}

@@ -109,7 +109,7 @@ func (s *Service) bound(tx *db.Tx, j *Job, c Change) error {
 		if c.MaxCost == nil {
 			return nil
 		}
-		items, err := s.quote(tx, &j.Request)
+		items, err := s.quote(tx, j.Wallet.Organization, &j.Request)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
-	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -191,7 +190,7 @@ func (s *Service) correct(tx *db.Tx, j *Job, flow *wallet.Flow, end int64) (err 
 
 // late is the true end of a run that was closed as lost.
 func (s *Service) late(tx *db.Tx, j *Job, flow *wallet.Flow, end int64) (late wallet.Late, err error) {
-	prices, err := s.Prices.History(tx, price.Default)
+	prices, err := s.Prices.For(tx, j.Wallet.Organization)
 	if err != nil {
 		return late, err
 	}

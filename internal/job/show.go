@@ -119,7 +119,7 @@ func (s *Service) show(tx *db.Tx, j *Job, view *wallet.View) (Shown, error) {
 
 // addPlace adds what is known of a job that has not run yet.
 func (shown *Shown) addPlace(tx *db.Tx, s *Service) error {
-	items, err := s.quote(tx, &shown.Request)
+	items, err := s.quote(tx, shown.Wallet.Organization, &shown.Request)
 	if err != nil && fault.Of(err) == nil {
 		return err
 	}

@@ -28,10 +28,11 @@ var (
 	Organizations = &Declared{"organizations", 1, strings.Fields(`id slug name type created_at`), "id"}
 	Workspaces    = &Declared{"workspaces", 2, strings.Fields(`organization id slug name created_at`), "organization"}
 	Projects      = &Declared{"projects", 3, strings.Fields(`organization workspace slug id name policy created_at archived_at`), "organization"}
+	PricedBy      = &Declared{"priced_by", 2, strings.Fields(`organization no card from_at created_at`), "organization"}
 	ProjectRules  = &Declared{"project_rules", 2, strings.Fields(`organization workspace version strict`), "organization"}
 )
 
-var declaredTables = []*Declared{RateCards, Organizations, Workspaces, Projects, ProjectRules}
+var declaredTables = []*Declared{RateCards, Organizations, Workspaces, Projects, ProjectRules, PricedBy}
 
 // declare is the entry that declares a row. Numbers are decimal texts.
 type declare struct {

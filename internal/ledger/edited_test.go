@@ -18,7 +18,7 @@ import (
 var keys = map[string]int{
 	"wallets": 2, "lots": 3, "flows": 3, "holds": 3, "budgets": 3, "marks": 3, "postings": 3, "charges": 3, "totals": 10,
 	"events": 3, "journal": 3, "heads": 2, "seals": 1, "leases": 3, "usage_events": 4, "audit": 3, "rate_cards": 2, "organizations": 1,
-	"workspaces": 2, "projects": 3, "project_rules": 2, "day_sums": 7, "day_covers": 2, "house_days": 5,
+	"workspaces": 2, "projects": 3, "project_rules": 2, "priced_by": 2, "day_sums": 7, "day_covers": 2, "house_days": 5,
 }
 
 // blind are the columns of which the journal knows nothing.
@@ -69,12 +69,13 @@ func TestSwapped(t *testing.T) {
 // # Every table is verified, or said not to be.
 func TestEveryTableIsVerified(t *testing.T) {
 	h, others := open(t), []string{
-		"attempts", "authenticators", "auto_top_ups", "campaigns", "clock", "codes", "device_codes", "familiar_addresses",
-		"identities", "invitations", "invoices", "jobs", "mailed_links", "mails", "memberships", "notices", "payment_customers",
-		"payment_disputes", "payment_methods", "payment_notices", "payment_refunds", "payments", "profiles", "recovery_codes",
+		"attempts", "authenticators", "auto_top_ups", "campaigns", "clock", "codes", "contract_lots", "contracts",
+		"derived_cards", "device_codes", "expiry_reminders", "familiar_addresses", "identities", "invitations", "invoices",
+		"jobs", "mailed_links", "mails", "memberships", "notices", "payment_customers", "payment_disputes", "payment_methods",
+		"payment_notices", "payment_refunds", "payments", "plan_credits", "plans", "profiles", "quote_requests", "recovery_codes",
 		"redemptions", "sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets",
 		"schema_versions", "seller", "series", "servers", "sessions", "sso_domains", "sso_providers", "sso_visits",
-		"statement_cycles", "tax_rates", "token_hashes", "tokens", "users",
+		"statement_cycles", "subscriptions", "tax_rates", "token_hashes", "tokens", "users",
 	}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {
@@ -268,7 +269,7 @@ func TestForged(t *testing.T) {
 		{"organizations", "id = 'org_9', slug = 'nine'"}, {"workspaces", "id = 'ws_9', slug = 'nine'"},
 		{"workspaces", "organization = 'org_9'"}, {"audit", "no = no + 1000"}, {"audit", "organization = 'org_9'"}, {"audit", "workspace = 'ws_9'"},
 		{"day_sums", "sku = 'forged'"}, {"day_sums", "workspace = 'ws_9'"}, {"day_covers", "workspace = 'ws_9'"}, {"house_days", "day = 0"},
-		{"projects", "slug = 'forged'"}, {"project_rules", "workspace = 'ws_9'"}, {"leases", "holder = 'nobody', until_at = until_at + 1"},
+		{"projects", "slug = 'forged'"}, {"project_rules", "workspace = 'ws_9'"}, {"priced_by", "no = 9"}, {"leases", "holder = 'nobody', until_at = until_at + 1"},
 	} {
 		t.Run(c.table+" "+c.change, func(t *testing.T) {
 			h.exec(t, `CREATE TABLE kept AS SELECT * FROM `+c.table+h.at(c.table, 0))

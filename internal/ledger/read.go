@@ -142,3 +142,27 @@ func scanEvent(r db.Scanner) (e wallet.Event, err error) {
 	}
 	return e, unpack(data, &e.Data)
 }
+
+// Expired is what of a lot had not been used when it expired.
+func (l *Ledger) Expired(tx *db.Tx, id ID, lot wallet.Lot) (credit.Amount, error) {
+	q := listing[Posting]{postingColumns, "postings", "no", true, scanPosting, func(p Posting) string { return number(p.No) }}
+	by, err := between(tx, q.table, id, lot.ExpiresAt, lot.ExpiresAt+1)
+	if err != nil {
+		return 0, err
+	}
+	var sum credit.Amount
+	page := Page{Limit: 100}
+	for {
+		found, next, err := q.read(tx, id, page, by, condition{"kind =", string(wallet.PostExpire)}, condition{"debit =", credits + lot.ID})
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range found {
+			sum += p.Amount
+		}
+		if next == "" {
+			return sum, nil
+		}
+		page.Cursor = next
+	}
+}

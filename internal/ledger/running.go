@@ -48,6 +48,35 @@ func (l *Ledger) Running(tx *db.Tx, card string, skus []string) ([]ID, error) {
 	return ids, nil
 }
 
+// RunningOf finds the wallets of an organization in which something runs, as the units of
+// the batch have left them.
+func (l *Ledger) RunningOf(tx *db.Tx, organization string) ([]ID, error) {
+	found := map[ID]bool{}
+	for _, b := range l.set(tx).touched {
+		if b.Organization == organization && b.wallet != nil && len(b.wallet.Flows()) > 0 {
+			found[b.ID] = true
+		}
+	}
+	versions := map[ID]int64{}
+	err := tx.Each(func(r db.Scanner) error {
+		id, version := ID{Organization: organization}, int64(0)
+		err := r.Scan(&id.Workspace, &version)
+		found[id], versions[id] = true, version
+		return err
+	}, `SELECT w.workspace, w.version FROM wallets w WHERE w.organization = $1
+		AND EXISTS (SELECT 1 FROM flows f WHERE f.organization = $1 AND f.workspace = w.workspace AND f.ended = 0)`, organization)
+	if err != nil {
+		return nil, wrapped("find what runs in "+organization, err)
+	}
+	ids := sortedIDs(found)
+	for _, id := range ids {
+		if _, err := l.set(tx).openAt(tx, id, versions[id]); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
 func sortedIDs(found map[ID]bool) []ID {
 	var ids []ID
 	for id, ok := range found {

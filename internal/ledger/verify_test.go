@@ -82,6 +82,8 @@ func (h *house) declareSome() {
 			h.declare(tx, Projects, "org_acme", "ws_acme", "vision", "prj_2", "Vision", `{"MaxGPUs":8}`, noon+1, noon+2),
 			h.declare(tx, ProjectRules, "org_acme", "ws_acme", int64(3), int64(0)),
 			h.declare(tx, ProjectRules, "org_acme", "ws_other", int64(1), int64(1)),
+			h.declare(tx, PricedBy, "org_acme", int64(1), "plan-pro", noon+hour, noon),
+			h.declare(tx, PricedBy, "org_acme", int64(2), "default", noon+2*hour, noon+1),
 			h.declare(tx, RateCards, "default", int64(1), noon, noon, `[{"Name":"gpu.h100","Prices":{"on-demand":2390000000}}]`),
 			h.declare(tx, RateCards, "default", int64(2), noon+hour, noon, `[{"Name":"gpu.h100","Prices":{"on-demand":2500000000}}]`),
 			h.declare(tx, RateCards, "unused", int64(1), noon, noon, `[]`),

@@ -29,6 +29,9 @@ type SMTP struct {
 	roots          *tls.Config // what is trusted, if that is not the usual
 }
 
+// From is the address from which mails are sent.
+func (s *SMTP) From() string { return s.from.Address }
+
 // patience is how long the mail server may take for a step.
 const patience = 15 * time.Second
 

@@ -20,16 +20,17 @@ import (
 // server can put a version, so that no flow starts at a price that has just been
 // replaced.
 type Book struct {
-	books *ledger.Ledger
-	mu    sync.RWMutex
-	cards map[string]*History
+	books         *ledger.Ledger
+	mu            sync.RWMutex
+	cards         map[string]*History
+	organizations map[string]*assigned // those that were asked about
 
 	changing atomic.Int32 // batches that have put a version and have not ended
 }
 
 // NewBook returns the rate cards by which the flows in the books are priced.
 func NewBook(books *ledger.Ledger) *Book {
-	return &Book{books: books, cards: map[string]*History{}}
+	return &Book{books: books, cards: map[string]*History{}, organizations: map[string]*assigned{}}
 }
 
 // Open makes sure that there is something to sell: a fresh installation gets the
@@ -56,11 +57,24 @@ func (b *Book) History(tx *db.Tx, name string) (*History, error) {
 }
 
 // Put makes the next version of a card, in force from effectiveAt on (0: now),
-// and tells every running flow that the card prices.
+// and tells every running flow that the card prices. The cards that are made from it
+// get their next versions too.
 func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card, error) {
 	if effectiveAt == 0 {
 		effectiveAt = tx.Now()
 	}
+	if isDerived(name) {
+		return nil, fault.New(fault.Conflict, "names that begin with plan- and contract- are of cards that plans and contracts make: "+
+			"set the plan, or the card that it is made from")
+	}
+	card, err := b.put(tx, name, skus, effectiveAt)
+	if err != nil {
+		return nil, err
+	}
+	return card, b.republish(tx, name, effectiveAt)
+}
+
+func (b *Book) put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card, error) {
 	if b.inBatch(tx).isAssumed { // and is shared by this very batch
 		return nil, tx.Again()
 	}
@@ -89,11 +103,17 @@ func (b *Book) Put(tx *db.Tx, name string, skus []SKU, effectiveAt int64) (*Card
 	}
 	batch := b.inBatch(tx)
 	batch.cards[name] = h.with(card)
+	b.change(batch)
+	return card, b.tell(tx, name, h.reprice(card))
+}
+
+// change notes that a batch has changed what others may remember.
+func (b *Book) change(batch *inBatch) {
+	clear(batch.composed)
 	if !batch.isChange {
 		batch.isChange = true
 		b.changing.Add(1)
 	}
-	return card, b.tell(tx, name, h.reprice(card))
 }
 
 func roomForCard(tx *db.Tx, h *History) error {
@@ -181,14 +201,18 @@ func (b *Book) lookUp(tx *db.Tx, name string) (*History, error) {
 // inBatch is what the batch knows of the cards: remembered once it is durable, for what
 // an Update reads may still be undone, and another version may get the same number.
 func (b *Book) inBatch(tx *db.Tx) *inBatch {
-	return tx.Member(b, func() db.Member { return &inBatch{book: b, cards: map[string]*History{}} }).(*inBatch)
+	return tx.Member(b, func() db.Member {
+		return &inBatch{book: b, cards: map[string]*History{}, assigned: map[string]*assigned{}, composed: map[string]*History{}}
+	}).(*inBatch)
 }
 
 type inBatch struct {
 	book      *Book
 	cards     map[string]*History
-	isAssumed bool // a card is taken to be as it is remembered
-	isChange  bool // a version was put
+	assigned  map[string]*assigned
+	composed  map[string]*History // by organization: of cards, as the batch knows them
+	isAssumed bool                // a card is taken to be as it is remembered
+	isChange  bool                // a version was put
 }
 
 // Flush has nothing to write: versions are written as they are put.
@@ -199,6 +223,9 @@ func (in *inBatch) Done(committed bool) {
 	if committed {
 		for _, h := range in.cards {
 			in.book.remember(h)
+		}
+		for organization, a := range in.assigned {
+			in.book.rememberAssigned(organization, a)
 		}
 	}
 	if in.isChange { // before it was remembered, others had to look

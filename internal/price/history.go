@@ -8,10 +8,10 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// History is all versions of a card, as one unit of work sees them. It is not
-// changed once it is made.
+// History is all versions of a card, or those of several that price an organization one
+// after the other, as one unit of work sees them. It is not changed once it is made.
 type History struct {
-	Name     string
+	Name     string  // "" of several cards
 	versions []*Card // version n at n-1
 	turns    []turn  // the versions that take or took force, by instant
 }
@@ -83,13 +83,19 @@ func (h *History) last(sku, tier string, at int64) *Card {
 // makes no step, and one that no longer sells it lets it keep its price.
 func (h *History) steps(sku, tier string, price credit.Amount, after int64) []wallet.Step {
 	var steps []wallet.Step
+	was := price // before the last step
 	for _, t := range h.turns[h.turnAt(after)+1:] {
 		next, sold := t.card.price(sku, tier)
-		if !sold || next == price {
+		if !sold {
 			continue
 		}
-		steps = append(steps, wallet.Step{At: t.at, Price: next, Card: h.Name, Version: t.card.Version})
-		price = next
+		if n := len(steps); n > 0 && steps[n-1].At == t.at { // the last of an instant decides
+			steps, price = steps[:n-1], was
+		}
+		if next != price {
+			steps = append(steps, wallet.Step{At: t.at, Price: next, Card: t.card.Name, Version: t.card.Version})
+			was, price = price, next
+		}
 	}
 	return steps
 }

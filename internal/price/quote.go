@@ -102,7 +102,7 @@ func (h *History) Resume(items []wallet.Item, since, at int64) ([]wallet.Item, e
 		it := &items[i]
 		if card := h.At(at); at < since {
 			if price, sold := card.price(it.SKU, it.Tier); sold {
-				it.Price, it.Version = price, card.Version
+				it.Price, it.Card, it.Version = price, card.Name, card.Version
 			}
 		}
 		if err := h.setRates(it, at); err != nil {

@@ -2,6 +2,7 @@ package price
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
@@ -59,10 +60,15 @@ func (h *History) everSold() []offer {
 }
 
 // tell reprices the running flows of all wallets. It goes through every running
-// flow, and into every wallet that has one whose price changes.
+// flow, and into every wallet that has one whose price changes. Organizations that are
+// assigned to cards are told by what is theirs.
 func (b *Book) tell(tx *db.Tx, card string, commands []wallet.Reprice) error {
 	if len(commands) == 0 {
 		return nil
+	}
+	own, err := pricedBy(tx, card)
+	if err != nil {
+		return err
 	}
 	skus := make([]string, len(commands))
 	for i, c := range commands {
@@ -73,12 +79,24 @@ func (b *Book) tell(tx *db.Tx, card string, commands []wallet.Reprice) error {
 		return err
 	}
 	for _, id := range ids {
+		if a, err := b.assigned(tx, id.Organization); err != nil {
+			return err
+		} else if len(a.spans) > 0 {
+			own = append(own, id.Organization)
+			continue
+		}
 		present, err := b.books.Apply(tx, id)
 		if err != nil {
 			return fmt.Errorf("reprice what runs in %s: %w", id, err)
 		}
 		if _, err := b.books.Apply(tx, id, concerning(present.Wallet.Flows(), commands)...); err != nil {
 			return fmt.Errorf("reprice what runs in %s: %w", id, err)
+		}
+	}
+	slices.Sort(own)
+	for _, organization := range slices.Compact(own) {
+		if err := b.retell(tx, organization); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -28,6 +28,7 @@ const (
 	tagBudgets  = "Budgets and events"
 	tagPrices   = "Prices"
 	tagInvoices = "Invoices and tax"
+	tagPlans    = "Plans and contracts"
 	tagServer   = "Server"
 )
 
@@ -55,7 +56,7 @@ func description() huma.Config {
 			},
 			Tags: []*huma.Tag{
 				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagCodes}, {Name: tagPayments}, {Name: tagFlows}, {Name: tagHolds},
-				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagInvoices},
+				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagPlans}, {Name: tagInvoices},
 				{Name: tagServer},
 			},
 		},

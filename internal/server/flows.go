@@ -99,7 +99,7 @@ func (u *unit) price(start *wallet.Start, asks []price.Ask) error {
 	if err != nil {
 		return err
 	}
-	prices, err := u.prices.History(u.tx, price.Default)
+	prices, err := u.prices.For(u.tx, u.id.Organization)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func changeFlow(u *unit, p *FlowPath, b *api.FlowChange) (api.Flow, error) {
 	if err != nil {
 		return api.Flow{}, err
 	}
-	prices, err := u.prices.History(u.tx, price.Default)
+	prices, err := u.prices.For(u.tx, u.id.Organization)
 	if err != nil {
 		return api.Flow{}, err
 	}

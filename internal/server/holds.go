@@ -125,7 +125,7 @@ func (u *unit) captured(h *wallet.Hold, b *api.Capture) (credit.Amount, []wallet
 		a := f.positive("/amount", b.Amount)
 		return a, nil, f.Err()
 	}
-	prices, err := u.prices.History(u.tx, price.Default)
+	prices, err := u.prices.For(u.tx, u.id.Organization)
 	if err != nil {
 		return 0, nil, err
 	}

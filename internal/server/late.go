@@ -4,7 +4,6 @@ import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/fault"
-	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -20,7 +19,7 @@ func (u *unit) stopLost(f *wallet.Flow, end int64) (api.Flow, error) {
 	}
 	var commands []wallet.Command
 	if end > f.EndedAt {
-		prices, err := u.prices.History(u.tx, price.Default)
+		prices, err := u.prices.For(u.tx, u.id.Organization)
 		if err != nil {
 			return api.Flow{}, err
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
+	"github.com/purserhq/purser/internal/plan"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
@@ -57,8 +58,10 @@ func newRealmOn(t *testing.T, url string) *realm {
 	books := ledger.New(s.db, log)
 	prices := price.NewBook(books)
 	s.orgs = org.New(books)
+	mails, used := mail.New(s.db, nil, log), usage.New(books, prices, project.NewBook(books))
+	plans := plan.New(plan.Config{DB: s.db, Books: books, Prices: prices, Orgs: s.orgs, Usage: used, Put: mails.Put, URL: "https://purser.example", Operator: "op@purser.example"})
 	err = s.db.Update(t.Context(), func(tx *db.Tx) error {
-		return errors.Join(books.Open(tx), prices.Open(tx), s.orgs.Open(tx))
+		return errors.Join(books.Open(tx), prices.Open(tx), plans.Open(tx), s.orgs.Open(tx))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +81,8 @@ func newRealmOn(t *testing.T, url string) *realm {
 	s.invoices = invoice.New(invoice.Config{DB: s.db, Books: books, Orgs: s.orgs})
 	made := server.New(server.Parts{
 		Payments: pays, Sandbox: till, Invoices: s.invoices,
-		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
-		Mails: mail.New(s.db, nil, log), Accounts: accounts, Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
+		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: used, Jobs: jobs, Plans: plans,
+		Mails: mails, Accounts: accounts, Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
 		SSO: sso.New(sso.Config{Accounts: accounts, Orgs: s.orgs, URL: "https://purser.example", Now: s.clock.Now}),
 	})
 	made.LetIn(func(r *http.Request) (a org.Actor, ok bool, err error) {

@@ -115,10 +115,14 @@ func (c *city) tenant(slug, owner string) tenant {
 		issued, err = c.invoices.Issue(tx, o.ID, invoice.Paid{ID: "pay_of_" + slug, At: tx.Now(), Line: tax.Line{Net: credit.One}})
 		return err
 	})
+	request := must(as.RequestQuote(ctx, slug, api.NewQuoteRequest{Contact: "cfo", Targets: []api.QuoteTarget{{SKU: "gpu.h100", Count: 8, DurationDays: 90}}}))(c)
+	must(c.OfferQuote(ctx, request.ID, api.Quote{Until: api.At(start.AddDate(0, 3, 0).UnixNano()), ValidUntil: api.At(start.AddDate(0, 1, 0).UnixNano())}))(c)
+	contract := must(as.AcceptQuote(ctx, slug, request.ID, api.QuoteAcceptance{QuoteNo: 1}))(c)
 	return tenant{o.ID, o.DefaultWorkspace.ID, slug, map[string]string{
 		"budget": budget.ID, "invoice": issued,
 		"flow": flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
 		"invitation": asked.Items[0].ID, "token": made.ID, "user": owner, "project": project.Slug,
+		"request": request.ID, "contract": contract.ID, "plan": "plan-of-" + slug,
 		"campaign": "cmp_of_" + slug, "payment": bought.ID, "method": "pm_of_" + slug, "mail": "mail_of_" + slug, "session": "ses_of_" + slug, "domain": slug + ".example",
 	}}
 }

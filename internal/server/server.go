@@ -35,6 +35,7 @@ import (
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
+	"github.com/purserhq/purser/internal/plan"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/sso"
@@ -50,6 +51,7 @@ type Parts struct {
 	Projects      *project.Book
 	Usage         *usage.Service
 	Jobs          *job.Service
+	Plans         *plan.Book
 	Mails         *mail.Outbox
 	Payments      *pay.Service
 	Sandbox       *sandbox.Provider // whose pages are shown here; nil if another provider takes payments
@@ -77,6 +79,7 @@ type Server struct {
 	projects  *project.Book
 	usage     *usage.Service
 	jobs      *job.Service
+	plans     *plan.Book
 	mails     *mail.Outbox
 	pays      *pay.Service
 	sandbox   *sandbox.Provider
@@ -108,7 +111,7 @@ type Server struct {
 // New makes a server of its parts.
 func New(p Parts) *Server {
 	s := &Server{
-		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
+		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, plans: p.Plans, mails: p.Mails,
 		pays: p.Payments, sandbox: p.Sandbox, invoices: p.Invoices, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), campaigns: campaign.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
@@ -174,6 +177,8 @@ func (s *Server) register() {
 	s.projectCalls()
 	s.eventCalls()
 	s.priceCalls()
+	s.planCalls()
+	s.quoteCalls()
 	s.clockCalls()
 	s.verifyCalls()
 	s.auditCalls()

@@ -52,7 +52,7 @@ type known struct {
 // command, and gives a verdict on each in their order. What LookUp has seen is not
 // asked again.
 func (s *Service) Record(tx *db.Tx, id ledger.ID, readings []Reading, before Seen) ([]Verdict, error) {
-	prices, err := s.prices.History(tx, price.Default)
+	prices, err := s.prices.For(tx, id.Organization)
 	if err != nil {
 		return nil, err
 	}

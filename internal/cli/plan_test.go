@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/purserhq/purser/api"
+)
+
+// A plan is made, reviewed and changed to; a quote is asked for, offered and accepted, and
+// its contract ended: all by command.
+func TestPlansAndContractsByCommand(t *testing.T) {
+	env := whole(t)
+	purser := func(status int, line string, says ...string) ran {
+		t.Helper()
+		got := command(t, nil, env, strings.Fields(line)...)
+		if got.status != status {
+			t.Fatalf("purser %s ended with %d, not %d: %s%s", line, got.status, status, got.out, got.err)
+		}
+		for _, part := range says {
+			if !strings.Contains(got.out+got.err, part) {
+				t.Errorf("purser %s: %q is not in\n%s%s", line, part, got.out, got.err)
+			}
+		}
+		return got
+	}
+	read := func(line string, to any) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(purser(statusDone, line+" -o json").out), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	purser(statusDone, "plan ls", "core", "enterprise", "sla, sso, support")
+	purser(statusUsage, "plan set pro -f "+file("plan.json", `{"price": 1}`), "is not a plan")
+	purser(statusDone, "plan set pro -f "+file("plan.json", `{"title":"Pro","discount_percent":15,"features":["sso"]}`), "plan-pro")
+	purser(statusFailed, "plan review enterprise", "talk to sales")
+	var review api.PlanReview
+	read("plan review pro", &review)
+	purser(statusDone, "plan review pro --at-period-end", "Nothing was used", "features gained: sso", "token")
+	purser(statusFailed, "plan change pro --review x", "review the change again")
+	purser(statusDone, "plan change pro --review "+review.Token, "pro", "sso")
+	purser(statusDone, "plan show", "plan-pro")
+	purser(statusFailed, "plan cancel", "no change of plan is scheduled")
+
+	purser(statusUsage, "quote request --target gpu.h100 --contact cfo", "SKU:COUNT:DAYS")
+	var asked api.QuoteRequest
+	read("quote request --target gpu.h100:64:90 --contact cfo@acme.example", &asked)
+	day := func(n int) string { return time.Now().UTC().AddDate(0, 0, n).Format(time.RFC3339) }
+	offer := fmt.Sprintf(`{"until":%q,"valid_until":%q,"commitment":"300","schedule":"monthly","rates":[{"sku":"gpu.h100","price":"1.67"}],
+		"capacity":[{"sku":"gpu.h100","count":64}],"early_termination_percent":50}`, day(85), day(7))
+	purser(statusDone, "quote ls --all --status open", asked.ID)
+	purser(statusDone, "quote offer "+asked.ID+" -f "+file("quote.json", offer), "gpu.h100 reserved at 1.67", "64 gpu.h100")
+	purser(statusDone, "quote show "+asked.ID, "quoted", "monthly")
+	var made api.Contract
+	read("quote accept "+asked.ID+" --quote 1", &made)
+	purser(statusDone, "contract ls", made.ID, "running", "300", "200")
+	purser(statusDone, "contract show "+made.ID, "termination fee  100")
+	purser(statusFailed, "contract terminate "+made.ID+" --fee 1", "costs 100")
+	purser(statusDone, "contract terminate "+made.ID+" --fee 100", "terminated")
+	purser(statusFailed, "quote decline "+asked.ID, "accepted already")
+	purser(statusDone, "plan show", "plan-pro")
+}
