@@ -31,10 +31,12 @@ import (
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
+	"github.com/purserhq/purser/internal/outward"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
 	"github.com/purserhq/purser/internal/usage"
+	"github.com/purserhq/purser/internal/webhook"
 )
 
 // Config says how the program runs. Zero values mean the defaults.
@@ -56,6 +58,7 @@ type Config struct {
 	PublicURL     string             // where people reach it, for mailed links; the URL of its listener if empty
 	Proxies       []string           // trusted to say for whom they ask: networks, addresses, or unix for whoever comes by a unix socket
 	Mailed        func(mail.Message) // called after the commit of every mail that is to be sent; nil for nobody
+	AllowPrivate  bool               // tenants may have this server ask addresses of its own network
 	Advertise     string             // where other servers on the same PostgreSQL reach it; the URL of its listener if empty
 }
 
@@ -87,6 +90,7 @@ type App struct {
 	jobs     *job.Service
 	mails    *mail.Outbox
 	notifier *notify.Notifier
+	hooks    *webhook.Hooks
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -170,14 +174,20 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
-	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
+	a.hooks = webhook.New(webhook.Config{
+		DB: a.db, Rules: outward.Rules{AllowsPrivate: c.AllowPrivate}, Log: a.log,
+		Disabled: func(tx *db.Tx, w webhook.Webhook, why string) error { return a.notifier.GivenUp(tx, w, why) },
+	})
+	a.notifier = notify.New(notify.Config{
+		DB: a.db, Books: a.ledger, Orgs: orgs, Hooks: a.hooks, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log,
+	})
 	a.server = server.New(server.Parts{
 		Accounts: account.New(account.Config{
 			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,
 			Verified: func(tx *db.Tx, u account.User, isFirst bool) error { return orgs.Welcome(tx, u.ID, u.Email, isFirst) },
 		}), Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: orgs, Prices: prices, Projects: projects, Usage: usage.New(a.ledger, prices, projects),
-		Jobs: a.jobs, Mails: a.mails, Log: a.log,
+		Jobs: a.jobs, Mails: a.mails, Notifier: a.notifier, Hooks: a.hooks, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
@@ -289,6 +299,7 @@ func (a *App) run() {
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
 		a.loop("notices", func() error { return a.notifier.Run(ctx) })
+		a.loop("webhooks", func() error { return a.hooks.Run(ctx) })
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })

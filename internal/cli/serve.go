@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,7 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
 		{name: "smtp-url", env: "PURSER_SMTP_URL", secret: true, usage: "mail server, as in smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps:// for TLS from the first byte; mails are only kept if unset"},
 		{name: "mail-from", env: "PURSER_MAIL_FROM", usage: "from whom mails are, as in 'Purser <purser@example.org>'"},
+		{name: "allow-private-addresses", env: "PURSER_ALLOW_PRIVATE_ADDRESSES", usage: "true lets addresses that tenants type (their webhooks) lead into this server's own network, and without TLS", fallback: "false"},
 		{name: "lease-min", env: "PURSER_LEASE_MIN", usage: "shortest lease of a job, which is how long it runs on while the server is away", fallback: app.DefaultLeaseMin},
 		{name: "lease-max", env: "PURSER_LEASE_MAX", usage: "longest lease of a job; it is a tenth of the runway in between", fallback: app.DefaultLeaseMax},
 		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},
@@ -140,11 +142,15 @@ func (p *program) serve(ctx context.Context, s *settings) error {
 	if err != nil {
 		return usageError{err}
 	}
+	private, err := strconv.ParseBool(s.get("allow-private-addresses"))
+	if err != nil {
+		return wrong("--allow-private-addresses can be true or false, not %q", s.get("allow-private-addresses"))
+	}
 	token, _ := p.env("PURSER_OPERATOR_TOKEN")
 	err = app.Serve(ctx, app.Config{
 		Listen: s.get("listen"), Data: data, Database: s.get("database"), TestClock: clock, Capacity: capacity, Roles: roles,
 		Advertise: s.get("advertise"), PublicURL: s.get("public-url"), Proxies: words(s.get("trusted-proxies")), TopUpURL: s.get("top-up-url"),
-		Leases: app.Leases(shortest, longest), SMTP: smtp,
+		Leases: app.Leases(shortest, longest), SMTP: smtp, AllowPrivate: private,
 		OperatorToken: token, Version: api.Version{Version: version(), Commit: commit(), Go: runtime.Version()}, Log: log,
 	})
 	if app.IsWrongSetting(err) {

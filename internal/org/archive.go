@@ -50,6 +50,8 @@ func (o *Orgs) Archive(tx *db.Tx, organization string) (Organization, error) {
 		`DELETE FROM memberships WHERE organization = $1`,
 		`DELETE FROM token_hashes WHERE organization = $1`,
 		`DELETE FROM invitations WHERE organization = $1 AND accepted_at = 0`,
+		`DELETE FROM webhooks WHERE organization = $1`,
+		`DELETE FROM held_alerts WHERE organization = $1`,
 	} {
 		if _, err := tx.Exec(statement, found.ID); err != nil {
 			return Organization{}, fmt.Errorf("archive %s: %w", found.Slug, err)

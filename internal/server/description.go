@@ -25,6 +25,7 @@ const (
 	tagJobs     = "Jobs"
 	tagProjects = "Projects"
 	tagBudgets  = "Budgets and events"
+	tagWebhooks = "Alerts and webhooks"
 	tagPrices   = "Prices"
 	tagServer   = "Server"
 )
@@ -53,7 +54,7 @@ func description() huma.Config {
 			},
 			Tags: []*huma.Tag{
 				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagCodes}, {Name: tagFlows}, {Name: tagHolds},
-				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagServer},
+				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagWebhooks}, {Name: tagPrices}, {Name: tagServer},
 			},
 		},
 		OpenAPIPath:   "/openapi",

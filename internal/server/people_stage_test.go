@@ -19,11 +19,13 @@ import (
 	"github.com/purserhq/purser/internal/job/simulated"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
 	"github.com/purserhq/purser/internal/usage"
+	"github.com/purserhq/purser/internal/webhook"
 )
 
 // realm is a server in which people are signed in by a header of the test.
@@ -63,9 +65,12 @@ func newRealmOn(t *testing.T, url string) *realm {
 	}
 	projects := project.NewBook(books)
 	jobs := job.New(job.Config{DB: s.db, Books: books, Prices: prices, Projects: projects, Executor: executor, Log: log})
+	mails := mail.New(s.db, nil, log)
+	hooks := webhook.New(webhook.Config{DB: s.db, Log: log})
+	told := notify.New(notify.Config{DB: s.db, Books: books, Orgs: s.orgs, Hooks: hooks, Put: mails.Put, URL: "https://purser.example", Log: log})
 	made := server.New(server.Parts{
 		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: usage.New(books, prices, projects), Jobs: jobs,
-		Mails: mail.New(s.db, nil, log), Accounts: account.New(account.Config{URL: "https://purser.example"}), Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
+		Mails: mails, Notifier: told, Hooks: hooks, Accounts: account.New(account.Config{URL: "https://purser.example"}), Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
 	})
 	made.LetIn(func(r *http.Request) (a org.Actor, ok bool, err error) {
 		if a.ID = r.Header.Get(asUser); a.ID == "" {

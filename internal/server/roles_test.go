@@ -100,7 +100,10 @@ func (c *city) tenant(slug, owner string) tenant {
 	lots := must(c.Lots(ctx, slug, api.Page{}))(c)
 	project := must(as.CreateProject(ctx, slug, api.NewProject{Slug: "only-at-" + slug}))(c)
 	budget := must(as.SetBudget(ctx, slug, api.Budget{Key: "workspace", Amount: "1000000", Window: "total"}))(c)
+	hook := must(as.CreateWebhook(ctx, slug, api.NewWebhook{URL: "https://" + slug + ".example/purser"}))(c)
+	delivery := must(as.TestWebhook(ctx, slug, hook.ID))(c)
 	return tenant{o.ID, o.DefaultWorkspace.ID, slug, map[string]string{
+		"webhook": hook.ID, "delivery": delivery.ID,
 		"budget": budget.ID,
 		"flow":   flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
 		"invitation": asked.Items[0].ID, "token": made.ID, "user": owner, "project": project.Slug,

@@ -31,10 +31,12 @@ import (
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/usage"
+	"github.com/purserhq/purser/internal/webhook"
 )
 
 // Parts is what the server is made of.
@@ -47,6 +49,8 @@ type Parts struct {
 	Usage         *usage.Service
 	Jobs          *job.Service
 	Mails         *mail.Outbox
+	Notifier      *notify.Notifier
+	Hooks         *webhook.Hooks
 	Log           *slog.Logger
 	OperatorToken string
 	Accounts      *account.Accounts
@@ -70,6 +74,8 @@ type Server struct {
 	usage     *usage.Service
 	jobs      *job.Service
 	mails     *mail.Outbox
+	notifier  *notify.Notifier
+	hooks     *webhook.Hooks
 	log       *slog.Logger
 	tokens    tokens
 	accounts  *account.Accounts
@@ -97,7 +103,7 @@ type Server struct {
 func New(p Parts) *Server {
 	s := &Server{
 		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, mails: p.Mails,
-		log: p.Log, tokens: newTokens(p.OperatorToken),
+		notifier: p.Notifier, hooks: p.Hooks, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), campaigns: campaign.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
@@ -155,6 +161,8 @@ func (s *Server) register() {
 	s.budgetCalls()
 	s.projectCalls()
 	s.eventCalls()
+	s.alertCalls()
+	s.webhookCalls()
 	s.priceCalls()
 	s.clockCalls()
 	s.verifyCalls()
