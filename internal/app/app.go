@@ -31,7 +31,6 @@ import (
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
-	"github.com/purserhq/purser/internal/outward"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
@@ -174,13 +173,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()
 	}
-	a.hooks = webhook.New(webhook.Config{
-		DB: a.db, Rules: outward.Rules{AllowsPrivate: c.AllowPrivate}, Log: a.log,
-		Disabled: func(tx *db.Tx, w webhook.Webhook, why string) error { return a.notifier.GivenUp(tx, w, why) },
-	})
-	a.notifier = notify.New(notify.Config{
-		DB: a.db, Books: a.ledger, Orgs: orgs, Hooks: a.hooks, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log,
-	})
+	a.tellers(orgs, c.PublicURL)
 	a.server = server.New(server.Parts{
 		Accounts: account.New(account.Config{
 			Put: a.post(a.mails), URL: c.PublicURL, Required: orgs.AsksForTwoFactor,

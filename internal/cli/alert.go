@@ -2,6 +2,7 @@ package cli
 
 import (
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ func (p *program) showAlerts(s api.AlertSettings, t api.AlertThresholds) error {
 		amounts = append(amounts, string(a))
 	}
 	for _, seconds := range t.RunwaySeconds {
-		runways = append(runways, span(seconds))
+		runways = append(runways, span(seconds*int64(time.Second)))
 	}
 	silent := ""
 	if s.SilentFrom != "" {
