@@ -14,7 +14,7 @@ import (
 )
 
 // kindOf is the kind of alert that an event of another part is, so that it can be muted.
-var kindOf = map[string]string{"payment.failed": "payment", "topup.disabled": "payment"}
+var kindOf = map[string]string{"payment.failed": "payment", "topup.disabled": "payment", "lot.expiring": "expiry"}
 
 // Raise tells the webhooks of an organization of an event of another part, such as a
 // payment, in the unit of work in which it happens: programs by its data, chats in a line.
@@ -32,6 +32,9 @@ func (n *Notifier) Raise(tx *db.Tx, organization, workspace, kind string, data m
 		return err
 	}
 	found, err := n.Orgs.Organization(tx, organization)
+	if fault.Is(err, fault.NotFound) { // it was deleted; what happened, did all the same
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,10 @@ type place struct {
 func (p *places) take(due []address) (given []place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.turns) > 2*maxDue { // most of them are of endpoints that were removed
+		clear(p.turns)
+		clear(p.failing)
+	}
 	slices.SortStableFunc(due, func(a, b address) int { return int(p.turns[a] - p.turns[b]) })
 	for round := 0; ; round++ {
 		before := len(given)

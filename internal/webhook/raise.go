@@ -17,7 +17,7 @@ import (
 // each carries.
 var types = []string{
 	"balance.alert", "balance.empty", "budget.reached", "flow.ended", "flow.landing", "invoice.issued",
-	"lot.expired", "lot.frozen", "lot.granted", "lot.withdrawn", "payment.failed", "payment.succeeded",
+	"lot.expired", "lot.expiring", "lot.frozen", "lot.granted", "lot.withdrawn", "payment.failed", "payment.succeeded",
 	"topup.disabled", "transfer.received", "transfer.sent",
 }
 
@@ -27,7 +27,7 @@ const test = "webhook.test"
 // usual are the events of an endpoint for which none were named, by its format.
 var usual = map[string][]string{
 	Standard: {"*"},
-	Text:     {"balance.*", "budget.*", "flow.landing", "lot.expired", "payment.failed", "topup.disabled"},
+	Text:     {"balance.*", "budget.*", "flow.landing", "lot.expired", "lot.expiring", "payment.failed", "topup.disabled"},
 }
 
 // maxBody bounds what is sent.
