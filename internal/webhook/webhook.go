@@ -200,8 +200,8 @@ func (h *Hooks) Remove(tx *db.Tx, w Webhook) error {
 // check refuses what is wrong with an endpoint.
 func (h *Hooks) check(w *Webhook) error {
 	var wrong fault.Fields
-	if err := h.Rules.Check("/url", w.URL); err != nil {
-		wrong.Add("/url", err.Error())
+	if f := fault.Of(h.Rules.Check("/url", w.URL)); f != nil {
+		wrong = append(wrong, f.Fields...)
 	}
 	if w.Format != Standard && w.Format != Text {
 		wrong.Add("/format", "must be standard or text")
