@@ -29,7 +29,7 @@ func (n *Notifier) budget(tx *db.Tx, notice ledger.Notice, s Settings) (*alert, 
 	if err != nil {
 		return nil, err
 	}
-	w, err := n.Orgs.Workspace(tx, notice.Workspace)
+	w, err := n.Orgs.Owner(tx, notice.ID)
 	if err != nil {
 		return nil, err
 	}

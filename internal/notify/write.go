@@ -19,7 +19,7 @@ func (n *Notifier) write(tx *db.Tx, notice ledger.Notice, s Settings) (*alert, e
 	if notice.Event.Kind == wallet.EventBudget {
 		return n.budget(tx, notice, s)
 	}
-	w, err := n.Orgs.Workspace(tx, notice.Workspace)
+	w, err := n.Orgs.Owner(tx, notice.ID)
 	if err != nil {
 		return nil, err
 	}
