@@ -38,6 +38,7 @@ import (
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/server"
 	"github.com/purserhq/purser/internal/usage"
+	"github.com/purserhq/purser/internal/webhook"
 )
 
 // ParseCapacity reads what the local executor offers: "gpu.h100=8,cpu.vcpu=64".
@@ -76,6 +77,7 @@ type App struct {
 	accounts *account.Accounts
 	invoices *invoice.Desk
 	plans    *plan.Book
+	hooks    *webhook.Hooks
 	server   *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -163,7 +165,7 @@ func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics)
 		c.PublicURL = a.URL()
 	}
 	a.plans.URL = c.PublicURL
-	a.notifier = notify.New(notify.Config{DB: a.db, Books: a.ledger, Orgs: a.orgs, Put: a.post(a.mails), URL: c.PublicURL, Log: a.log})
+	a.tellers(a.orgs, c.PublicURL)
 	a.invoices = a.desk(a.orgs, c.PublicURL)
 	if err := a.openPayments(c); err != nil {
 		return err
@@ -176,7 +178,7 @@ func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics)
 	a.server = server.New(server.Parts{
 		Accounts: accounts, SSO: signOn, Proxies: c.Proxies,
 		DB: a.db, Ledger: a.ledger, Orgs: a.orgs, Prices: a.prices, Projects: a.projects, Usage: a.plans.Usage, Plans: a.plans,
-		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Invoices: a.invoices, Log: a.log,
+		Jobs: a.jobs, Mails: a.mails, Payments: a.pays, Sandbox: a.sandbox, Invoices: a.invoices, Notifier: a.notifier, Hooks: a.hooks, Log: a.log,
 		OperatorToken: a.token, TopUpURL: c.TopUpURL, Version: c.Version, Advance: a.advance,
 		Metrics: metrics, WithoutAPI: !c.Roles.API, Visits: a.visits(), VisitPath: local.VisitPath,
 	})
@@ -293,17 +295,16 @@ func (a *App) run() {
 	if a.config.Roles.Keeper {
 		a.loop("mail", func() error { return a.mails.Run(ctx) })
 		a.loop("notices", func() error { return a.notifier.Run(ctx) })
+		a.loop("webhooks", func() error { return a.hooks.Run(ctx) })
 		a.loop("sweep", func() error { return a.sweep(ctx) })
 	}
 	if a.config.Roles.Keeper && a.config.TestClock == 0 {
+		a.loop("plans", func() error { return a.plans.Run(ctx) })
 		a.loop("statements", func() error { return a.invoices.Keep(ctx) })
 		a.loop("payments", func() error { return a.pays.Run(ctx) })
 		if a.sandbox != nil {
 			a.loop("sandbox", func() error { return a.sandbox.Run(ctx) })
 		}
-	}
-	if a.config.Roles.Keeper && a.config.TestClock == 0 {
-		a.loop("plans", func() error { return a.plans.Run(ctx) })
 	}
 	a.loop("memory", func() error { return CollectSeldom(ctx) })
 	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })

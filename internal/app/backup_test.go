@@ -42,7 +42,7 @@ func grants(t *testing.T, client *api.Client) map[string]bool {
 // edit edits a row behind a server's back.
 func edit(t *testing.T, c app.Config, statement string) {
 	t.Helper()
-	file, err := sql.Open("sqlite", filepath.Join(c.Data, "purser.db"))
+	file, err := sql.Open("sqlite", filepath.Join(c.Data, "purser.db")+"?_pragma=busy_timeout(5000)") // the server may be writing what it tells people
 	if err != nil {
 		t.Fatal(err)
 	}

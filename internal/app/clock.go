@@ -40,13 +40,15 @@ func (a *App) advance(ctx context.Context, to int64) error {
 }
 
 // settle does everything that is due at this instant, and what that makes due, and
-// tells people of it.
+// tells people and webhooks of it.
 func (a *App) settle(ctx context.Context) error {
-	err := a.work(ctx)
-	if err == nil && a.config.Roles.Keeper {
-		err = a.notifier.TellDue(ctx)
+	if err := a.work(ctx); err != nil || !a.config.Roles.Keeper {
+		return err
 	}
-	return err
+	if err := a.notifier.TellDue(ctx); err != nil {
+		return err
+	}
+	return a.hooks.DeliverDue(ctx)
 }
 
 // work does everything that is due at this instant, and what that makes due.
@@ -91,6 +93,7 @@ func (a *App) nextAt(ctx context.Context, now int64) (next int64, err error) {
 	}{
 		{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Keeper, a.nextPayAt}, {a.config.Roles.Keeper, a.plans.NextAt},
 		{a.config.Roles.Keeper, a.invoices.NextAt}, {a.config.Roles.Jobs, a.jobs.NextAt},
+		{a.config.Roles.Keeper, a.notifier.NextAt}, {a.config.Roles.Keeper, a.hooks.NextAt},
 	} {
 		if !of.isMine {
 			continue

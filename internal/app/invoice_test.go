@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/purserhq/purser/api"
 )
@@ -82,17 +81,13 @@ func TestAStatementGoesOut(t *testing.T) {
 	if !bytes.HasPrefix(pdf, []byte("%PDF-")) || !strings.Contains(string(csv), "gpu.h100") {
 		t.Errorf("%.20s, %s", pdf, csv)
 	}
-	select {
-	case text := <-b:
-		_, rest, found := strings.Cut(text, `name="`+list.Items[0].Number+`.pdf"`)
-		_, rest, found2 := strings.Cut(rest, "\r\n\r\n")
-		encoded, _, _ := strings.Cut(rest, "--")
-		file, err := base64.StdEncoding.DecodeString(strings.NewReplacer("\r", "", "\n", "").Replace(encoded))
-		if !found || !found2 || err != nil || !bytes.Equal(file, pdf) || !strings.Contains(text, "To: <"+address+">") {
-			t.Errorf("what was mailed is not the PDF: %v\n%.600s", err, text)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("no mail arrived")
+	text := b.with(t, `name="`+list.Items[0].Number+`.pdf"`)
+	_, rest, _ := strings.Cut(text, `name="`+list.Items[0].Number+`.pdf"`)
+	_, rest, found := strings.Cut(rest, "\r\n\r\n")
+	encoded, _, _ := strings.Cut(rest, "--")
+	file, err := base64.StdEncoding.DecodeString(strings.NewReplacer("\r", "", "\n", "").Replace(encoded))
+	if !found || err != nil || !bytes.Equal(file, pdf) || !strings.Contains(text, "To: <"+address+">") {
+		t.Errorf("what was mailed is not the PDF: %v\n%.600s", err, text)
 	}
 	_, err = c.PutSeller(ctx, api.Seller{LegalName: "Another"})
 	sure(err)

@@ -49,6 +49,22 @@ func newBox(t *testing.T) (box, string) {
 	return b, fmt.Sprintf("smtp://127.0.0.1:%d?tls=none", port)
 }
 
+// with waits for the mail in which a text stands; others may come before it.
+func (b box) with(t *testing.T, part string) string {
+	t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case text := <-b:
+			if strings.Contains(text, part) {
+				return text
+			}
+		case <-late:
+			t.Fatalf("no mail arrived with %q", part)
+		}
+	}
+}
+
 func started(t *testing.T, url string) *App {
 	t.Helper()
 	c := Config{Data: t.TempDir(), Database: dbtest.URL(t), OperatorToken: "test-operator-token", TestClock: 1_800_000_000_000_000_000}

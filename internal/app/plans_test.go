@@ -146,7 +146,18 @@ POST /v1/codes/look-up {"code":"hack2027"}
 POST /v1/campaigns/spring/codes/revoke {"from":2,"to":5}
 POST /v1/campaigns/{campaign}/close
 POST /v1/campaigns/{campaign}/reopen
+webhook = POST /v1/organizations/{organization}/webhooks {"url":"https://localhost:1/purser"}
+chat = POST /v1/organizations/{organization}/webhooks {"url":"https://localhost:1/chat","format":"text","events":["*"]}
+delivery = POST /v1/organizations/{organization}/webhooks/{webhook}/test
+PATCH /v1/organizations/{organization}/webhooks/{webhook} {"description":"d"}
+POST /v1/organizations/{organization}/webhooks/{webhook}/rotate
+POST /v1/organizations/{organization}/webhooks/{webhook}/deliveries/{delivery}/replay
+POST /v1/organizations/{organization}/webhooks/{webhook}/replay {"since":"2027-01-01T00:00:00Z"}
+PATCH /v1/organizations/{organization}/alerts {"silent_from":"00:00","silent_until":"02:10","addresses":["ann@acme.example"]}
+PATCH /v1/workspaces/{workspace}/alerts {"alert_amounts":["1"]}
+POST /v1/organizations/{organization}/alerts/test
 POST /v1/test-clock/advance {"by_seconds":"7000"}
+DELETE /v1/organizations/{organization}/webhooks/{chat}
 PATCH /v1/workspaces/{workspace}/jobs/{job} {"name":"n"}
 POST /v1/workspaces/{workspace}/jobs/{job}/stop
 POST /v1/test-clock/advance {"by_seconds":"300"}
@@ -194,7 +205,7 @@ func (s *session) mail() {
 	put := func(tx *db.Tx) error {
 		return s.mails.Put(tx, mail.Message{To: "ann@acme.example", Template: "verify", Data: map[string]string{"link": "https://a.example/"}})
 	}
-	if err := errors.Join(s.db.Update(s.Context(), put), s.mails.Sweep(s.Context()), s.mails.SendDue(s.Context()), s.forget(s.Context())); err != nil {
+	if err := errors.Join(s.db.Update(s.Context(), put), s.mails.Sweep(s.Context()), s.mails.SendDue(s.Context()), s.forget(s.Context()), s.hooks.Sweep(s.Context())); err != nil {
 		s.Fatal(err)
 	}
 	mails := s.call("GET /v1/mails")["items"].([]any)
@@ -272,7 +283,7 @@ func (s *session) read() {
 			if known := s.known[name]; value == "" && known != "" {
 				value = known
 			}
-			if kinds, ok := map[string]string{"flows": "stopped", "mails": "waiting", "holds": "held", "jobs": "queued", "payments": "succeeded", "quote-requests": "open"}[filepath.Base(path)]; name == "status" && ok {
+			if kinds, ok := map[string]string{"flows": "stopped", "mails": "waiting", "deliveries": "waiting", "holds": "held", "jobs": "queued", "payments": "succeeded", "quote-requests": "open"}[filepath.Base(path)]; name == "status" && ok {
 				value = kinds
 			}
 			if kinds, ok := map[string]string{"activities": "addition", "events": "flow.*", "postings": "grant"}[filepath.Base(path)]; name == "kind" && ok {

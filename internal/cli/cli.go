@@ -121,7 +121,7 @@ func (p *program) addCommands(root *cobra.Command) {
 	add(groupCredits, p.creditsCommand(), p.pricesCommand(), p.planCommand(), p.quoteCommand(), p.contractCommand(), p.budgetCommand(), p.lotCommand(),
 		p.refundCommand(), p.paymentCommand(), p.methodCommand(), p.invoiceCommand())
 	add(groupBooks, p.usageCommand(), p.explainCommand(), p.eventsCommand(), p.verifyCommand())
-	add(groupPeople, p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.memberCommand(), p.tokenCommand())
+	add(groupPeople, p.orgCommand(), p.workspaceCommand(), p.projectCommand(), p.memberCommand(), p.tokenCommand(), p.alertCommand(), p.webhookCommand())
 	add(groupOperate, p.serveCommand(), p.demoCommand(), p.clockCommand(), p.auditCommand(), p.revenueCommand(), p.mailCommand(), p.campaignCommand(),
 		p.sellerCommand(), p.taxRatesCommand(), p.backupCommand(),
 		p.restoreCommand(), p.dbCommand())

@@ -44,7 +44,7 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "sso-domains", env: "PURSER_SSO_DOMAINS", usage: "mail domains whose addresses it may sign in, with commas between; * trusts whatever address it says is verified"},
 		{name: "sso-organization", env: "PURSER_SSO_ORGANIZATION", usage: "organization that who comes by it joins; none if unset"},
 		{name: "sso-role", env: "PURSER_SSO_ROLE", usage: "as what they join it", fallback: "developer"},
-		{name: "allow-private-addresses", env: "PURSER_ALLOW_PRIVATE_ADDRESSES", usage: "true lets addresses that tenants type (their OpenID providers) lead into this server's own network", fallback: "false"},
+		{name: "allow-private-addresses", env: "PURSER_ALLOW_PRIVATE_ADDRESSES", usage: "true lets addresses that tenants type (webhooks, OpenID providers) lead into this server's own network, and without TLS", fallback: "false"},
 		{name: "lease-min", env: "PURSER_LEASE_MIN", usage: "shortest lease of a job, which is how long it runs on while the server is away", fallback: app.DefaultLeaseMin},
 		{name: "lease-max", env: "PURSER_LEASE_MAX", usage: "longest lease of a job; it is a tenth of the runway in between", fallback: app.DefaultLeaseMax},
 		{name: "log-level", env: "PURSER_LOG_LEVEL", usage: "debug, info, warn or error", fallback: "info"},

@@ -22,8 +22,9 @@ type Config struct {
 	DB    *db.DB
 	Books *ledger.Ledger
 	Orgs  *org.Orgs
-	Put   func(*db.Tx, mail.Message) error // writes a mail; nil for none
-	URL   string                           // where people reach the server
+	Put   func(*db.Tx, mail.Message) error                                                     // writes a mail; nil for none
+	Raise func(tx *db.Tx, organization, workspace, event string, data map[string]string) error // tells programs; nil for none
+	URL   string                                                                               // where people reach the server
 	Log   *slog.Logger
 }
 

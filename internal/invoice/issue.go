@@ -56,7 +56,8 @@ func (d *Desk) Issue(tx *db.Tx, organization string, p Paid) (id string, err err
 		p.Description = bought
 	}
 	doc.Lines = []Line{{Kind: "purchase", Description: p.Description, Amount: doc.Tax.Net, Printed: doc.Tax.Net}}
-	return doc.ID, d.issue(tx, organization, Invoice, doc, p.ID)
+	err = d.issue(tx, organization, Invoice, doc, p.ID)
+	return doc.ID, err
 }
 
 // Credit writes the credit note of what is paid back of a payment, in that unit of work,
@@ -90,7 +91,8 @@ func (d *Desk) Credit(tx *db.Tx, organization string, r Refunded) (id string, er
 		r.Reason = "Credits given back"
 	}
 	doc.Lines = []Line{{Kind: "refund", Description: r.Reason, Amount: box.Net, Printed: box.Net}}
-	return doc.ID, d.issue(tx, organization, CreditNote, doc, r.ID)
+	err = d.issue(tx, organization, CreditNote, doc, r.ID)
+	return doc.ID, err
 }
 
 func idOf(d *Document) string {

@@ -35,6 +35,15 @@ func (d *Desk) recipients(tx *db.Tx, organization, contact string) ([]string, er
 // is made when it is sent.
 func (d *Desk) post(tx *db.Tx, draft *draft) error {
 	doc := draft.doc
+	if d.Raise != nil {
+		data := map[string]string{"invoice": doc.ID, "kind": string(doc.Kind), "number": doc.Number}
+		if doc.Tax != nil {
+			data["total"] = doc.Tax.Gross.String()
+		}
+		if err := d.Raise(tx, doc.Buyer.ID, "", "invoice.issued", data); err != nil {
+			return wrapped("tell of a document", err)
+		}
+	}
 	for _, to := range draft.mailed {
 		data := map[string]string{
 			"document": doc.ID, "kind": Names[doc.Kind], "number": doc.Number, "organization": doc.Buyer.Name, "seller": doc.Seller.Name,

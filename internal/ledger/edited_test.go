@@ -69,13 +69,14 @@ func TestSwapped(t *testing.T) {
 // # Every table is verified, or said not to be.
 func TestEveryTableIsVerified(t *testing.T) {
 	h, others := open(t), []string{
-		"attempts", "authenticators", "auto_top_ups", "campaigns", "clock", "codes", "contract_lots", "contracts",
-		"derived_cards", "device_codes", "expiry_reminders", "familiar_addresses", "identities", "invitations", "invoices",
-		"jobs", "mailed_links", "mails", "memberships", "notices", "payment_customers", "payment_disputes", "payment_methods",
-		"payment_notices", "payment_refunds", "payments", "plan_credits", "plans", "profiles", "quote_requests", "recovery_codes",
-		"redemptions", "sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets",
-		"schema_versions", "seller", "series", "servers", "sessions", "sso_domains", "sso_providers", "sso_visits",
-		"statement_cycles", "subscriptions", "tax_rates", "token_hashes", "tokens", "users",
+		"alert_settings", "attempts", "authenticators", "auto_top_ups", "campaigns", "clock", "codes", "contract_lots",
+		"contracts", "deliveries", "derived_cards", "device_codes", "expiry_reminders", "familiar_addresses", "held_alerts",
+		"identities", "invitations", "invoices", "jobs", "mailed_links", "mails", "memberships", "notices", "payment_customers",
+		"payment_disputes", "payment_methods", "payment_notices", "payment_refunds", "payments", "plan_credits", "plans",
+		"profiles", "quote_requests", "recovery_codes", "redemptions", "sandbox_methods", "sandbox_notices", "sandbox_payments",
+		"sandbox_refunds", "sandbox_secrets", "schema_versions", "seller", "series", "servers", "sessions", "sso_domains",
+		"sso_providers", "sso_visits", "statement_cycles", "subscriptions", "tax_rates", "token_hashes", "tokens", "users",
+		"webhooks",
 	}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`
 	if dbtest.IsPostgres() {

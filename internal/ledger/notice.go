@@ -13,8 +13,22 @@ type Notice struct {
 	Event wallet.Event
 }
 
-// isNotice are the kinds of events that are noticed.
-var isNotice = map[string]bool{wallet.EventBudget: true}
+// noticed are the kinds of events that are noticed.
+var noticed = map[string]bool{
+	wallet.EventAlert: true, wallet.EventEmpty: true, wallet.EventBudget: true, wallet.EventLanding: true,
+	wallet.EventGranted: true, wallet.EventLotExpired: true, wallet.EventFrozen: true, wallet.EventWithdrawn: true,
+	wallet.EventSent: true, wallet.EventReceived: true,
+}
+
+// isNotice reports whether an event is noticed; of the ends of flows, those that nobody
+// asked for.
+func isNotice(e *wallet.Event) bool {
+	if e.Kind == wallet.EventEnded {
+		status := wallet.Status(e.Data["status"])
+		return status == wallet.Exhausted || status == wallet.Lost
+	}
+	return noticed[e.Kind]
+}
 
 var noticeRows = db.NewTable("notices", `organization workspace no`)
 
@@ -24,7 +38,7 @@ func (s *set) writeNotices(tx *db.Tx) error {
 	args := s.lists.take()
 	for _, b := range s.touched {
 		for i := range b.events {
-			if isNotice[b.events[i].Kind] {
+			if isNotice(&b.events[i]) {
 				args = append(args, b.organization, b.workspace, b.events[i].No)
 			}
 		}
@@ -70,6 +84,14 @@ func (l *Ledger) TakeNotices(tx *db.Tx, most int) ([]Notice, error) {
 		}
 	}
 	return taken, nil
+}
+
+// IsFirst reports whether no event of the same kind happened to the wallet at the same
+// instant before, as when many flows are to land at once.
+func (l *Ledger) IsFirst(tx *db.Tx, n Notice) (bool, error) {
+	_, found, err := one(tx, value[int64], `SELECT no FROM events`+inWallet+` AND no BETWEEN $3 AND $4 AND at = $5 AND kind = $6 LIMIT 1`,
+		n.Organization, n.Workspace, n.Event.No-maxStopped, n.Event.No-1, n.Event.At, n.Event.Kind)
+	return !found, wrapped("look for events of the same instant", err)
 }
 
 // maxStopped is how many flows are looked through for whose work an event has stopped.

@@ -14,24 +14,24 @@ import (
 // budget tells of a budget that has come to a share of it: those who may set budgets
 // where it counts, whom it caps, and whose work it has stopped. Of one that was removed
 // since nobody is told.
-func (n *Notifier) budget(tx *db.Tx, notice ledger.Notice) error {
+func (n *Notifier) budget(tx *db.Tx, notice ledger.Notice, s Settings) (*alert, error) {
 	present, err := n.Books.Apply(tx, notice.ID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	budgets := present.Wallet.View().Budgets(present.At)
 	i := slices.IndexFunc(budgets, func(b wallet.Budget) bool { return b.ID == notice.Event.Subject })
 	if i < 0 {
-		return nil
+		return nil, nil
 	}
 	b, event := &budgets[i], notice.Event
-	to, stopped, err := n.concerned(tx, notice, b)
+	to, stopped, err := n.concerned(tx, notice, b, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w, err := n.Orgs.Workspace(tx, notice.Workspace)
+	w, err := n.Orgs.Owner(tx, notice.ID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	data := map[string]string{
 		"organization": w.Address, "budget": "the budget of " + b.InWords(), "percent": event.Data["percent"], "spent": event.Data["spent"],
@@ -44,16 +44,19 @@ func (n *Notifier) budget(tx *db.Tx, notice ledger.Notice) error {
 	if stopped > 0 {
 		data["stopped"] = fmt.Sprint(stopped)
 	}
-	return n.mail(tx, notice.Organization, "budget", to, data)
+	return &alert{
+		kind: "budget", event: event.Kind, template: "budget", data: data, to: to,
+		line: fmt.Sprintf("%s: %s is at %s %%: %s credits are spent of %s", w.Address, data["budget"], data["percent"], data["spent"], data["amount"]),
+	}, nil
 }
 
 // concerned are those who are told of a budget, and how many flows it has stopped.
-func (n *Notifier) concerned(tx *db.Tx, notice ledger.Notice, b *wallet.Budget) (to []org.Recipient, stopped int, err error) {
+func (n *Notifier) concerned(tx *db.Tx, notice ledger.Notice, b *wallet.Budget, s Settings) (to []org.Recipient, stopped int, err error) {
 	target := org.Target{Organization: notice.Organization, Workspace: notice.Workspace}
 	if b.Key == wallet.ByProject {
 		target.Project = b.Value
 	}
-	if to, err = n.Orgs.WhoMay(tx, org.Govern, target); err != nil {
+	if to, err = n.set(tx, s, target, org.Govern); err != nil {
 		return nil, 0, err
 	}
 	users, err := n.capped(tx, notice.ID, b)

@@ -3,8 +3,10 @@
 // What it keeps true: what people are to be told of is noted in the commit of the event
 // (the ledger's notices), and goes from there in the unit of work that writes the mails;
 // so an event is told of once, also if a server dies in between and where there are
-// several, and never one that did not happen. Who is told, is decided by the roles at that
-// instant, and nobody outside the organization is.
+// several, and never one that did not happen. Webhooks are told in the same unit of work.
+// Who is told, is decided at that instant: by what people may do, or by what the
+// organization has set, and nobody is whom it does not name. What happens in its silent
+// hours is told when they end, all in one, but for work that is about to be stopped.
 package notify
 
 import (
@@ -17,7 +19,7 @@ import (
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
-	"github.com/purserhq/purser/internal/wallet"
+	"github.com/purserhq/purser/internal/webhook"
 )
 
 // Config is what a notifier needs.
@@ -25,6 +27,7 @@ type Config struct {
 	DB    *db.DB
 	Books *ledger.Ledger
 	Orgs  *org.Orgs
+	Hooks *webhook.Hooks
 	Put   func(*db.Tx, mail.Message) error // writes a mail that is sent once the unit is durable
 	URL   string                           // where people reach the server
 	Log   *slog.Logger
@@ -40,11 +43,6 @@ const (
 	lookEvery  = 2 * time.Second // for what other servers have noted, and what an earlier run left
 	takeAtOnce = 20              // notices of a unit of work
 )
-
-// tellers are how people are told, by the kind of the event.
-var tellers = map[string]func(*Notifier, *db.Tx, ledger.Notice) error{
-	wallet.EventBudget: (*Notifier).budget,
-}
 
 // Run tells of notices as they come, until ctx ends.
 func (n *Notifier) Run(ctx context.Context) error {
@@ -67,15 +65,21 @@ func (n *Notifier) Run(ctx context.Context) error {
 // TellDue tells of everything that was noted by now.
 func (n *Notifier) TellDue(ctx context.Context) error {
 	for ctx.Err() == nil {
-		due := false
+		var isNoted, isOver bool
 		err := n.DB.View(ctx, func(tx *db.Tx) (err error) {
-			due, err = n.Books.HasNotices(tx)
+			if isNoted, err = n.Books.HasNotices(tx); err == nil {
+				isOver, err = n.hasHeld(tx)
+			}
 			return err
 		})
-		if err != nil || !due {
+		if err != nil || !isNoted && !isOver {
 			return err
 		}
-		if err := n.DB.Update(ctx, n.tellSome); err != nil {
+		tell := n.tellSome
+		if !isNoted {
+			tell = n.sumUp
+		}
+		if err := n.DB.Update(ctx, tell); err != nil {
 			return fmt.Errorf("tell people of events: %w", err)
 		}
 	}
@@ -88,10 +92,8 @@ func (n *Notifier) tellSome(tx *db.Tx) error {
 		return err
 	}
 	for _, notice := range taken {
-		if tell := tellers[notice.Event.Kind]; tell != nil {
-			if err := tell(n, tx, notice); err != nil {
-				return fmt.Errorf("%s of %s: %w", notice.Event.Kind, notice.ID, err)
-			}
+		if err := n.tellOf(tx, notice); err != nil {
+			return fmt.Errorf("%s of %s: %w", notice.Event.Kind, notice.ID, err)
 		}
 	}
 	return nil
@@ -101,10 +103,10 @@ func (n *Notifier) tellSome(tx *db.Tx) error {
 func (n *Notifier) mail(tx *db.Tx, organization, template string, to []org.Recipient, data map[string]string) error {
 	told := map[string]bool{}
 	for _, r := range to {
-		if told[r.User] {
+		if told[r.Email] {
 			continue
 		}
-		told[r.User] = true
+		told[r.Email] = true
 		own := map[string]string{"name": r.Name, "link": n.URL}
 		for name, value := range data {
 			own[name] = value

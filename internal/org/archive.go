@@ -52,6 +52,8 @@ func (o *Orgs) Archive(tx *db.Tx, organization string) (Organization, error) {
 		`DELETE FROM sso_providers WHERE organization = $1`,
 		`DELETE FROM sso_domains WHERE organization = $1`,
 		`DELETE FROM identities WHERE organization = $1`,
+		`DELETE FROM webhooks WHERE organization = $1`,
+		`DELETE FROM held_alerts WHERE organization = $1`,
 	} {
 		if _, err := tx.Exec(statement, found.ID); err != nil {
 			return Organization{}, fmt.Errorf("archive %s: %w", found.Slug, err)

@@ -68,6 +68,18 @@ func (o *Orgs) Workspace(tx *db.Tx, name string) (Workspace, error) {
 	return found, nil
 }
 
+// Owner finds the workspace of a wallet.
+func (o *Orgs) Owner(tx *db.Tx, id ledger.ID) (Workspace, error) {
+	found, err := scanWorkspace(tx.QueryRow(workspaceColumns+` WHERE w.organization = $1 AND w.id = $2`, id.Organization, id.Workspace))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Workspace{}, fault.New(fault.NotFound, "there is no workspace %s", id)
+	}
+	if err != nil {
+		return Workspace{}, fmt.Errorf("find workspace %s: %w", id, err)
+	}
+	return found, nil
+}
+
 // missing says what there is not of an address: the organization, whose name alone
 // stands for its default workspace, or a workspace of it.
 func (o *Orgs) missing(tx *db.Tx, name string) error {

@@ -16,8 +16,14 @@ type Recipient struct{ User, Email, Name string }
 // WhoMay are the people who may do something in an organization, or in a project of it,
 // those who have been there longest first. Who has not verified an address is left out.
 func (o *Orgs) WhoMay(tx *db.Tx, action Action, target Target) ([]Recipient, error) {
+	return o.WithRoles(tx, may[action], target)
+}
+
+// WithRoles are the people who have one of some roles in an organization, or in a project
+// of it, as [Orgs.WhoMay] has them.
+func (o *Orgs) WithRoles(tx *db.Tx, of []Role, target Target) ([]Recipient, error) {
 	roles, args := "", []any{target.Organization, target.Workspace, target.Project}
-	for _, r := range may[action] {
+	for _, r := range of {
 		args = append(args, string(r))
 		roles += fmt.Sprintf(", $%d", len(args))
 	}

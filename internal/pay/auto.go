@@ -216,6 +216,9 @@ func (s *Service) switchOff(tx *db.Tx, a *AutoTopUp, why string) error {
 	if err := s.note1(tx, a.ID, "auto-top-up-off", "auto-top-up", map[string]string{"reason": why}); err != nil {
 		return err
 	}
+	if err := s.raise(tx, a.Organization, a.Workspace, "topup.disabled", map[string]string{"reason": why}); err != nil {
+		return err
+	}
 	return s.tellOwners(tx, a.ID, "auto top-up is off", "auto top-up was switched off: "+why+
 		". Nothing is charged until somebody switches it on again; running work ends when the credits do.")
 }

@@ -84,6 +84,10 @@ func (s *Service) paid(tx *db.Tx, p *Payment, o Outcome) error {
 			return fmt.Errorf("write the invoice of payment %s: %w", p.No, err)
 		}
 	}
+	err := s.raise(tx, p.Organization, p.Workspace, "payment.succeeded", map[string]string{"payment": p.No, "amount": p.Line.Net.String(), "lot": p.Lot})
+	if err != nil {
+		return err
+	}
 	return s.receipt(tx, p)
 }
 
@@ -94,6 +98,10 @@ func (s *Service) unpaid(tx *db.Tx, p *Payment, as State, code, reason string) e
 		return err
 	}
 	if err := s.record(tx, p, "payment-"+string(as), code); err != nil {
+		return err
+	}
+	err := s.raise(tx, p.Organization, p.Workspace, "payment.failed", map[string]string{"payment": p.No, "amount": p.Line.Net.String(), "reason": code})
+	if err != nil {
 		return err
 	}
 	return s.autoUnpaid(tx, p)

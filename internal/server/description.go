@@ -26,6 +26,7 @@ const (
 	tagJobs     = "Jobs"
 	tagProjects = "Projects"
 	tagBudgets  = "Budgets and events"
+	tagWebhooks = "Alerts and webhooks"
 	tagPrices   = "Prices"
 	tagInvoices = "Invoices and tax"
 	tagPlans    = "Plans and contracts"
@@ -56,7 +57,7 @@ func description() huma.Config {
 			},
 			Tags: []*huma.Tag{
 				{Name: tagAccounts}, {Name: tagTenants}, {Name: tagPeople}, {Name: tagCredits}, {Name: tagCodes}, {Name: tagPayments}, {Name: tagFlows}, {Name: tagHolds},
-				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagPrices}, {Name: tagPlans}, {Name: tagInvoices},
+				{Name: tagUsage}, {Name: tagBooks}, {Name: tagJobs}, {Name: tagProjects}, {Name: tagBudgets}, {Name: tagWebhooks}, {Name: tagPrices}, {Name: tagPlans}, {Name: tagInvoices},
 				{Name: tagServer},
 			},
 		},

@@ -282,8 +282,8 @@ func TestWhatIsRepeatableRemembersNoKey(t *testing.T) {
 	}
 	want := strings.Fields(`accept-invitation add-payment-method ask-password-reset begin-device begin-two-factor change-email
 		change-password change-user confirm-device confirm-password-reset confirm-two-factor confirm-verification create-codes
-		create-token device-token dry-run-auto-top-up end-two-factor heartbeat-flow login logout look-up-code renew-recovery-codes
-		resend-verification review-plan revoke-session rotate-token sign-up verify`)
+		create-token create-webhook device-token dry-run-auto-top-up end-two-factor heartbeat-flow login logout look-up-code
+		renew-recovery-codes resend-verification review-plan revoke-session rotate-token rotate-webhook sign-up verify`)
 	if slices.Sort(repeatable); !slices.Equal(repeatable, want) {
 		t.Errorf("said to be repeatable: %v", repeatable)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/purserhq/purser/internal/job/simulated"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
@@ -30,6 +31,7 @@ import (
 	"github.com/purserhq/purser/internal/server"
 	"github.com/purserhq/purser/internal/sso"
 	"github.com/purserhq/purser/internal/usage"
+	"github.com/purserhq/purser/internal/webhook"
 )
 
 // realm is a server in which people are signed in by a header of the test.
@@ -79,10 +81,12 @@ func newRealmOn(t *testing.T, url string) *realm {
 	})
 	accounts := account.New(account.Config{URL: "https://purser.example"})
 	s.invoices = invoice.New(invoice.Config{DB: s.db, Books: books, Orgs: s.orgs})
+	hooks := webhook.New(webhook.Config{DB: s.db, Log: log})
+	told := notify.New(notify.Config{DB: s.db, Books: books, Orgs: s.orgs, Hooks: hooks, Put: mails.Put, URL: "https://purser.example", Log: log})
 	made := server.New(server.Parts{
 		Payments: pays, Sandbox: till, Invoices: s.invoices,
 		DB: s.db, Ledger: books, Orgs: s.orgs, Prices: prices, Projects: projects, Usage: used, Jobs: jobs, Plans: plans,
-		Mails: mails, Accounts: accounts, Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
+		Mails: mails, Notifier: told, Hooks: hooks, Accounts: accounts, Log: log, OperatorToken: token, Metrics: server.NewMetrics(),
 		SSO: sso.New(sso.Config{Accounts: accounts, Orgs: s.orgs, URL: "https://purser.example", Now: s.clock.Now}),
 	})
 	made.LetIn(func(r *http.Request) (a org.Actor, ok bool, err error) {

@@ -127,7 +127,8 @@ func TestAQuarterUnderContract(t *testing.T) {
 	o.to(until.AddDate(0, 0, -30))
 	o.told("cfo@acme.example Acme: your contract ends soon")
 	o.to(until.Add(24 * time.Hour))
-	o.told("cfo@acme.example Acme: credits expire soon", "cfo@acme.example Acme: credits expire soon")
+	o.told("cfo@acme.example Acme: credits expire soon", "cfo@acme.example Acme: credits expire soon",
+		"cfo@acme.example acme: credits have expired", "cfo@acme.example acme: credits have expired")
 
 	instants := map[string][2]string{}
 	for _, l := range must(o.Lots(t.Context(), "acme", api.Page{}))(t).Items {

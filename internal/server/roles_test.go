@@ -118,7 +118,10 @@ func (c *city) tenant(slug, owner string) tenant {
 	request := must(as.RequestQuote(ctx, slug, api.NewQuoteRequest{Contact: "cfo", Targets: []api.QuoteTarget{{SKU: "gpu.h100", Count: 8, DurationDays: 90}}}))(c)
 	must(c.OfferQuote(ctx, request.ID, api.Quote{Until: api.At(start.AddDate(0, 3, 0).UnixNano()), ValidUntil: api.At(start.AddDate(0, 1, 0).UnixNano())}))(c)
 	contract := must(as.AcceptQuote(ctx, slug, request.ID, api.QuoteAcceptance{QuoteNo: 1}))(c)
+	hook := must(as.CreateWebhook(ctx, slug, api.NewWebhook{URL: "https://" + slug + ".example/purser"}))(c)
+	delivery := must(as.TestWebhook(ctx, slug, hook.ID))(c)
 	return tenant{o.ID, o.DefaultWorkspace.ID, slug, map[string]string{
+		"webhook": hook.ID, "delivery": delivery.ID,
 		"budget": budget.ID, "invoice": issued,
 		"flow": flow.ID, "hold": hold.ID, "job": run.ID, "charge": charges.Items[0].ID, "lot": lots.Items[0].ID, "name": "default",
 		"invitation": asked.Items[0].ID, "token": made.ID, "user": owner, "project": project.Slug,

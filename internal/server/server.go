@@ -32,6 +32,7 @@ import (
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
+	"github.com/purserhq/purser/internal/notify"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
@@ -40,6 +41,7 @@ import (
 	"github.com/purserhq/purser/internal/project"
 	"github.com/purserhq/purser/internal/sso"
 	"github.com/purserhq/purser/internal/usage"
+	"github.com/purserhq/purser/internal/webhook"
 )
 
 // Parts is what the server is made of.
@@ -56,6 +58,8 @@ type Parts struct {
 	Payments      *pay.Service
 	Sandbox       *sandbox.Provider // whose pages are shown here; nil if another provider takes payments
 	Invoices      *invoice.Desk
+	Notifier      *notify.Notifier
+	Hooks         *webhook.Hooks
 	Log           *slog.Logger
 	OperatorToken string
 	Accounts      *account.Accounts
@@ -84,6 +88,8 @@ type Server struct {
 	pays      *pay.Service
 	sandbox   *sandbox.Provider
 	invoices  *invoice.Desk
+	notifier  *notify.Notifier
+	hooks     *webhook.Hooks
 	log       *slog.Logger
 	tokens    tokens
 	accounts  *account.Accounts
@@ -112,7 +118,7 @@ type Server struct {
 func New(p Parts) *Server {
 	s := &Server{
 		db: p.DB, ledger: p.Ledger, orgs: p.Orgs, prices: p.Prices, projects: p.Projects, usage: p.Usage, jobs: p.Jobs, plans: p.Plans, mails: p.Mails,
-		pays: p.Payments, sandbox: p.Sandbox, invoices: p.Invoices, log: p.Log, tokens: newTokens(p.OperatorToken),
+		pays: p.Payments, sandbox: p.Sandbox, invoices: p.Invoices, notifier: p.Notifier, hooks: p.Hooks, log: p.Log, tokens: newTokens(p.OperatorToken),
 		topUpURL: p.TopUpURL, version: p.Version, advance: p.Advance,
 		audit: audit.New(p.Ledger), campaigns: campaign.New(p.Ledger), metrics: p.Metrics, closed: make(chan struct{}),
 	}
@@ -176,6 +182,8 @@ func (s *Server) register() {
 	s.budgetCalls()
 	s.projectCalls()
 	s.eventCalls()
+	s.alertCalls()
+	s.webhookCalls()
 	s.priceCalls()
 	s.planCalls()
 	s.quoteCalls()

@@ -36,6 +36,8 @@ var arrows = []arrow{
 	{"internal/server", "internal/job", "requests about jobs"},
 	{"internal/server", "internal/ledger", "requests about the books"},
 	{"internal/server", "internal/mail", "an invitation goes out by mail, and what became of mails is shown"},
+	{"internal/server", "internal/notify", "whom alerts are told, and when not"},
+	{"internal/server", "internal/webhook", "the endpoints of organizations, and what they were told"},
 	{"internal/server", "internal/org", "who asks, and which workspace is meant"},
 	{"internal/server", "internal/revenue", "what the installation took in and earned"},
 	{"internal/server", "internal/pay", "requests about payments, and the webhooks of providers"},
@@ -100,6 +102,14 @@ var arrows = []arrow{
 	{"internal/notify", "internal/mail", "how they are told"},
 	{"internal/notify", "internal/wallet", "the kinds of events, and the budgets that they are about"},
 	{"internal/notify", "internal/db", "mails are written in the unit of work that takes the notice away"},
+	{"internal/notify", "internal/fault", "settings that cannot be are refused"},
+	{"internal/notify", "internal/webhook", "programs and chats are told in the same unit of work"},
+
+	{"internal/webhook", "internal/outward", "where addresses of tenants may lead"},
+	{"internal/webhook", "internal/db", "a delivery is a row of the unit of work of what it tells of"},
+	{"internal/webhook", "internal/fault", "refusals"},
+
+	{"internal/outward", "internal/fault", "an address that may not be asked is told to whoever typed it"},
 
 	{"internal/audit", "internal/ledger", "an entry is one of the journal"},
 	{"internal/audit", "internal/db", "it is written in the unit of work of what it tells of"},
@@ -113,8 +123,6 @@ var arrows = []arrow{
 	{"internal/sso", "internal/outward", "the providers of organizations are asked"},
 	{"internal/sso", "internal/db", "its rows share the unit of work"},
 	{"internal/sso", "internal/fault", "refusals"},
-
-	{"internal/outward", "internal/fault", "an address that may not be asked is told to whoever typed it"},
 
 	{"internal/org", "internal/ledger", "a workspace comes with its wallet"},
 	{"internal/org", "internal/wallet", "the policy of a wallet"},
@@ -210,6 +218,7 @@ var foreign = []arrow{
 	{"internal/pay/stripe", "github.com/stripe/stripe-go/v85/...", "Stripe's own library"},
 	{"internal/sso", "github.com/coreos/go-oidc/v3/oidc", "OpenID Connect: discovery, keys, tokens"},
 	{"internal/sso", "golang.org/x/oauth2", "codes, and PKCE"},
+	{"internal/webhook", "github.com/standard-webhooks/standard-webhooks/libraries/go", "signatures by the convention"},
 	{"internal/tax", "golang.org/x/text/language", "which countries there are"},
 	{"internal/server", "github.com/danielgtaylor/huma/v2/...", "OpenAPI from the code, kept in one package"},
 	{"internal/server", "github.com/prometheus/client_golang/...", "the metrics page"},
