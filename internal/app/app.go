@@ -159,7 +159,7 @@ func (a *App) start(ctx context.Context) (err error) {
 // openServer opens what people see, for which it must be known where they find it.
 func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics) error {
 	if c.TopUpURL == "" {
-		c.TopUpURL = a.URL() + "/docs#create-grant"
+		c.TopUpURL = a.URL() + "/docs#create-top-up"
 	}
 	if c.PublicURL == "" {
 		c.PublicURL = a.URL()

@@ -20,7 +20,7 @@ type Config struct {
 	TestClock     int64        // Unix nanoseconds at which time stands still until advanced; 0 for the real clock
 	Capacity      job.Capacity // what the local executor offers; nil for no limit
 	OperatorToken string       // the file operator-token in the data directory if empty
-	TopUpURL      string       // told with a refusal for credits; the page about grants in /docs if empty
+	TopUpURL      string       // told with a refusal for credits; the page about top-ups in /docs if empty
 	Version       api.Version
 	Log           *slog.Logger       // discarded if nil
 	Supervisor    []string           // what starts a supervisor, before the job's directory; this program's own if empty

@@ -29,7 +29,7 @@ func serverSettings(env lookupEnv) *settings {
 		{name: "trusted-proxies", env: "PURSER_TRUSTED_PROXIES", usage: "proxies whose X-Forwarded-For is believed, as a list of networks and addresses, and unix for the unix socket"},
 		{name: "capacity", env: "PURSER_CAPACITY", usage: "what the local executor offers, as in gpu.h100=8,cpu.vcpu=64; anything if unset"},
 		{name: "test-clock", env: "PURSER_TEST_CLOCK", usage: "let time stand still at this instant until it is advanced"},
-		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about grants in /docs)"},
+		{name: "top-up-url", env: "PURSER_TOP_UP_URL", usage: "where credits can be had, told with a refusal for want of them (default: the page about top-ups in /docs)"},
 		{name: "payments", env: "PURSER_PAYMENTS", usage: "who takes payments: stripe, sandbox, which takes no real money, or none", fallback: "sandbox"},
 		{name: "top-up-presets", env: "PURSER_TOP_UP_PRESETS", usage: "amounts of credits to offer, as a list", fallback: "20,100,1000,10000"},
 		{name: "top-up-min", env: "PURSER_TOP_UP_MIN", usage: "least that can be bought at once", fallback: "20"},
