@@ -10,6 +10,7 @@ import (
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/app"
+	"github.com/purserhq/purser/internal/db/dbtest"
 	"github.com/purserhq/purser/internal/job"
 )
 
@@ -81,5 +82,22 @@ func TestTheTopUpURLAndTheLeasesReachWhatTheyAreFor(t *testing.T) {
 	from, _ := job.StartedAt.UnixNano()
 	if until, _ := flow.LeaseUntil.UnixNano(); until-from < int64(7*time.Minute) || until-from > int64(7*time.Minute+time.Second) {
 		t.Errorf("from %s until %s", *job.StartedAt, *flow.LeaseUntil)
+	}
+}
+
+// # Whoever has set a key for Stripe does not give credits away by the sandbox.
+func TestAKeyForStripeAsksForStripe(t *testing.T) {
+	c := app.Config{Data: t.TempDir(), Database: dbtest.URL(t), OperatorToken: "test-operator-token", StripeKey: "sk_test_abc123", StripeSecrets: "whsec_" + strings.Repeat("a1", 16)}
+	c.Listen = "unix:" + filepath.Join(c.Data, "http.sock")
+	if a, err := app.Start(t.Context(), c); !app.IsWrongSetting(err) || !strings.Contains(err.Error(), "--payments stripe") {
+		t.Errorf("%v %v", a, err)
+	}
+	c.Payments = "stripe"
+	a, err := app.Start(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
 	}
 }

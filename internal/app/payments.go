@@ -72,6 +72,9 @@ func (a *App) openPayments(c Config) error {
 
 // provider is who takes payments; nil for nobody.
 func (a *App) provider(c Config) (pay.Provider, error) {
+	if c.StripeKey != "" && c.Payments != byStripe {
+		return nil, fault.New(fault.Invalid, "PURSER_STRIPE_SECRET_KEY is set, and payments would not go through Stripe: say --payments stripe, or unset the key")
+	}
 	switch c.Payments {
 	case "", bySandbox:
 		a.sandbox = sandbox.New(sandbox.Config{DB: a.db, URL: c.PublicURL, Log: a.log, Chance: c.Chance})

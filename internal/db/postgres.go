@@ -324,8 +324,20 @@ func (s *server) take(ctx context.Context, c *conn, alone bool) error {
 	case !taken:
 		return fault.New(fault.Conflict, "another server uses the database %s, and they cannot share it while one of them has a test clock: stop it, or name another database", s.name).WithCode("database_in_use")
 	}
+	if s.held.pid != 0 { // one of ours that was cut off in the middle of a batch may stand in the way of the next
+		if err := s.dismiss(ctx, c); err != nil {
+			return unreachable(err)
+		}
+	}
+	if _, err := c.sql.ExecContext(ctx, `SELECT set_config('idle_in_transaction_session_timeout', $1, false)`, idleLimit); err != nil {
+		return unreachable(err)
+	}
 	return s.hold(ctx, c)
 }
+
+// idleLimit is how long a writer may keep a transaction open without a word to the database,
+// which then ends it: one that was cut off stands in the way of other servers no longer.
+const idleLimit = "15s"
 
 // errHeld is the error of somebody who has no time left to wait for a lock.
 var errHeld = errors.New("the lock is held by another connection")

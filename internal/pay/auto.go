@@ -223,6 +223,16 @@ func (s *Service) switchOff(tx *db.Tx, a *AutoTopUp, why string) error {
 		". Nothing is charged until somebody switches it on again; running work ends when the credits do.")
 }
 
+// autoDisputed switches auto top-up off: who contests one payment is not charged for others
+// while nobody looks.
+func (s *Service) autoDisputed(tx *db.Tx, p *Payment) error {
+	a, err := s.AutoTopUp(tx, p.ID)
+	if err != nil || !a.IsOn {
+		return err
+	}
+	return s.switchOff(tx, &a, "the payment "+p.No+" is contested")
+}
+
 // tellOwners mails the owners about a workspace.
 func (s *Service) tellOwners(tx *db.Tx, id ledger.ID, subject, text string) error {
 	to, err := s.owners(tx, id.Organization)

@@ -2,6 +2,7 @@ package pay
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -96,7 +97,7 @@ func (s *Service) follow(tx *db.Tx, p *Payment, d *dispute, all []dispute) error
 		switch {
 		case d.status != Won && !lot.Frozen: // also of one that is lost: running work counts on it no more
 			d.froze, commands = true, append(commands, wallet.Freeze{Lot: lot.ID})
-		case d.status == Won && d.froze && !anotherOpen(all, d.id):
+		case d.status == Won && (d.froze || hasFrozen(all)) && !anotherOpen(all, d.id) && p.Dispute != Lost:
 			commands = append(commands, wallet.Unfreeze{Lot: lot.ID})
 		}
 	}
@@ -110,10 +111,13 @@ func (s *Service) follow(tx *db.Tx, p *Payment, d *dispute, all []dispute) error
 			return err
 		}
 	}
-	if d.status == Lost || p.Dispute != Lost && !anotherOpen(all, d.id) || d.status == Open {
+	if d.status == Lost || p.Dispute != Lost && (d.status == Open || !anotherOpen(all, d.id)) {
 		p.Dispute = d.status
 	}
-	return updatePayment(tx, p)
+	if err := updatePayment(tx, p); err != nil || d.status != Open {
+		return err
+	}
+	return s.autoDisputed(tx, p)
 }
 
 // takeBack withdraws what is left of a payment whose money is gone.
@@ -157,6 +161,10 @@ func (s *Service) withdraw(tx *db.Tx, p *Payment, parts []wallet.Slice, tax, los
 	}
 	_, err := s.books.Apply(tx, p.ID, commands...)
 	return err
+}
+
+func hasFrozen(all []dispute) bool {
+	return slices.ContainsFunc(all, func(d dispute) bool { return d.froze })
 }
 
 func anotherOpen(all []dispute, but string) bool {

@@ -217,8 +217,12 @@ func (s *Service) refundMoved(tx *db.Tx, n Notice) error {
 // refunded applies the provider's word on a refund. One that it refuses in the end gives
 // the credits back.
 func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
-	if f.Status != Pending {
+	if f.Status != Pending && (f.Status != Succeeded || o.State != Failed) { // banks send back what was paid out, weeks later
 		return nil
+	}
+	if f.Status == Succeeded {
+		s.log.Error("a refund that was paid out has come back: its credits are given again, and its credit note has to be set right by hand",
+			"refund", f.No, "payment", f.Payment, "organization", f.Organization)
 	}
 	if o.Theirs != "" {
 		f.Theirs = o.Theirs
@@ -253,6 +257,9 @@ func (s *Service) giveBack(tx *db.Tx, f *Refund) error {
 	p, err := s.Payment(tx, f.ID, f.Payment)
 	if err != nil {
 		return err
+	}
+	if p.Dispute == Lost { // the bank has taken all of it: nothing of it is paid for any more
+		return nil
 	}
 	lots, err := s.lots(tx, &p)
 	if err != nil {

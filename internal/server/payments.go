@@ -61,7 +61,10 @@ func (s *Server) paymentCalls() {
 		description: "The credits are gone at once, and their part of the tax with them; the provider is asked until it has answered. If it refuses, they come back.",
 	}, func(u *unit, p *PaymentPath, b *api.NewPaymentRefund) (api.PaymentRefund, error) {
 		var f fields
-		net := f.natural("/amount", b.Amount)
+		var net credit.Amount
+		if b.Amount != "" {
+			net = f.positive("/amount", b.Amount)
+		}
 		if err := f.Err(); err != nil {
 			return api.PaymentRefund{}, err
 		}

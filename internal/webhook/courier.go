@@ -13,7 +13,7 @@ import (
 
 const (
 	lookEvery  = time.Second
-	sweepEvery = time.Minute
+	sweepEvery = time.Hour
 	pauseAway  = 5 * time.Second // while the database is away
 	// claimed is for how long a delivery is a server's own. It is more than an attempt can
 	// take, so that when a server dies another one takes over after so long.

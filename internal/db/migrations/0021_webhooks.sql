@@ -36,6 +36,7 @@ CREATE TABLE deliveries (
   PRIMARY KEY (organization, webhook, id)
 );
 CREATE INDEX deliveries_due ON deliveries (organization, webhook, due_at, id) WHERE status = 'waiting';
+CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE status <> 'waiting';
 
 -- Whom an organization wants told of alerts, and when not. Lists are separated by blanks;
 -- silent hours are minutes of the day in UTC, and none if both are the same.
