@@ -41,6 +41,39 @@ func TestExactlySoManyInABudget(t *testing.T) {
 	}
 }
 
+// So does it where a largest cost or a request's hold is set aside; holds are for no job.
+func TestExactlySoManySetAsideInABudget(t *testing.T) {
+	const n = 6
+	for key, value := range map[string]string{"workspace": "", "project": "vision", "user": "ada", "token": "operator", "job": "train"} {
+		flow := flowIn("vision", "gpu.h100", "", "1")
+		flow.User, flow.Job, flow.MaxCost = "ada", "train", "2.39"
+		kinds := map[string]func(s *stage) error{
+			"max_cost": func(s *stage) error { _, err := s.StartFlow(s.Context(), "default", flow); return err },
+			"holds": func(s *stage) error {
+				_, err := s.CreateHold(s.Context(), "default", api.NewHold{Amount: "2.39", TTLSeconds: 600, Project: "vision", User: "ada"})
+				return err
+			},
+		}
+		if key == "job" {
+			delete(kinds, "holds")
+		}
+		for kind, begin := range kinds {
+			t.Run(key+" "+kind, func(t *testing.T) {
+				s := newStage(t)
+				s.grant("default", "1000000")
+				must(s.SetBudget(t.Context(), "default", api.Budget{Key: key, Value: value, Amount: "14.34", Window: "day", Hard: true}))(t) // six times 2.39
+				if admitted := s.atOnce(4*n, func() error { return begin(s) }, 402, "budget_exceeded"); admitted != n {
+					t.Errorf("%d of %d got in", admitted, n)
+				}
+				if p := s.refusedAs(begin(s), 402, "budget_exceeded"); p.Values["budget_key"] != key {
+					t.Errorf("%+v", p)
+				}
+				s.verified()
+			})
+		}
+	}
+}
+
 // A hard budget of a month lands a project's job at the computed instant and the exact
 // amount, reports 80 and 100 %, and lets the project on in the next month.
 func TestAMonthlyBudgetLandsAJob(t *testing.T) {
