@@ -259,6 +259,7 @@ func (s *Service) topUpDue(ctx context.Context) (moved bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("look up auto top-ups that are due: %w", err)
 	}
+	var errs []error // one wallet keeps no other waiting
 	for _, a := range all {
 		began := false
 		err := s.db.Update(db.InLane(ctx, a.Organization), func(tx *db.Tx) error {
@@ -266,9 +267,9 @@ func (s *Service) topUpDue(ctx context.Context) (moved bool, err error) {
 			return err
 		})
 		if err != nil {
-			return moved, fmt.Errorf("top %s up: %w", a.ID, err)
+			errs = append(errs, fmt.Errorf("top %s up: %w", a.ID, err))
 		}
-		moved = moved || began
+		moved = moved || began && err == nil
 	}
-	return moved, nil
+	return moved, errors.Join(errs...)
 }

@@ -136,11 +136,11 @@ func (b *Book) NextAt(ctx context.Context) (next int64, err error) {
 			}
 		}
 		for _, query := range []string{
-			`SELECT COALESCE(MIN(next_at), 0) FROM subscriptions WHERE next_at > 0`,
-			`SELECT COALESCE(MIN(due_at), 0) FROM contracts WHERE due_at > 0`,
+			`SELECT COALESCE(MIN(next_at), 0) FROM subscriptions WHERE next_at > 0 AND next_at > $1`,
+			`SELECT COALESCE(MIN(due_at), 0) FROM contracts WHERE due_at > 0 AND due_at > $1`,
 		} {
 			var at int64
-			if err := tx.QueryRow(query).Scan(&at); err != nil {
+			if err := tx.QueryRow(query, tx.Now()).Scan(&at); err != nil { // what failed when it was due is no instant to come
 				return fmt.Errorf("look for what is due next in plans: %w", err)
 			}
 			soonest(at)
