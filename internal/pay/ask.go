@@ -52,18 +52,19 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // RunDue does what is due: it asks the provider about payments, refunds and methods, and
-// begins what auto top-up is to begin. It reports whether there was anything. What fails
-// keeps nothing else waiting.
+// begins what auto top-up is to begin. It reports whether there was anything.
 func (s *Service) RunDue(ctx context.Context) (moved bool, err error) {
 	if s.provider == nil {
 		return false, nil
 	}
-	var errs []error
 	for _, do := range []func(context.Context) (bool, error){s.topUpDue, s.askDue, s.refundDue, s.forgetDue} {
 		did, err := do(ctx)
-		moved, errs = moved || did, append(errs, err)
+		if err != nil {
+			return moved, err
+		}
+		moved = moved || did
 	}
-	return moved, errors.Join(errs...)
+	return moved, nil
 }
 
 // NextAt is the instant at which something is due next; 0 if nothing is.

@@ -259,17 +259,17 @@ func (s *Service) topUpDue(ctx context.Context) (moved bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("look up auto top-ups that are due: %w", err)
 	}
-	var errs []error // one wallet keeps no other waiting
 	for _, a := range all {
 		began := false
 		err := s.db.Update(db.InLane(ctx, a.Organization), func(tx *db.Tx) error {
 			began, err = s.fire(tx, a.ID)
 			return err
 		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("top %s up: %w", a.ID, err))
+		if err != nil { // it keeps no other waiting
+			s.log.Error("a wallet is not topped up; it is tried again", "wallet", a.ID, "error", err)
+			continue
 		}
-		moved = moved || began && err == nil
+		moved = moved || began
 	}
-	return moved, errors.Join(errs...)
+	return moved, nil
 }
