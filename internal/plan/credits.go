@@ -40,15 +40,19 @@ func (b *Book) grantMonth(tx *db.Tx, organization string) error {
 	return err
 }
 
-// monthDue are some organizations that have not had the credits of this month, by what
-// the rows say; who has a contract is judged by that.
-const monthDue = `SELECT o.id FROM organizations o
+// monthDue are the next organizations, and whether each is still to have the credits of
+// this month, by what the rows say; who has a contract is judged by that.
+const monthDue = `SELECT o.id, CASE WHEN p.credits > 0 AND g.organization IS NULL AND COALESCE(f.archived_at, 0) = 0 THEN 1 ELSE 0 END
+	FROM (SELECT id FROM organizations WHERE id > $3 ORDER BY id LIMIT $4) o
 	LEFT JOIN plan_credits g ON g.organization = o.id AND g.month = $1
 	LEFT JOIN profiles f ON f.organization = o.id
 	LEFT JOIN subscriptions s ON s.organization = o.id
 	LEFT JOIN contracts c ON c.organization = o.id AND c.from_at <= $2 AND $2 < CASE WHEN c.ended_at > 0 THEN c.ended_at ELSE c.until_at END
-	JOIN plans p ON p.name = COALESCE(c.plan, CASE WHEN s.next_at > 0 AND s.next_at <= $2 THEN s.next ELSE s.plan END, 'core')
-	WHERE p.credits > 0 AND g.organization IS NULL AND COALESCE(f.archived_at, 0) = 0 AND o.id > $3 ORDER BY o.id LIMIT $4`
+	LEFT JOIN plans p ON p.name = COALESCE(c.plan, CASE WHEN s.next_at > 0 AND s.next_at <= $2 THEN s.next ELSE s.plan END, 'core')
+	ORDER BY o.id`
+
+// lookAtOnce is how many organizations are looked at in one statement.
+const lookAtOnce = 1_000
 
 // grantMonths grants the credits of this month to everybody who has not had them. Months
 // that nobody was there for are not made up for.
@@ -61,10 +65,30 @@ func (b *Book) grantMonths(ctx context.Context) error {
 	if err != nil || !gives {
 		return err
 	}
-	return b.forEach(ctx, monthDue, func(tx *db.Tx) []any {
-		month, _ := monthOf(tx.Now())
-		return []any{month, tx.Now()}
-	}, b.grantMonth)
+	for last, isMore := "", true; isMore && ctx.Err() == nil; {
+		var due []string
+		seen, from := 0, last
+		err := b.DB.View(ctx, func(tx *db.Tx) error {
+			month, _ := monthOf(tx.Now())
+			due, seen = nil, 0
+			return tx.Each(func(r db.Scanner) error {
+				isDue := 0
+				err := r.Scan(&last, &isDue)
+				if seen++; isDue != 0 {
+					due = append(due, last)
+				}
+				return err
+			}, monthDue, month, tx.Now(), from, lookAtOnce)
+		})
+		if err != nil {
+			return fmt.Errorf("look for whose credits of the month are due: %w", err)
+		}
+		for _, organization := range due {
+			b.carryOut(ctx, organization, b.grantMonth)
+		}
+		isMore = seen >= lookAtOnce
+	}
+	return ctx.Err()
 }
 
 // gives reports whether any plan has credits.

@@ -46,7 +46,20 @@ func (b *Book) RunDue(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// forEach carries out do for each organization that a query names, some in a unit of work.
+// carryOut does something for an organization, in a unit of work of its own.
+func (b *Book) carryOut(ctx context.Context, organization string, do func(*db.Tx, string) error) {
+	err := b.DB.Update(ctx, func(tx *db.Tx) error {
+		if err := b.hold(tx, organization); err != nil {
+			return err
+		}
+		return do(tx, organization)
+	})
+	if err != nil { // the others must not suffer
+		b.Log.Error("a plan or contract waits; it is tried again", "organization", organization, "error", err)
+	}
+}
+
+// forEach carries out do for each organization that a query names.
 // The query takes the arguments, the last organization that was seen, and a limit.
 func (b *Book) forEach(ctx context.Context, query string, args func(*db.Tx) []any, do func(*db.Tx, string) error) error {
 	last := ""
@@ -63,15 +76,7 @@ func (b *Book) forEach(ctx context.Context, query string, args func(*db.Tx) []an
 			return fmt.Errorf("look for what is due in plans: %w", err)
 		}
 		for _, name := range names {
-			err := b.DB.Update(ctx, func(tx *db.Tx) error {
-				if err := b.hold(tx, name); err != nil {
-					return err
-				}
-				return do(tx, name)
-			})
-			if err != nil { // the others must not suffer
-				b.Log.Error("a plan or contract waits; it is tried again", "organization", name, "error", err)
-			}
+			b.carryOut(ctx, name, do)
 			last = name
 		}
 		if len(names) < atOnce {
