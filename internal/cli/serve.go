@@ -63,7 +63,8 @@ The API is described at /openapi.json and /docs; /healthz, /readyz and /metrics
 are for whoever watches it. A fresh server has the organization "default".
 
 --roles narrows what it does: api answers HTTP under /v1, keeper does what is due
-(hourly charges, landings, expiries, lapsed leases, seals), jobs starts jobs and
+(hourly charges, landings, expiries, lapsed leases, seals, payments, credits of plans,
+statements, mails, webhooks), jobs starts jobs and
 tells those that run what to do. On the embedded database, which only one process
 can use, what is left out is done by nobody. So there narrowing is for looking after
 the books: --roles api to read and correct them while nothing moves by itself, --roles

@@ -3,7 +3,6 @@ package invoice
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -49,7 +48,7 @@ func (d *Desk) Issue(tx *db.Tx, organization string, p Paid) (id string, err err
 	}
 	doc := &Document{Payment: &Payment{p.ID, Instant(p.At), p.Method}, Reference: p.Reference}
 	doc.Tax = &TaxBox{
-		Country: p.Line.Country, Name: p.Line.Name, Percent: percent(p.Line.Rate), ReverseCharge: p.Line.IsReverseCharge,
+		Country: p.Line.Country, Name: p.Line.Name, Percent: p.Line.Rate.Percent(), ReverseCharge: p.Line.IsReverseCharge,
 		Net: Money(p.Line.Net), Tax: Money(p.Line.Tax), Gross: Money(p.Line.Gross()),
 	}
 	if p.Description == "" {
@@ -192,12 +191,6 @@ func (d *Desk) issue(tx *db.Tx, organization string, kind Kind, doc *Document, s
 	all := d.drafts(tx)
 	all.all = append(all.all, &draft{doc, source, seller.Prefixes.of(kind), mailed})
 	return nil
-}
-
-// percent writes a rate: 24, or 7.7.
-func percent(rate tax.Millionths) string {
-	text := fmt.Sprintf("%d.%04d", rate/10_000, rate%10_000)
-	return strings.TrimRight(strings.TrimRight(text, "0"), ".")
 }
 
 func wrapped(doing string, err error) error {

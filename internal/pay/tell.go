@@ -78,19 +78,13 @@ func (s *Service) receipt(tx *db.Tx, p *Payment) error {
 	case p.Line.IsReverseCharge:
 		lines = append(lines, "Tax       none is collected: the buyer owes it (reverse charge)")
 	case p.Line.Rate > 0:
-		lines = append(lines, fmt.Sprintf("%s %s %%   %s", p.Line.Name, percent(p.Line.Rate), dollars(p.Line.Tax)))
+		lines = append(lines, fmt.Sprintf("%s %s %%   %s", p.Line.Name, p.Line.Rate.Percent(), dollars(p.Line.Tax)))
 	}
 	lines = append(lines, "Paid      "+dollars(p.Line.Gross()))
 	if p.Kind == Auto {
 		lines = append(lines, "\nThis was an automatic top-up.")
 	}
 	return s.tell(tx, p.Organization, to, "Receipt for "+dollars(p.Line.Gross()), strings.Join(lines, "\n"), "")
-}
-
-// percent is a rate as people read it: 24, or 7.7.
-func percent(rate tax.Millionths) string {
-	text := fmt.Sprintf("%d.%04d", rate/10_000, rate%10_000)
-	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
 // askToConfirm asks the owners to confirm a payment that was begun while nobody was there.

@@ -176,7 +176,7 @@ func listRefunds(r *reading, p *PaymentPath) (list api.PaymentRefunds, err error
 func paymentOnWire(p *pay.Payment) api.Payment {
 	return api.Payment{
 		ID: p.No, Provider: p.Provider, Kind: string(p.Kind), Status: p.Shown(), Amount: amount(p.Line.Net), Tax: amount(p.Line.Tax), TaxName: p.Line.Name,
-		TaxRate:    amount(credit.Amount(p.Line.Rate) * credit.One / 10_000), // millionths: 240,000 are 24 %
+		TaxRate:    api.Amount(p.Line.Rate.Percent()), // millionths: 240,000 are 24 %
 		TaxCountry: p.Line.Country, ReverseCharge: p.Line.IsReverseCharge, Total: amount(p.Line.Gross()), Refunded: amount(p.Refunded),
 		RefundedTax: amount(p.RefundedTax), URL: p.URL, ExpiresAt: api.AtOrNull(p.ExpiresAt), Method: p.Method, Lot: p.Lot, Code: p.Code, Reason: p.Reason,
 		By: p.By, CreatedAt: api.At(p.CreatedAt), EndedAt: api.AtOrNull(p.EndedAt),

@@ -95,8 +95,7 @@ const percentPlace = credit.One / 10_000
 func ratesOnWire(rates tax.Rates) api.TaxRates {
 	out := api.TaxRates{Rates: make([]api.TaxRate, len(rates))}
 	for i, r := range rates {
-		percent := (credit.Amount(r.Rate) * percentPlace).String()
-		out.Rates[i] = api.TaxRate{Country: r.Country, Name: r.Name, Percent: percent, ReverseCharge: r.IsReverseCharge, Home: r.IsHome}
+		out.Rates[i] = api.TaxRate{Country: r.Country, Name: r.Name, Percent: r.Rate.Percent(), ReverseCharge: r.IsReverseCharge, Home: r.IsHome}
 	}
 	return out
 }

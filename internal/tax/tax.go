@@ -22,6 +22,12 @@ type Millionths int64
 
 const whole Millionths = 1_000_000
 
+// Percent is the rate as people read it: 24, or 7.7.
+func (m Millionths) Percent() string {
+	text := fmt.Sprintf("%d.%04d", m/10_000, m%10_000)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
+
 // Cent is a cent of the currency of credits.
 const Cent = credit.One / 100
 

@@ -128,7 +128,8 @@ CREATE INDEX payment_notices_at ON payment_notices (at);
 
 -- Auto top-up of a workspace. target or amount is 0. payment is the one in flight, begun
 -- at started_at; failures are rounds in a row in which no method paid. due_at is when to
--- look at the wallet next. told_at is when the owners were told of a ceiling.
+-- look at the wallet next. told_at is the end of the
+-- window of which the owners were told that its ceiling is reached.
 CREATE TABLE auto_top_ups (
   organization  TEXT   NOT NULL,
   workspace     TEXT   NOT NULL,

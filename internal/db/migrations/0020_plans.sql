@@ -84,8 +84,8 @@ CREATE TABLE quote_requests (
 );
 CREATE INDEX quote_requests_id ON quote_requests (id);
 
--- What was agreed. terms is the quote that was accepted. ended_at is until_at, or when it
--- was terminated. due_at is when something is to be done for it next, 0 for never again.
+-- What was agreed. terms is the quote that was accepted. ended_at is when it
+-- was terminated, 0 if it ends by itself. due_at is when something is to be done for it next, 0 for never again.
 CREATE TABLE contracts (
   organization TEXT   NOT NULL,
   id           TEXT   NOT NULL,
