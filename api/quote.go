@@ -26,7 +26,8 @@ type QuoteRate struct {
 	Price Amount `json:"price"`
 }
 
-// QuoteCapacity is how much of an SKU is kept for an organization.
+// QuoteCapacity is how much of an SKU was agreed to be kept for an organization: a record,
+// which no executor enforces.
 type QuoteCapacity struct {
 	SKU   string `json:"sku" maxLength:"100"`
 	Count int64  `json:"count" minimum:"1" maximum:"1000000"`
@@ -41,7 +42,7 @@ type Quote struct {
 	Until                   Instant         `json:"until" format:"date-time"`
 	Commitment              Amount          `json:"commitment,omitempty" doc:"Credits committed in all."`
 	Schedule                string          `json:"schedule,omitempty" enum:"at_once,monthly" doc:"All credits with the beginning (if missing), or equal parts for each month that begins."`
-	Capacity                []QuoteCapacity `json:"capacity,omitempty" maxItems:"100"`
+	Capacity                []QuoteCapacity `json:"capacity,omitempty" maxItems:"100" doc:"What was agreed to be kept: a record, which no executor enforces."`
 	SLA                     string          `json:"sla,omitempty" maxLength:"4000"`
 	Reference               string          `json:"reference,omitempty" maxLength:"300" doc:"The number of a purchase order."`
 	ValidUntil              Instant         `json:"valid_until" format:"date-time"`

@@ -166,6 +166,7 @@ func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics)
 	}
 	a.plans.URL = c.PublicURL
 	a.tellers(a.orgs, c.PublicURL)
+	a.plans.Raise = a.notifier.Raise
 	a.invoices = a.desk(a.orgs, c.PublicURL)
 	if err := a.openPayments(c); err != nil {
 		return err

@@ -34,7 +34,7 @@ func (a *App) people(ctx context.Context, orgs *org.Orgs, url string) (*account.
 	})
 	return accounts, sso.New(sso.Config{
 		Accounts: accounts, Orgs: orgs, Operator: operators, Outward: outward.Rules{AllowsPrivate: a.config.AllowPrivate},
-		URL: url, Now: a.db.Clock().Now,
+		URL: url, Now: a.db.Clock().Now, May: a.plans.MaySSO,
 	}), nil
 }
 

@@ -10,9 +10,36 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
+// forgotten ends what would still act for an organization that is deleted: nobody enters
+// it, nothing is charged for it, and nothing is told of it.
+var forgotten = []string{
+	`DELETE FROM memberships WHERE organization = $1`,
+	`DELETE FROM invitations WHERE organization = $1 AND accepted_at = 0`,
+	`DELETE FROM sso_providers WHERE organization = $1`,
+	`DELETE FROM sso_domains WHERE organization = $1`,
+	`DELETE FROM identities WHERE organization = $1`,
+	`DELETE FROM deliveries WHERE organization = $1 AND status = 'waiting'`,
+	`DELETE FROM webhooks WHERE organization = $1`,
+	`DELETE FROM held_alerts WHERE organization = $1`,
+	`DELETE FROM alert_settings WHERE organization = $1`,
+	`DELETE FROM plan_overdrafts WHERE organization = $1`,
+	`DELETE FROM lot_reminders WHERE organization = $1`,
+	`UPDATE subscriptions SET next = '', next_at = 0, version = version + 1 WHERE organization = $1 AND next_at > 0`,
+	`UPDATE auto_top_ups SET is_on = 0, off_reason = 'the organization was deleted' WHERE organization = $1 AND is_on = 1`,
+}
+
+// openContracts says which contracts keep an organization from being deleted.
+func openContracts(tx *db.Tx, organization string) (why []string, err error) {
+	return list(tx, func(r db.Scanner) (string, error) {
+		var id string
+		err := r.Scan(&id)
+		return "the contract " + id + " has not ended: terminate it", err
+	}, `SELECT id FROM contracts WHERE organization = $1 AND closed = 0 ORDER BY id`, organization)
+}
+
 // Archive deletes an organization: nobody belongs to it any more, its tokens and
 // invitations are gone, and its books stay. It is refused, with all reasons, while
-// something runs, is held or is owed, or credits remain.
+// something runs, is held or is owed, credits remain, or a contract has not ended.
 //
 // Nothing can start afterwards: the wallets have no credits and no overdraft, and
 // each is written here, so that a start at the same instant on another server comes
@@ -37,7 +64,11 @@ func (o *Orgs) Archive(tx *db.Tx, organization string) (Organization, error) {
 		}
 		reasons = append(reasons, why...)
 	}
-	if len(reasons) > 0 {
+	contracts, err := openContracts(tx, found.ID)
+	if err != nil {
+		return Organization{}, err
+	}
+	if reasons = append(reasons, contracts...); len(reasons) > 0 {
 		return Organization{}, fault.New(fault.Conflict, "%s cannot be deleted yet: %s", found.Slug, strings.Join(reasons, "; ")).
 			WithCode("organization_in_use").With("reasons", reasons)
 	}
@@ -46,18 +77,14 @@ func (o *Orgs) Archive(tx *db.Tx, organization string) (Organization, error) {
 			return Organization{}, err
 		}
 	}
-	for _, statement := range []string{
-		`DELETE FROM memberships WHERE organization = $1`,
-		`DELETE FROM invitations WHERE organization = $1 AND accepted_at = 0`,
-		`DELETE FROM sso_providers WHERE organization = $1`,
-		`DELETE FROM sso_domains WHERE organization = $1`,
-		`DELETE FROM identities WHERE organization = $1`,
-		`DELETE FROM webhooks WHERE organization = $1`,
-		`DELETE FROM held_alerts WHERE organization = $1`,
-	} {
+	for _, statement := range forgotten {
 		if _, err := tx.Exec(statement, found.ID); err != nil {
 			return Organization{}, fmt.Errorf("archive %s: %w", found.Slug, err)
 		}
+	}
+	if _, err := tx.Exec(`UPDATE quote_requests SET status = 'declined', decided_at = $2 WHERE organization = $1 AND status IN ('open', 'quoted')`,
+		found.ID, tx.Now()); err != nil {
+		return Organization{}, fmt.Errorf("archive %s: %w", found.Slug, err)
 	}
 	if err := o.revoke(tx, `organization = $2`, found.ID); err != nil {
 		return Organization{}, err

@@ -290,3 +290,86 @@ func TestAnEditedWorkspaceIsFound(t *testing.T) {
 		t.Errorf("%d differences, %v", r.Differences, r.First)
 	}
 }
+
+// # Nothing acts any more for an organization that was deleted, and none is deleted whose
+// contract has not ended: every table that is keyed by organization is looked at.
+func TestADeletedOrganizationLeavesNothingLive(t *testing.T) {
+	s := open(t)
+	o, w := s.create("acme")
+	exec := func(statement string, args ...any) {
+		t.Helper()
+		s.update(func(tx *db.Tx) error {
+			_, err := tx.Exec(statement, args...)
+			return err
+		})
+	}
+	exec(`INSERT INTO contracts (organization, id, workspace, request, plan, card, terms, from_at, until_at, ended_at, fee, begun, warned, closed, due_at, created_at)
+		VALUES ($1, 'ctr_1', $2, '', 'enterprise', '', '{}', 1, 2, 0, 0, 1, 1, 0, 2, 1)`, o.ID, w.ID)
+	exec(`INSERT INTO subscriptions (organization, version, plan, since, next, next_at) VALUES ($1, 1, 'pro', 1, 'core', 9)`, o.ID)
+	exec(`INSERT INTO auto_top_ups (organization, workspace, is_on, threshold, target, amount, day_ceiling, month_ceiling, failures, payment, started_at, told_at,
+		due_at, changed_at, changed_by, off_reason) VALUES ($1, $2, 1, 1, 1, 1, 1, 1, 0, '', 0, 0, 5, 0, '', '')`, o.ID, w.ID)
+	exec(`INSERT INTO webhooks (organization, id, url, format, events, description, disabled, secret, former_secret, former_until, created_at)
+		VALUES ($1, 'wh_1', '', 'json', '', '', '', '', '', 0, 0)`, o.ID)
+	exec(`INSERT INTO deliveries (organization, webhook, id, type, body, status, attempts, code, answer, result, duration, created_at, due_at, ended_at)
+		VALUES ($1, 'wh_1', 'd_1', '', '', 'waiting', 0, 0, '', '', 0, 0, 5, 0)`, o.ID)
+	exec(`INSERT INTO alert_settings (organization, muted, roles, addresses, silent_from, silent_until, tested_at) VALUES ($1, '', '', 'x@example.org', 0, 0, 0)`, o.ID)
+	exec(`INSERT INTO quote_requests (organization, id, status, ask, quote, quote_no, created_at, created_by, quoted_at, valid_until, decided_at, decided_by, contract)
+		VALUES ($1, 'qr_1', 'quoted', '{}', '{}', 1, 0, '', 0, 0, 0, '', '')`, o.ID)
+	exec(`INSERT INTO plan_overdrafts (organization, given, own) VALUES ($1, 5, 0)`, o.ID)
+	exec(`INSERT INTO lot_reminders (organization, workspace, lot, days, told_at) VALUES ($1, $2, 'lot_1', 7, 0)`, o.ID, w.ID)
+	archive := func() error {
+		return s.try(func(tx *db.Tx) error {
+			_, err := s.orgs.Archive(tx, o.ID)
+			return err
+		})
+	}
+	if err := archive(); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "ctr_1") {
+		t.Fatalf("with a contract: %v", err)
+	}
+	exec(`UPDATE contracts SET closed = 1, due_at = 0 WHERE organization = $1`, o.ID)
+	if err := archive(); err != nil {
+		t.Fatal(err)
+	}
+	// What stays is history; of some tables only rows that are over do.
+	over := map[string]string{
+		"contracts": "closed = 1", "subscriptions": "next_at = 0", "auto_top_ups": "is_on = 0", "quote_requests": "status = 'declined'",
+		"profiles": "archived_at > 0", "journal": "", "postings": "", "charges": "", "events": "", "notices": "", "marks": "", "declared": "",
+		"lots": "remaining = 0 OR expired = 1 OR kind IN ('overdraft', 'owed')", "wallets": "", "workspaces": "", "heads": "", "audit": "",
+	}
+	for _, table := range s.tenantTables() {
+		is, stays := over[table]
+		where := ""
+		if stays && is != "" {
+			where = " AND NOT (" + is + ")"
+		}
+		var n int
+		s.update(func(tx *db.Tx) error {
+			return tx.QueryRow(`SELECT COUNT(*) FROM `+table+` WHERE organization = $1`+where, o.ID).Scan(&n)
+		})
+		if n > 0 && (!stays || is != "") {
+			t.Errorf("%s has %d rows that are live", table, n)
+		}
+	}
+}
+
+// tenantTables are the tables whose rows are of an organization.
+func (s *town) tenantTables() (names []string) {
+	s.Helper()
+	query := `SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c ON c.name = 'organization' WHERE m.type = 'table' ORDER BY m.name`
+	if dbtest.IsPostgres() {
+		query = `SELECT table_name FROM information_schema.columns WHERE table_schema = current_schema() AND column_name = 'organization' ORDER BY table_name`
+	}
+	s.update(func(tx *db.Tx) error {
+		names = nil
+		return tx.Each(func(r db.Scanner) error {
+			var name string
+			err := r.Scan(&name)
+			names = append(names, name)
+			return err
+		}, query)
+	})
+	if len(names) < 30 {
+		s.Fatalf("only %d tables", len(names))
+	}
+	return names
+}

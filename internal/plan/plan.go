@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -94,22 +95,27 @@ type Config struct {
 	Prices   *price.Book
 	Orgs     *org.Orgs
 	Usage    *usage.Service
-	Put      func(*db.Tx, mail.Message) error // writes a mail that is sent once the unit is durable
-	URL      string                           // where people reach the server
-	Operator string                           // the operator's address
+	Put      func(*db.Tx, mail.Message) error                                                     // writes a mail that is sent once the unit is durable
+	Raise    func(tx *db.Tx, organization, workspace, event string, data map[string]string) error // tells programs and chats; nil for none
+	URL      string                                                                               // where people reach the server
+	Operator string                                                                               // the operator's address
 	Log      *slog.Logger
 }
 
 // Book is the plans and contracts of an installation.
-type Book struct{ Config }
+type Book struct {
+	Config
+	reminded atomic.Int64 // the day whose reminders are all out
+}
 
 // New returns the plans of the organizations in the books.
-func New(c Config) *Book { return &Book{c} }
+func New(c Config) *Book { return &Book{Config: c} }
 
 // Open makes sure that there are the plans that every installation has.
 func (b *Book) Open(tx *db.Tx) error {
 	for _, p := range []Plan{
-		{Name: Core, Title: "Core", Description: "Pay as you go, from prepaid credits.", CreditsKind: wallet.Promotional},
+		{Name: Core, Title: "Core", Description: "Pay as you go, from prepaid credits.", CreditsKind: wallet.Promotional,
+			Features: []Feature{SSO}},
 		{Name: Enterprise, Title: "Enterprise", Description: "Reserved capacity and committed credits, by contract.", CreditsKind: wallet.Plan,
 			Features: Features, ByContract: true},
 	} {

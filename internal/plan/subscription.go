@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
-	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
 )
 
@@ -64,6 +63,31 @@ func (b *Book) Of(tx *db.Tx, organization string) (s Standing, err error) {
 func (b *Book) Has(tx *db.Tx, organization string, f Feature) (bool, error) {
 	s, err := b.Of(tx, organization)
 	return slices.Contains(s.Plan.Features, f), err
+}
+
+// MaySSO refuses to let an organization set up single sign-on whose plan has none, and
+// names the plans that have it.
+func (b *Book) MaySSO(tx *db.Tx, organization string) error {
+	s, err := b.Of(tx, organization)
+	if err != nil || slices.Contains(s.Plan.Features, SSO) {
+		return err
+	}
+	plans, err := b.Plans(tx)
+	if err != nil {
+		return err
+	}
+	names := []string{}
+	for i := range plans {
+		if p := &plans[i]; slices.Contains(p.Features, SSO) && !p.Closed {
+			names = append(names, p.Name)
+		}
+	}
+	with := "no plan has it"
+	if len(names) > 0 {
+		with = "with it come the plans: " + strings.Join(names, ", ")
+	}
+	return fault.New(fault.Forbidden, "the plan %s comes without single sign-on; %s", s.Plan.Title, with).
+		WithCode("plan_lacks_feature").With("feature", string(SSO)).With("plans", names)
 }
 
 const subscriptionColumns = `SELECT organization, version, plan, since, next, next_at FROM subscriptions`
@@ -132,26 +156,6 @@ func (b *Book) assign(tx *db.Tx, organization string) error {
 		spans = append(spans, price.Span{Card: card, From: at})
 	}
 	return b.Prices.Assign(tx, organization, spans)
-}
-
-// allow sets the overdraft of an organization that comes from one plan to another, if the
-// plans differ in it.
-func (b *Book) allow(tx *db.Tx, organization, from, to string) error {
-	before, err := b.Plan(tx, from)
-	if err != nil {
-		return err
-	}
-	after, err := b.Plan(tx, to)
-	if err != nil || before.Overdraft == after.Overdraft {
-		return err
-	}
-	id, err := b.wallet(tx, organization)
-	if err != nil {
-		return err
-	}
-	overdraft := after.Overdraft
-	_, err = b.Orgs.SetPolicy(tx, id, org.Patch{Overdraft: (*credit.Amount)(&overdraft)})
-	return err
 }
 
 // wallet is that of an organization's default workspace.

@@ -94,6 +94,7 @@ var problemCodes = []problemCode{
 	{"sso_refused", "What the OpenID provider sent back was not accepted, or it did not sign the person in."},
 	{"sso_wrong_domain", "The OpenID provider does not speak for the domain of the email address."},
 	{"sso_required", "The organization asks for its single sign-on. Log in that way."},
+	{"plan_lacks_feature", "The organization's plan comes without the named feature. Change to one of the named plans. What was set up before goes on, and can be removed."},
 	{"sso_domain_taken", "The mail domain is confirmed for another organization. Take that back first."},
 	{"sso_other_issuer", "The organization has another OpenID provider by now. Look at it again."},
 	{"cross_origin", "A page of another site had the browser send this."},

@@ -197,11 +197,11 @@ func TestATermination(t *testing.T) {
 func TestAChangeOfPlan(t *testing.T) {
 	o := newOffice(t)
 	ctx := t.Context()
-	must(o.PutPlan(ctx, "pro", api.NewPlan{Title: "Pro", DiscountPercent: 15, Credits: "100", Features: []string{"sso"}, Overdraft: "5"}))(t)
+	must(o.PutPlan(ctx, "pro", api.NewPlan{Title: "Pro", DiscountPercent: 15, Credits: "100", Features: []string{"sla"}, Overdraft: "5"}))(t)
 	flow := o.run("")
 	o.to(start.Add(10 * time.Hour))
 	review := must(o.ReviewPlan(ctx, "acme", api.PlanChoice{Plan: "pro"}))(t)
-	if len(review.Prices) != 1 || review.Amount != "40" || review.NewAmount != "34" || *review.Prices[0].NewPrice != "3.4" || review.Gained[0] != "sso" ||
+	if len(review.Prices) != 1 || review.Amount != "40" || review.NewAmount != "34" || *review.Prices[0].NewPrice != "3.4" || review.Gained[0] != "sla" || review.Lost[0] != "sso" ||
 		review.When != "now" || *review.NextCreditsAt != *in(start.Add(10 * time.Hour)) {
 		t.Errorf("%+v", review)
 	}
@@ -222,7 +222,7 @@ func TestAChangeOfPlan(t *testing.T) {
 
 	later := must(o.ReviewPlan(ctx, "acme", api.PlanChoice{Plan: "core", When: "period_end"}))(t)
 	february := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
-	if later.EffectiveAt != *in(february) || later.Lost[0] != "sso" || later.NextCreditsAt != nil {
+	if later.EffectiveAt != *in(february) || later.Lost[0] != "sla" || later.NextCreditsAt != nil {
 		t.Errorf("%+v", later)
 	}
 	back := api.PlanChange{PlanChoice: api.PlanChoice{Plan: "core", When: "period_end"}, Token: later.Token}

@@ -79,10 +79,16 @@ func (s *SSO) Settings(tx *db.Tx, organization string) (out Settings, err error)
 
 // Set sets up the provider of an organization. Domains that it had keep their
 // confirmation; further ones wait for it. With another issuer or client none stays
-// confirmed: the operator has judged the one that was there.
+// confirmed: the operator has judged the one that was there. It is refused while
+// [Config.May] refuses it; what was set up before goes on, and can be removed.
 func (s *SSO) Set(tx *db.Tx, organization string, c Choice) (Settings, error) {
 	if err := tx.Exclude("sso " + organization); err != nil {
 		return Settings{}, fmt.Errorf("hold the single sign-on of %s: %w", organization, err)
+	}
+	if s.config.May != nil {
+		if err := s.config.May(tx, organization); err != nil {
+			return Settings{}, err
+		}
 	}
 	before, err := s.Settings(tx, organization)
 	isNew := fault.Is(err, fault.NotFound)

@@ -88,6 +88,9 @@ type Config struct {
 	Outward  outward.Rules // for the providers of organizations
 	URL      string        // of the server, as people reach it
 	Now      func() int64  // by which what a provider signs is judged
+
+	// May refuses to let an organization set up a provider of its own; nil refuses none.
+	May func(tx *db.Tx, organization string) error
 }
 
 // SSO signs people in by providers.
