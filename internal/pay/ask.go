@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
 )
@@ -20,6 +22,7 @@ const (
 	pageMargin  = int64(time.Minute)      // after a page has expired, until it is given up
 	confirmTime = int64(time.Hour)        // that a customer has to confirm a charge
 	dueBatch    = 50
+	askedAtOnce = 16 // payments of which the provider is asked at the same time
 )
 
 // delays are the pauses between questions about a payment; after the last, it again.
@@ -38,8 +41,12 @@ func (s *Service) Run(ctx context.Context) error {
 	ctx = db.InLane(ctx, "payments")
 	tick := time.NewTicker(askingPause)
 	defer tick.Stop()
+	var asking errgroup.Group
+	asking.SetLimit(askedAtOnce)
+	defer asking.Wait()
 	for {
-		if _, err := s.RunDue(ctx); err != nil && ctx.Err() == nil {
+		_, err := s.runDue(ctx, func(ctx context.Context) (bool, error) { return false, s.askBeside(ctx, &asking) })
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn("payments wait; it is tried again", "error", err)
 		}
 		select {
@@ -51,13 +58,15 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// RunDue does what is due: it asks the provider about payments, refunds and methods, and
-// begins what auto top-up is to begin. It reports whether there was anything.
-func (s *Service) RunDue(ctx context.Context) (moved bool, err error) {
+// RunDue does what is due, one after the other: it asks the provider about payments, refunds
+// and methods, and begins what auto top-up is to begin. It reports whether there was anything.
+func (s *Service) RunDue(ctx context.Context) (moved bool, err error) { return s.runDue(ctx, s.askDue) }
+
+func (s *Service) runDue(ctx context.Context, ask func(context.Context) (bool, error)) (moved bool, err error) {
 	if s.provider == nil {
 		return false, nil
 	}
-	for _, do := range []func(context.Context) (bool, error){s.topUpDue, s.askDue, s.refundDue, s.forgetDue} {
+	for _, do := range []func(context.Context) (bool, error){s.topUpDue, ask, s.refundDue, s.forgetDue} {
 		did, err := do(ctx)
 		if err != nil {
 			return moved, err
@@ -121,6 +130,31 @@ func (s *Service) askDue(ctx context.Context) (moved bool, err error) {
 	return moved, nil
 }
 
+// askBeside asks about what is due without waiting for the answers, so that one that takes
+// long keeps no other payment waiting. What finds no room is asked about in the next round.
+func (s *Service) askBeside(ctx context.Context, asking *errgroup.Group) error {
+	all, err := s.due(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if _, isAsked := s.asking.Load(p.No); isAsked {
+			continue
+		}
+		hasRoom := asking.TryGo(func() error {
+			if _, err := s.Send(ctx, p.ID, p.No); err != nil && ctx.Err() == nil {
+				s.log.Warn("a payment waits; it is tried again", "payment", p.No, "error", err)
+			}
+			s.ring()
+			return nil
+		})
+		if !hasRoom {
+			break
+		}
+	}
+	return nil
+}
+
 // Send asks the provider what it is to be asked about a payment now: to take it, or what
 // has become of it. Whoever comes while that is being done waits for it. It returns the
 // payment as it is afterwards; that the provider did not answer is no error, for the loop
@@ -154,6 +188,7 @@ type question struct {
 	method   Saved
 	isSent   bool // it may have heard of it already
 	mayStart bool // it may hear of it for the first time
+	isLate   bool // the time to confirm it is over
 }
 
 func (s *Service) send(ctx context.Context, id ledger.ID, no string) error {
@@ -180,7 +215,8 @@ func (s *Service) send(ctx context.Context, id ledger.ID, no string) error {
 }
 
 // claim takes a payment that is due, so that nobody else asks meanwhile; nil if it is not.
-// A payment of auto top-up that was switched off before the provider heard of it ends here.
+// A payment of auto top-up that was switched off, or set otherwise, before the provider
+// heard of it ends here.
 func (s *Service) claim(ctx context.Context, id ledger.ID, no string) (q *question, err error) {
 	err = s.db.Update(db.InLane(ctx, id.Organization), func(tx *db.Tx) error {
 		q = nil
@@ -189,8 +225,9 @@ func (s *Service) claim(ctx context.Context, id ledger.ID, no string) (q *questi
 			return err
 		}
 		next := question{payment: p, isSent: p.attempts > 0, mayStart: p.Status == Created && tx.Now() < p.CreatedAt+sendFor}
+		next.isLate = p.Status == Confirm && p.ExpiresAt != 0 && tx.Now() >= p.ExpiresAt
 		if p.Kind == Auto && next.mayStart {
-			if next.mayStart, err = s.isOn(tx, id, no); err != nil {
+			if next.mayStart, err = s.isWanted(tx, &p); err != nil {
 				return err
 			}
 		}
@@ -232,6 +269,8 @@ func (s *Service) anyMethod(tx *db.Tx, organization, no string) (Saved, error) {
 func (s *Service) ask(ctx context.Context, q *question) (page Page, o Outcome, err error) {
 	p := &q.payment
 	switch {
+	case q.isLate:
+		o, err = s.provider.Close(ctx, p.order(), p.Theirs)
 	case !q.mayStart:
 		o, err = s.provider.Find(ctx, p.order(), p.Theirs)
 	case p.isCharge():
@@ -263,6 +302,9 @@ func (s *Service) note(ctx context.Context, q *question, page Page, o Outcome, a
 		if asked != nil {
 			return updatePayment(tx, &p)
 		}
+		if q.isLate && (o.State == Unknown || o.State == Failed) {
+			return s.unpaid(tx, &p, Cancelled, "not_completed", "nobody confirmed it in time")
+		}
 		if o.State != Unknown && o.State != Pending && o.State != Confirm {
 			return s.apply(tx, &p, o)
 		}
@@ -277,11 +319,12 @@ func (s *Service) note(ctx context.Context, q *question, page Page, o Outcome, a
 }
 
 // isOver reports whether a payment is waited for no longer: its page has expired, or the
-// time to confirm it, or the provider has never heard of it in all the time that it was
-// told. What is under way at the provider is waited for as long as it is.
+// provider has never heard of it in all the time that it was told. What is under way at the
+// provider is waited for as long as it is, and so is what a customer may still confirm: that
+// ends when the provider has closed it.
 func (p *Payment) isOver(now int64, said State) bool {
 	switch {
-	case said == Pending:
+	case said == Pending || said == Confirm:
 		return false
 	case p.ExpiresAt != 0:
 		return now >= p.ExpiresAt+pageMargin
@@ -292,7 +335,11 @@ func (p *Payment) isOver(now int64, said State) bool {
 // askNext says when the provider is asked again: ever more seldom, but for the end of a page.
 func (p *Payment) askNext(now int64) {
 	p.dueAt = now + delay(p.attempts)
-	if over := p.ExpiresAt + pageMargin; p.ExpiresAt != 0 && over > now {
+	over := p.ExpiresAt + pageMargin
+	if p.Status == Confirm {
+		over = p.ExpiresAt // the page is closed then
+	}
+	if p.ExpiresAt != 0 && over > now {
 		p.dueAt = min(p.dueAt, over)
 	}
 }

@@ -136,10 +136,11 @@ func (s *Service) checkAuto(tx *db.Tx, a *AutoTopUp) error {
 	return err
 }
 
-// isOn reports whether auto top-up still wants a payment of its.
-func (s *Service) isOn(tx *db.Tx, id ledger.ID, payment string) (bool, error) {
-	a, err := s.AutoTopUp(tx, id)
-	return a.IsOn && a.Payment == payment, err
+// isWanted reports whether auto top-up still wants a payment of its: it is on, and nobody
+// has set it otherwise since.
+func (s *Service) isWanted(tx *db.Tx, p *Payment) (bool, error) {
+	a, err := s.AutoTopUp(tx, p.ID)
+	return a.IsOn && a.Payment == p.No && a.ChangedAt <= p.CreatedAt, err
 }
 
 // autoPaid ends a round well.
@@ -166,22 +167,43 @@ func (s *Service) autoUnpaid(tx *db.Tx, p *Payment) error {
 		return err
 	}
 	a.Payment, a.dueAt = "", tx.Now()
+	if p.Code == "not_sent" {
+		a.StartedAt = 0 // nobody was asked: nothing to cool down from
+		return writeAuto(tx, &a)
+	}
+	if a.ChangedAt > p.CreatedAt { // a round under other settings says nothing of these
+		return writeAuto(tx, &a)
+	}
 	if a.IsOn && p.Status == Failed {
-		next, err := s.backup(tx, p)
-		if err != nil {
+		began, err := s.startBackup(tx, &a, p)
+		if began || err != nil {
 			return err
 		}
-		if next != "" {
-			return s.start(tx, &a, p.Line.Net, next)
-		}
 	}
-	if a.IsOn && p.Code != "not_sent" {
+	if a.IsOn {
 		a.Failures++
 	}
 	if a.IsOn && a.Failures >= MaxFailures {
 		return s.switchOff(tx, &a, fmt.Sprintf("no payment method paid %d times in a row (%s)", MaxFailures, p.Reason))
 	}
 	return writeAuto(tx, &a)
+}
+
+// startBackup goes on with the method behind the one that failed, as far as the ceilings
+// let it at this instant.
+func (s *Service) startBackup(tx *db.Tx, a *AutoTopUp, p *Payment) (began bool, err error) {
+	next, err := s.backup(tx, p)
+	if next == "" || err != nil {
+		return false, err
+	}
+	fits, until, err := s.within(tx, a, p.Line.Net)
+	if err != nil {
+		return false, err
+	}
+	if fits == 0 {
+		return true, s.stopAtCeiling(tx, a, until)
+	}
+	return true, s.start(tx, a, fits, next)
 }
 
 // backup is the method to try after the one of a payment that failed; "" if there is none.

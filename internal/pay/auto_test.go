@@ -383,10 +383,98 @@ func TestAutoTopUpAsksToConfirm(t *testing.T) {
 	s.use(25 * one)
 	s.pass(2 * time.Hour) // nobody confirms this one: the backup's turn
 	all = s.autos()
-	if all[1].Status == pay.Succeeded || len(all) < 3 {
-		t.Errorf("%+v", all)
+	if all[1].Status != pay.Cancelled || len(all) < 3 {
+		t.Fatalf("%+v", all)
+	}
+	was := s.available()
+	page, err := s.sandbox.Confirm(t.Context(), all[1].Theirs, true)
+	s.settle()
+	if err != nil || page.IsConfirm || s.available() != was {
+		t.Errorf("what was given up can still be paid: %+v, %v, available %s", page, err, s.available())
 	}
 	s.verified()
+}
+
+// # The customer confirms in the very moment in which it is given up: that is one lot.
+func TestConfirmedAtTheLastMoment(t *testing.T) {
+	s := newTill(t)
+	p := s.buy(pay.TopUp{Amount: 30 * one, Method: s.card("3155").No})
+	isLate := false
+	s.step = func(name string) error {
+		if name == "claimed" && s.clock.Now() >= p.CreatedAt+int64(time.Hour) && !isLate {
+			isLate = true
+			_, err := s.sandbox.Confirm(t.Context(), p.Theirs, true)
+			return err
+		}
+		return nil
+	}
+	s.pass(3 * time.Hour)
+	if p = s.payment(p.No); !isLate || p.Status != pay.Succeeded || s.available() != 30*one || len(s.lots(p.No)) != 1 {
+		t.Errorf("asked at the end of the hour: %v; %s %s, available %s", isLate, p.Status, p.Code, s.available())
+	}
+	s.verified()
+}
+
+// # Settings that change while a round is under way bind it: after the card that declines
+// no backup is asked for the old amount, and the round is no failure of the new ones.
+func TestOtherSettingsBindTheRoundInFlight(t *testing.T) {
+	s := newTill(t)
+	s.paid(20 * one)
+	s.card("0341")
+	s.card("4242")
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Amount: 400 * one, DayCeiling: 500 * one, MonthCeiling: 500 * one})
+	s.step = func(name string) error {
+		if name == "asked" && s.autoNow().Amount == 400*one {
+			if err := s.clock.Set(t.Context(), s.clock.Now()+int64(time.Second)); err != nil {
+				return err
+			}
+			s.auto(pay.AutoTopUp{IsOn: true, Threshold: 20 * one, Amount: 25 * one, DayCeiling: 30 * one, MonthCeiling: 30 * one})
+		}
+		return nil
+	}
+	s.pass(20 * time.Minute)
+	var paid credit.Amount
+	for i, p := range s.autos() {
+		if (i == 0) != (p.Line.Net == 400*one) || i == 0 && p.Status != pay.Failed {
+			t.Errorf("%d: %+v", i, p)
+		}
+		if p.Status == pay.Succeeded {
+			paid += p.Line.Net
+		}
+	}
+	if a := s.autoNow(); paid != 25*one || a.Failures != 0 || !a.IsOn {
+		t.Errorf("paid %s, %+v", paid, a)
+	}
+	s.verified()
+}
+
+// # A card that was removed stays so, however late and often the provider tells of its
+// saving; the same card added anew is another method.
+func TestARemovedCardStaysRemoved(t *testing.T) {
+	s := newTill(t)
+	gone := s.card("4242")
+	s.update(func(tx *db.Tx) error {
+		_, err := s.pay.Remove(tx, s.id.Organization, gone.No)
+		return err
+	})
+	for i := range 3 {
+		s.word(pay.Notice{ID: fmt.Sprintf("late-%d", i), Kind: pay.MethodSaved, Organization: s.id.Organization, Outcome: pay.Outcome{Method: gone.Method}})
+		s.settle()
+		if m := s.methods(); len(m) != 0 {
+			t.Fatalf("it is back: %+v", m)
+		}
+	}
+	early := gone.Method
+	early.ID = "sbm_early"
+	for i, kind := range []pay.NoticeKind{pay.MethodGone, pay.MethodSaved} { // the wrong way round
+		s.word(pay.Notice{ID: fmt.Sprintf("early-%d", i), Kind: kind, Outcome: pay.Outcome{Method: early}})
+	}
+	if m := s.methods(); len(m) != 0 {
+		t.Errorf("told of after its end: %+v", m)
+	}
+	if again := s.card("4242"); again.No == gone.No || len(s.methods()) != 1 {
+		t.Errorf("%+v", again)
+	}
 }
 
 // # At a ceiling it waits for the next day, and the owners are told once.

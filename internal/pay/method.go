@@ -59,7 +59,8 @@ func (s *Service) method(tx *db.Tx, organization, no string) (Saved, error) {
 }
 
 // keep notes a method that the provider has saved, the last in order, and returns our id.
-// One that was removed comes back if it is saved again.
+// One that was removed stays so: a word of its saving was late, or came twice. Who adds the
+// same card again has another method.
 func (s *Service) keep(tx *db.Tx, organization string, m Method) (string, error) {
 	if organization == "" || m.ID == "" {
 		return "", nil
@@ -72,8 +73,7 @@ func (s *Service) keep(tx *db.Tx, organization string, m Method) (string, error)
 			brand = CASE WHEN excluded.last4 = '' THEN payment_methods.brand ELSE excluded.brand END,
 			exp_month = CASE WHEN excluded.last4 = '' THEN payment_methods.exp_month ELSE excluded.exp_month END,
 			exp_year = CASE WHEN excluded.last4 = '' THEN payment_methods.exp_year ELSE excluded.exp_year END,
-			last4 = CASE WHEN excluded.last4 = '' THEN payment_methods.last4 ELSE excluded.last4 END,
-			removed_at = 0, due_at = 0
+			last4 = CASE WHEN excluded.last4 = '' THEN payment_methods.last4 ELSE excluded.last4 END
 		RETURNING id`,
 		organization, tx.NewID("pm_"), s.Provider(), m.ID, m.Customer, m.Kind, m.Brand, m.Last4, m.Month, m.Year, tx.Now()).Scan(&no)
 	if err != nil {

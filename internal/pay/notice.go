@@ -57,9 +57,7 @@ func (s *Service) take(tx *db.Tx, n Notice) error {
 	case MethodSaved:
 		return s.saved(tx, n)
 	case MethodGone:
-		_, err := tx.Exec(`UPDATE payment_methods SET removed_at = $3 WHERE provider = $1 AND theirs = $2 AND removed_at = 0`,
-			s.Provider(), n.Outcome.Method.ID, tx.Now())
-		return err
+		return s.gone(tx, n)
 	case RefundMoved:
 		return s.refundMoved(tx, n)
 	}
@@ -78,6 +76,17 @@ func (s *Service) take(tx *db.Tx, n Notice) error {
 		return s.disputed(tx, p, n, Lost)
 	}
 	return nil
+}
+
+// gone notes that the provider has a method no more, also if the word of its saving is still
+// to come.
+func (s *Service) gone(tx *db.Tx, n Notice) error {
+	if err := s.saved(tx, n); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE payment_methods SET removed_at = $3 WHERE provider = $1 AND theirs = $2 AND removed_at = 0`,
+		s.Provider(), n.Outcome.Method.ID, tx.Now())
+	return err
 }
 
 // saved notes a method that a customer has added.

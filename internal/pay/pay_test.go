@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -471,6 +472,53 @@ func TestSavedCards(t *testing.T) {
 	s.settle()
 	if m := s.methods(); len(m) != 2 || m[0].No != careful.No || m[1].No != good.No {
 		t.Errorf("%+v", m)
+	}
+	s.verified()
+}
+
+// slow is the sandbox, which answers the first charge only when it is let.
+type slow struct {
+	*sandbox.Provider
+	isAsked atomic.Bool
+	let     chan struct{}
+}
+
+func (p *slow) Charge(ctx context.Context, customer, method string, o pay.Order) (pay.Outcome, error) {
+	if !p.isAsked.Swap(true) {
+		<-p.let
+	}
+	return p.Provider.Charge(ctx, customer, method, o)
+}
+
+// # A provider that takes long over one payment keeps no other waiting.
+func TestOnePaymentKeepsNoOtherWaiting(t *testing.T) {
+	s := newTill(t)
+	card := s.card("4242")
+	first, second := s.begin(pay.TopUp{Amount: 20 * one, Method: card.No}), s.begin(pay.TopUp{Amount: 30 * one, Method: card.No})
+	provider := &slow{Provider: s.sandbox, let: make(chan struct{})}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		done <- pay.New(pay.Config{DB: s.db, Books: s.books, Orgs: s.orgs, Provider: provider}).Run(ctx)
+	}()
+	isPaid := func(p pay.Payment) bool { return s.payment(p.No).Status == pay.Succeeded }
+	for end := time.Now().Add(20 * time.Second); !isPaid(first) && !isPaid(second); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the second waits for the first")
+		}
+	}
+	if isPaid(first) == isPaid(second) {
+		t.Error("both are paid, and one was not let")
+	}
+	close(provider.let)
+	for end := time.Now().Add(20 * time.Second); !isPaid(first) || !isPaid(second); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not go on")
+		}
+	}
+	stop()
+	if err := <-done; err != nil || s.available() != 50*one {
+		t.Errorf("%v, available %s", err, s.available())
 	}
 	s.verified()
 }

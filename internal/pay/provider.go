@@ -23,6 +23,9 @@ type Provider interface {
 	// Find is what has become of a payment, by our id and, if it is known, theirs.
 	// One of which the provider has never heard is Unknown.
 	Find(ctx context.Context, o Order, theirs string) (Outcome, error)
+	// Close gives up a payment that waits for its customer, and is what has become of it.
+	// Unless that is Pending or Confirm, nothing that is under way can pay it any more.
+	Close(ctx context.Context, o Order, theirs string) (Outcome, error)
 	// Refund gives back a part of a payment, or all of it.
 	Refund(ctx context.Context, r Return) (Outcome, error)
 	// Forget removes a saved method.

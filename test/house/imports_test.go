@@ -146,6 +146,7 @@ var arrows = []arrow{
 	{"internal/pay", "internal/db", "a payment is a row of the unit of work that grants its credits"},
 	{"internal/pay", "internal/credit", "amounts"},
 	{"internal/pay", "internal/fault", "refusals"},
+	{"internal/pay", "golang.org/x/sync/errgroup", "so many questions to the provider at a time, and no more"},
 	{"internal/invoice", "internal/ledger", "a statement is made of the books, and equals them"},
 	{"internal/invoice", "internal/wallet", "the kinds of postings and lots"},
 	{"internal/invoice", "internal/org", "to whom a document goes"},

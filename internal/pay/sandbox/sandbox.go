@@ -49,6 +49,7 @@ type Chance struct {
 // The times of the sandbox.
 const (
 	pageTime    = int64(time.Hour)          // a page is open for so long
+	confirmTime = int64(24 * time.Hour)     // a card can be confirmed for so long, as at Stripe
 	disputeTime = int64(24 * time.Hour)     // after which a payment with such a card is disputed
 	retryTime   = int64(10 * time.Second)   // between two deliveries of a notice that was not taken
 	keepTrying  = int64(3 * 24 * time.Hour) // after which one is given up
@@ -211,7 +212,7 @@ func (s *Provider) decide(tx *db.Tx, p *payment, isConfirmed bool) (isLost bool)
 	case card.Mode == "confirm" && !isConfirmed:
 		p.status = confirm
 		if p.expiresAt == 0 {
-			p.expiresAt = tx.Now() + pageTime
+			p.expiresAt = tx.Now() + confirmTime
 		}
 		p.dueAt = p.expiresAt
 	case card.Mode == "dispute":
@@ -267,6 +268,22 @@ func (s *Provider) Find(ctx context.Context, o pay.Order, _ string) (out pay.Out
 		return nil
 	})
 	return out, wrapped("find", err)
+}
+
+// Close gives up a payment that nobody has confirmed.
+func (s *Provider) Close(ctx context.Context, o pay.Order, theirs string) (out pay.Outcome, err error) {
+	err = s.update(ctx, func(tx *db.Tx) error {
+		p, err := s.byPayment(tx, o.Payment)
+		if err != nil || p == nil || p.status != confirm {
+			return err
+		}
+		p.status, p.code, p.dueAt = declined, "expired", 0
+		return update(tx, p)
+	})
+	if err != nil {
+		return out, wrapped("give up a payment", err)
+	}
+	return s.Find(ctx, o, theirs)
 }
 
 // outcome is what is told of a payment.

@@ -37,6 +37,27 @@ func (p *Provider) ask(ctx context.Context, o pay.Order, i *sdk.PaymentIntent) (
 	return p.asked(ctx, o, i)
 }
 
+// Close expires the page on which a payment was to be confirmed. Whoever was faster, the
+// customer or this, Stripe decides: a page that has been paid cannot expire.
+func (p *Provider) Close(ctx context.Context, o pay.Order, theirs string) (pay.Outcome, error) {
+	found, err := p.Find(ctx, o, theirs)
+	if err != nil || found.State != pay.Confirm {
+		return found, err
+	}
+	i, err := p.intent(ctx, theirs)
+	if err != nil {
+		return pay.Outcome{}, err
+	}
+	page, err := p.pageOf(ctx, i)
+	if err != nil {
+		return pay.Outcome{}, err
+	}
+	if _, err := p.api.V1CheckoutSessions.Expire(ctx, page, &sdk.CheckoutSessionExpireParams{}); err != nil && refusal(err) == nil {
+		return pay.Outcome{}, trouble("close the page of a payment", err)
+	}
+	return p.visited(ctx, o, page, theirs)
+}
+
 // asked is what has become of a payment that is to be paid on a page instead.
 func (p *Provider) asked(ctx context.Context, o pay.Order, i *sdk.PaymentIntent) (pay.Outcome, error) {
 	page := i.Metadata[metaPage]

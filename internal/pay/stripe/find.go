@@ -104,15 +104,30 @@ func (p *Provider) onPage(ctx context.Context, o pay.Order, i *sdk.PaymentIntent
 	if o.Page != "" && i.Metadata[metaWay] == wayPage {
 		return p.visited(ctx, o, o.Page, i.ID)
 	}
+	page, err := p.pageOf(ctx, i)
+	if err != nil {
+		return pay.Outcome{}, err
+	}
+	if page == "" {
+		return outcome(i, nil), nil
+	}
+	return p.visited(ctx, o, page, i.ID)
+}
+
+// pageOf is the page that an intent was replaced by, or that it was made on; "" if neither.
+func (p *Provider) pageOf(ctx context.Context, i *sdk.PaymentIntent) (string, error) {
+	if page := i.Metadata[metaPage]; page != "" {
+		return page, nil
+	}
 	params := &sdk.CheckoutSessionListParams{PaymentIntent: &i.ID}
 	params.Limit, params.Single = sdk.Int64(1), true
 	for session, err := range p.api.V1CheckoutSessions.List(ctx, params).All(ctx) {
 		if err != nil {
-			return pay.Outcome{}, trouble("find the page of a payment", err)
+			return "", trouble("find the page of a payment", err)
 		}
-		return p.visited(ctx, o, session.ID, i.ID)
+		return session.ID, nil
 	}
-	return outcome(i, nil), nil
+	return "", nil
 }
 
 // visited is what has become of a payment on its page. intent is the one that it is known

@@ -143,3 +143,33 @@ func TestAMethodIsForgottenOnce(t *testing.T) {
 		t.Error("it is still there")
 	}
 }
+
+// # A page that is closed cannot be paid any more, whatever was tried on it; one that was
+// paid first stays paid, also when nobody heard of the closing.
+func TestAPageIsClosed(t *testing.T) {
+	p, b := open(t)
+	for i, tried := range []string{"", "pm_poor"} {
+		o := order([]string{"pay_1", "pay_2"}[i])
+		asked := must(p.Charge(ctx, "cus_1", "pm_3ds", o))(t)
+		if tried != "" {
+			b.visit(asked.URL, tried)
+			asked = must(p.Find(ctx, o, asked.Theirs))(t)
+		}
+		for range 2 {
+			if got := must(p.Close(ctx, o, asked.Theirs))(t); got.State != pay.Unknown && got.State != pay.Failed {
+				t.Errorf("closed: %+v", got)
+			}
+		}
+		for id, s := range b.sessions {
+			if s["status"] == "open" {
+				t.Errorf("page %s can be paid", id)
+			}
+		}
+	}
+	o := order("pay_3")
+	asked := must(p.Charge(ctx, "cus_1", "pm_3ds", o))(t)
+	b.visit(asked.URL, "pm_3ds")
+	if got := must(p.Close(ctx, o, asked.Theirs))(t); got.State != pay.Succeeded || b.moved["pay_3"] != 1 {
+		t.Errorf("paid, then closed: %+v", got)
+	}
+}

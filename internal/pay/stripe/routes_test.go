@@ -27,6 +27,7 @@ func (b *bank) routes() {
 	})
 	b.intentRoutes()
 	b.pageRoutes()
+	b.closeRoutes()
 	b.route("GET /v1/refunds", func(r *http.Request, _ thing) (thing, *refused) {
 		return list(b.refunds, func(x thing) bool { return x["payment_intent"] == r.Form.Get("payment_intent") }), nil
 	})
@@ -166,6 +167,21 @@ func (b *bank) pageRoutes() {
 		if i, is := s["payment_intent"].(string); is {
 			return with(s, thing{"payment_intent": b.expanded(i)}), nil
 		}
+		return s, nil
+	})
+}
+
+// closeRoutes expires pages, as Stripe does: one that was paid cannot.
+func (b *bank) closeRoutes() {
+	b.route("POST /v1/checkout/sessions/{id}/expire", func(r *http.Request, _ thing) (thing, *refused) {
+		s := b.sessions[r.PathValue("id")]
+		if s == nil {
+			return nil, missing
+		}
+		if s["status"] != "open" {
+			return nil, &refused{status: 400, kind: "invalid_request_error", message: "Only open sessions can be expired."}
+		}
+		s["status"] = "expired"
 		return s, nil
 	})
 }

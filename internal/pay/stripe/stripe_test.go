@@ -206,6 +206,8 @@ func TestEveryRequestIsOneThatStripeTakes(t *testing.T) {
 	must(p.Find(ctx, order("pay_4"), ""))(t)
 	must(p.Find(ctx, order("pay_5"), ""))(t)
 	must(p.Refund(ctx, pay.Return{Refund: "ref_1", Payment: paid.Theirs, Amount: credit.One}))(t)
+	asked := must(p.Charge(ctx, "cus_1", "pm_3ds", order("pay_6")))(t)
+	must(p.Close(ctx, order("pay_6"), asked.Theirs))(t)
 	if err := p.Forget(ctx, "cus_1", "pm_good"); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +215,7 @@ func TestEveryRequestIsOneThatStripeTakes(t *testing.T) {
 		"POST /v1/customers", "POST /v1/customers/{id}", "GET /v1/customers/{id}/payment_methods/{method}", "POST /v1/payment_methods/{method}/detach",
 		"POST /v1/payment_intents", "GET /v1/payment_intents", "GET /v1/payment_intents/search", "GET /v1/payment_intents/{id}",
 		"POST /v1/payment_intents/{id}", "POST /v1/payment_intents/{id}/confirm", "POST /v1/payment_intents/{id}/cancel",
-		"POST /v1/checkout/sessions", "GET /v1/checkout/sessions/{id}", "GET /v1/refunds", "POST /v1/refunds",
+		"POST /v1/checkout/sessions", "GET /v1/checkout/sessions/{id}", "POST /v1/checkout/sessions/{id}/expire", "GET /v1/refunds", "POST /v1/refunds",
 	} {
 		if !strings.Contains(strings.Join(b.seen, "\n")+"\n", route+"\n") {
 			t.Errorf("%s was not asked", route)
