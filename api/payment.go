@@ -22,7 +22,7 @@ type Payment struct {
 	ID            string   `json:"id" example:"pay_01jd3v8m6n7p8q9r0s1t2v3w4x"`
 	Provider      string   `json:"provider"`
 	Kind          string   `json:"kind" enum:"manual,auto"`
-	Status        string   `json:"status" enum:"created,pending,confirm,succeeded,failed,cancelled,partly_refunded,refunded,disputed,charged_back" doc:"created: the provider may not have heard of it yet; pending: it waits for the customer or the provider; confirm: the customer has to confirm it at url."`
+	Status        string   `json:"status" enum:"created,pending,confirm,succeeded,failed,cancelled,partly_refunded,refunded,disputed,partly_charged_back,charged_back" doc:"created: the provider may not have heard of it yet; pending: it waits for the customer or the provider; confirm: the customer has to confirm it at url."`
 	Amount        Amount   `json:"amount" doc:"Credits that it buys: the net amount."`
 	Tax           Amount   `json:"tax"`
 	TaxName       string   `json:"tax_name,omitempty" example:"VAT"`

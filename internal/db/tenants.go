@@ -12,7 +12,7 @@ import (
 // organization, so that an organization can lie on one node of many.
 var Global = []string{
 	"attempts", "authenticators", "campaigns", "clock", "codes", "derived_cards", "device_codes", "familiar_addresses",
-	"house_days", "mailed_links", "mails", "organizations", "payment_notices", "plans", "rate_cards", "recovery_codes",
+	"house_days", "mailed_links", "mails", "organizations", "payment_early_words", "payment_notices", "plans", "rate_cards", "recovery_codes",
 	"sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets", "schema_versions", "seals",
 	"seller", "series", "servers", "sessions", "sso_domains", "sso_visits", "tax_rates", "token_hashes", "users",
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
-	"github.com/purserhq/purser/internal/wallet"
+	"github.com/purserhq/purser/internal/tax"
 )
 
 // DisputeStatus is where a dispute is; "" if there is none.
@@ -17,12 +17,15 @@ const (
 	Open DisputeStatus = "open"
 	Won  DisputeStatus = "won"
 	Lost DisputeStatus = "lost"
+	// PartlyLost is a payment of which a part was charged back, and nothing is open.
+	PartlyLost DisputeStatus = "partly_lost"
 )
 
-// dispute is a payment that the payer's bank contests.
+// dispute is a payment that the payer's bank contests, or a part of one.
 type dispute struct {
 	id        string
 	status    DisputeStatus
+	amount    credit.Amount // of money, tax included; 0 for all of the payment
 	froze     bool
 	isDone    bool
 	withdrawn credit.Amount
@@ -37,31 +40,38 @@ func (s *Service) disputed(tx *db.Tx, p *Payment, n Notice, as DisputeStatus) er
 		ended = tx.Now()
 	}
 	_, err := tx.Exec(`INSERT INTO payment_disputes
-		(organization, workspace, payment, id, status, froze, is_done, withdrawn, tax, loss, opened_at, ended_at)
-		VALUES ($1, $2, $3, $4, $5, 0, 0, 0, 0, 0, $6, $7)
-		ON CONFLICT (organization, workspace, payment, id) DO UPDATE SET status = excluded.status, is_done = 0, ended_at = excluded.ended_at
+		(organization, workspace, payment, id, status, froze, is_done, withdrawn, tax, loss, opened_at, ended_at, amount)
+		VALUES ($1, $2, $3, $4, $5, 0, 0, 0, 0, 0, $6, $7, $8)
+		ON CONFLICT (organization, workspace, payment, id) DO UPDATE SET status = excluded.status, is_done = 0, ended_at = excluded.ended_at,
+			amount = CASE WHEN excluded.amount = 0 THEN payment_disputes.amount ELSE excluded.amount END
 		WHERE payment_disputes.status = 'open' AND excluded.status <> 'open'`,
-		p.Organization, p.Workspace, p.No, n.Dispute, string(as), tx.Now(), ended)
+		p.Organization, p.Workspace, p.No, n.Dispute, string(as), tx.Now(), ended, int64(n.Outcome.Amount))
 	if err != nil {
 		return fmt.Errorf("note a dispute of payment %s: %w", p.No, err)
-	}
-	if p.Lot == "" { // the word on the payment itself is still to come
-		return nil
 	}
 	return s.followDisputes(tx, p)
 }
 
-// followDisputes brings the books to where the disputes of a payment are.
-func (s *Service) followDisputes(tx *db.Tx, p *Payment) error {
+// disputesOf are the disputes of a payment, the oldest first.
+func disputesOf(tx *db.Tx, p *Payment) ([]dispute, error) {
 	all, err := db.All(tx, func(r db.Scanner) (d dispute, err error) {
 		var froze, done int64
-		err = r.Scan(&d.id, &d.status, &froze, &done)
+		err = r.Scan(&d.id, &d.status, &d.amount, &froze, &done, &d.withdrawn, &d.tax, &d.loss)
 		d.froze, d.isDone = froze != 0, done != 0
 		return d, err
-	}, `SELECT id, status, froze, is_done FROM payment_disputes WHERE organization = $1 AND workspace = $2 AND payment = $3 ORDER BY opened_at, id`,
-		p.Organization, p.Workspace, p.No)
+	}, `SELECT id, status, amount, froze, is_done, withdrawn, tax, loss FROM payment_disputes
+		WHERE organization = $1 AND workspace = $2 AND payment = $3 ORDER BY opened_at, id`, p.Organization, p.Workspace, p.No)
 	if err != nil {
-		return fmt.Errorf("read the disputes of payment %s: %w", p.No, err)
+		return nil, fmt.Errorf("read the disputes of payment %s: %w", p.No, err)
+	}
+	return all, nil
+}
+
+// followDisputes brings the books to where the disputes of a payment are.
+func (s *Service) followDisputes(tx *db.Tx, p *Payment) error {
+	all, err := disputesOf(tx, p)
+	if err != nil {
+		return err
 	}
 	for i := range all {
 		d := &all[i]
@@ -84,35 +94,28 @@ func (s *Service) followDisputes(tx *db.Tx, p *Payment) error {
 	return nil
 }
 
-// follow does what the status of a dispute means for the lots of its payment: what is left
-// of them is out of use while it is open, and gone when it is lost, with its tax; what of
-// the payment was used by then is the operator's loss.
+// follow does what the status of a dispute means for the lots of its payment, wherever in
+// the organization they are: what is left of them is out of use while it is open. When it
+// is lost, what it was over is gone, with its tax, and what of that was used by then is the
+// operator's loss; the rest can be used again.
 func (s *Service) follow(tx *db.Tx, p *Payment, d *dispute, all []dispute) error {
-	lots, err := s.lots(tx, p)
-	if err != nil {
-		return err
-	}
-	var commands []wallet.Command
-	for _, lot := range lots {
-		switch {
-		case d.status != Won && !lot.Frozen: // also of one that is lost: running work counts on it no more
-			d.froze, commands = true, append(commands, wallet.Freeze{Lot: lot.ID})
-		case d.status == Won && (d.froze || hasFrozen(all)) && !anotherOpen(all, d.id) && p.Dispute != Lost:
-			commands = append(commands, wallet.Unfreeze{Lot: lot.ID})
+	if d.status != Won { // also one that is lost: running work counts on its lots no more
+		froze, err := s.freeze(tx, p)
+		if err != nil {
+			return err
 		}
-	}
-	if len(commands) > 0 {
-		if _, err := s.books.Apply(tx, p.ID, commands...); err != nil {
-			return fmt.Errorf("have the lots of payment %s follow its dispute: %w", p.No, err)
-		}
+		d.froze = d.froze || froze
 	}
 	if d.status == Lost {
-		if err := s.takeBack(tx, p, d); err != nil {
+		if err := s.takeBack(tx, p, d, all); err != nil {
 			return err
 		}
 	}
-	if d.status == Lost || p.Dispute != Lost && (d.status == Open || !anotherOpen(all, d.id)) {
-		p.Dispute = d.status
+	p.Dispute = p.standing(all)
+	if p.Dispute != Open && p.Dispute != Lost && slices.ContainsFunc(all, func(d dispute) bool { return d.froze }) {
+		if err := s.unfreeze(tx, p); err != nil {
+			return err
+		}
 	}
 	if err := updatePayment(tx, p); err != nil || d.status != Open {
 		return err
@@ -120,10 +123,53 @@ func (s *Service) follow(tx *db.Tx, p *Payment, d *dispute, all []dispute) error
 	return s.autoDisputed(tx, p)
 }
 
-// takeBack withdraws what is left of a payment whose money is gone.
-func (s *Service) takeBack(tx *db.Tx, p *Payment, d *dispute) error {
-	gone := p.Line.Net - p.Refunded
-	if gone == 0 || p.Dispute == Lost {
+// standing is where the disputes of a payment leave it.
+func (p *Payment) standing(all []dispute) DisputeStatus {
+	is := func(status DisputeStatus) bool {
+		return slices.ContainsFunc(all, func(d dispute) bool { return d.status == status })
+	}
+	left, _ := p.left(all)
+	switch {
+	case is(Lost) && left == 0:
+		return Lost
+	case is(Open):
+		return Open
+	case is(Lost):
+		return PartlyLost
+	}
+	return Won
+}
+
+// left is what of a payment has neither been refunded nor charged back: net, and tax.
+func (p *Payment) left(all []dispute) (net, tax credit.Amount) {
+	net, tax = p.Line.Net-p.Refunded, p.Line.Tax-p.RefundedTax
+	for _, d := range all {
+		net, tax = net-d.withdrawn-d.loss, tax-d.tax
+	}
+	return net, tax
+}
+
+// shareOf is what of an amount of money is net, and what is tax, in a payment of which so
+// much is left: in proportion, the tax rounded up to a cent, so that the parts add up to
+// the amount. 0, or as much as is left or more, is all of it.
+func shareOf(amount, net, added credit.Amount) (credit.Amount, credit.Amount) {
+	if amount == 0 || amount >= net+added {
+		return net, added
+	}
+	n := credit.MulWide(uint64(amount), uint64(net)).Big()
+	part := credit.Amount(n.Quo(n, credit.MulWide(uint64(net+added), 1).Big()).Int64())
+	part -= part % tax.Cent
+	if more := amount - part; more > added {
+		return amount - added, added
+	}
+	return part, amount - part
+}
+
+// takeBack withdraws what is left of the part of a payment whose money is gone, and writes
+// its credit note.
+func (s *Service) takeBack(tx *db.Tx, p *Payment, d *dispute, all []dispute) error {
+	gone, added := p.left(all)
+	if gone, added = shareOf(d.amount, gone, added); gone == 0 {
 		return nil
 	}
 	lots, err := s.lots(tx, p)
@@ -131,73 +177,16 @@ func (s *Service) takeBack(tx *db.Tx, p *Payment, d *dispute) error {
 		return err
 	}
 	parts, taken := partsOf(lots, gone)
-	d.withdrawn, d.loss, d.tax = taken, gone-taken, p.Line.Tax-p.RefundedTax
+	d.withdrawn, d.loss, d.tax = taken, gone-taken, added
 	if err := s.withdraw(tx, p, parts, d.tax, d.loss, d.id); err != nil {
 		return fmt.Errorf("withdraw the lots of payment %s: %w", p.No, err)
 	}
+	if s.credit == nil {
+		return nil
+	}
+	err = s.credit(tx, &Refund{ID: p.ID, No: d.id, Payment: p.No, Net: gone, Tax: added, Reason: "Charged back by the payer's bank"})
+	if err != nil {
+		return fmt.Errorf("write the credit note of dispute %s: %w", d.id, err)
+	}
 	return nil
-}
-
-// partsOf takes an amount out of what is left of lots, as far as that goes.
-func partsOf(lots []wallet.Lot, amount credit.Amount) (parts []wallet.Slice, taken credit.Amount) {
-	for _, lot := range lots {
-		if part := min(lot.Left, amount-taken); part > 0 {
-			parts, taken = append(parts, wallet.Slice{Lot: lot.ID, Amount: part}), taken+part
-		}
-	}
-	return parts, taken
-}
-
-// withdraw takes parts of the lots of a payment back to where they came from, with tax and
-// with what is lost of the payment.
-func (s *Service) withdraw(tx *db.Tx, p *Payment, parts []wallet.Slice, tax, loss credit.Amount, reason string) error {
-	first := wallet.Withdraw{Lot: p.Lot, Tax: tax, Loss: loss, Reason: reason}
-	if len(parts) > 0 {
-		first.Lot, first.Amount = parts[0].Lot, parts[0].Amount
-	}
-	commands := []wallet.Command{first}
-	for i := 1; i < len(parts); i++ {
-		commands = append(commands, wallet.Withdraw{Lot: parts[i].Lot, Amount: parts[i].Amount, Reason: reason})
-	}
-	_, err := s.books.Apply(tx, p.ID, commands...)
-	return err
-}
-
-func hasFrozen(all []dispute) bool {
-	return slices.ContainsFunc(all, func(d dispute) bool { return d.froze })
-}
-
-func anotherOpen(all []dispute, but string) bool {
-	for _, d := range all {
-		if d.id != but && d.status == Open {
-			return true
-		}
-	}
-	return false
-}
-
-// lots are the lots of a payment as they are at this instant: the one that it bought, and
-// those that gave back what could not be refunded.
-func (s *Service) lots(tx *db.Tx, p *Payment) (own []wallet.Lot, err error) {
-	ids := map[string]bool{p.Lot: true}
-	refunds, err := s.Refunds(tx, p.ID, p.No)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range refunds {
-		ids[f.Lot] = true
-	}
-	result, err := s.books.Apply(tx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range result.Wallet.View().Lots(result.At) {
-		if ids[l.ID] {
-			own = append(own, l)
-		}
-	}
-	if len(own) == 0 {
-		return nil, fmt.Errorf("payment %s has no lot %q", p.No, p.Lot)
-	}
-	return own, nil
 }

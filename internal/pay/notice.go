@@ -1,8 +1,8 @@
 package pay
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -58,22 +58,82 @@ func (s *Service) take(tx *db.Tx, n Notice) error {
 		return s.saved(tx, n)
 	case MethodGone:
 		return s.gone(tx, n)
-	case RefundMoved:
+	case PaymentMoved:
+		p, err := s.named(tx, n.Payment, n.Outcome.Theirs)
+		if p == nil || err != nil {
+			return err // another installation's, on the same account
+		}
+		return s.apply(tx, p, n.Outcome)
+	}
+	if n.Kind == RefundMoved && n.Refund != "" {
 		return s.refundMoved(tx, n)
 	}
-	p, err := s.named(tx, n.Payment, cmp.Or(n.Theirs, n.Outcome.Theirs))
-	if p == nil || err != nil {
-		return err // another installation's, on the same account
+	p, err := s.named(tx, n.Payment, n.Theirs)
+	if err != nil {
+		return err
 	}
+	if p == nil || p.Status != Succeeded {
+		return s.keepEarly(tx, p, n)
+	}
+	return s.later(tx, p, n)
+}
+
+// later does what a notice about a payment that was made means.
+func (s *Service) later(tx *db.Tx, p *Payment, n Notice) error {
 	switch n.Kind {
-	case PaymentMoved:
-		return s.apply(tx, p, n.Outcome)
+	case RefundMoved:
+		return s.refundedThere(tx, p, n)
 	case DisputeOpened:
 		return s.disputed(tx, p, n, Open)
 	case DisputeWon:
 		return s.disputed(tx, p, n, Won)
 	case DisputeLost:
 		return s.disputed(tx, p, n, Lost)
+	}
+	return nil
+}
+
+// keepEarly keeps what is told of a payment of which it is not known yet that it was made:
+// one of ours, or of whatever has the provider's id. That may be another installation's, on
+// the same account: then nothing comes of it.
+func (s *Service) keepEarly(tx *db.Tx, p *Payment, n Notice) error {
+	of := n.Theirs
+	if p != nil {
+		of = p.No
+	}
+	if of == "" {
+		return nil
+	}
+	word, err := json.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("keep notice %s: %w", n.ID, err)
+	}
+	_, err = tx.Exec(`INSERT INTO payment_early_words (provider, theirs, id, word, at) VALUES ($1, $2, $3, $4, $5)`, s.Provider(), of, n.ID, string(word), tx.Now())
+	if err != nil {
+		return fmt.Errorf("keep notice %s: %w", n.ID, err)
+	}
+	_, err = tx.Exec(`DELETE FROM payment_early_words WHERE at < $1`, tx.Now()-keptNotices)
+	return err
+}
+
+// hearEarly does what was told of a payment before it was known that it was made.
+func (s *Service) hearEarly(tx *db.Tx, p *Payment) error {
+	words, err := db.All(tx, func(r db.Scanner) (word string, err error) { return word, r.Scan(&word) },
+		`SELECT word FROM payment_early_words WHERE provider = $1 AND theirs IN ($2, $3) ORDER BY at, id`, s.Provider(), p.Theirs, p.No)
+	if err != nil || len(words) == 0 {
+		return err
+	}
+	if _, err := tx.Exec(`DELETE FROM payment_early_words WHERE provider = $1 AND theirs IN ($2, $3)`, s.Provider(), p.Theirs, p.No); err != nil {
+		return fmt.Errorf("forget what was told of payment %s early: %w", p.No, err)
+	}
+	for _, word := range words {
+		var n Notice
+		if err := json.Unmarshal([]byte(word), &n); err != nil {
+			return fmt.Errorf("read what was told of payment %s early: %w", p.No, err)
+		}
+		if err := s.later(tx, p, n); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -70,9 +70,6 @@ func (s *Service) paid(tx *db.Tx, p *Payment, o Outcome) error {
 	if err := updatePayment(tx, p); err != nil {
 		return err
 	}
-	if err := s.followDisputes(tx, p); err != nil {
-		return err
-	}
 	if err := s.autoPaid(tx, p); err != nil {
 		return err
 	}
@@ -88,7 +85,10 @@ func (s *Service) paid(tx *db.Tx, p *Payment, o Outcome) error {
 	if err != nil {
 		return err
 	}
-	return s.receipt(tx, p)
+	if err := s.receipt(tx, p); err != nil {
+		return err
+	}
+	return s.hearEarly(tx, p)
 }
 
 // unpaid ends a payment for which no money moved.

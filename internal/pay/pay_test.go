@@ -43,6 +43,7 @@ type till struct {
 	sandbox *sandbox.Provider
 	id      ledger.ID
 	mails   []mail.Message
+	notes   []pay.Refund // of credit notes
 	step    func(string) error
 	hooks   []hook // kept back, if holds
 	holds   bool
@@ -353,7 +354,11 @@ func TestNobodyPays(t *testing.T) {
 // word has the provider's webhook tell something, with its signature left out.
 func (s *till) word(n pay.Notice) {
 	s.Helper()
-	told := pay.New(pay.Config{DB: s.db, Books: s.books, Orgs: s.orgs, Provider: teller{s.sandbox, n}})
+	told := pay.New(pay.Config{DB: s.db, Books: s.books, Orgs: s.orgs, Provider: teller{s.sandbox, n}, Credit: func(tx *db.Tx, f *pay.Refund) error {
+		note := *f
+		tx.AfterCommit(func() { s.notes = append(s.notes, note) })
+		return nil
+	}})
 	if err := told.Take(s.Context(), sandbox.Name, nil, nil); err != nil {
 		s.Fatal(err)
 	}

@@ -66,6 +66,8 @@ func (p *Payment) Shown() string {
 		return "disputed"
 	case p.Dispute == Lost:
 		return "charged_back"
+	case p.Dispute == PartlyLost:
+		return "partly_charged_back"
 	case p.Refunded > 0 && p.Refunded == p.Line.Net:
 		return "refunded"
 	case p.Refunded > 0:

@@ -24,6 +24,7 @@ type Refund struct {
 	Provider  string
 	Status    State // pending, succeeded, failed
 	Net, Tax  credit.Amount
+	Loss      credit.Amount // of Net: what had been used when the provider paid it back
 	Theirs    string
 	Lot       string // that gave the credits back, if it failed
 	Code      string
@@ -38,13 +39,13 @@ type Refund struct {
 // Gross is what goes back to the payer.
 func (r *Refund) Gross() credit.Amount { return r.Net + r.Tax }
 
-const refundColumns = `organization, workspace, id, payment, provider, status, net, tax, theirs, lot, code, reason, made_by, created_at, due_at, attempts, ended_at`
+const refundColumns = `organization, workspace, id, payment, provider, status, net, tax, theirs, lot, code, reason, made_by, created_at, due_at, attempts, ended_at, loss`
 
 const selectRefund = `SELECT ` + refundColumns + ` FROM payment_refunds`
 
 func scanRefund(r db.Scanner) (f Refund, err error) {
 	err = r.Scan(&f.Organization, &f.Workspace, &f.No, &f.Payment, &f.Provider, &f.Status, &f.Net, &f.Tax, &f.Theirs, &f.Lot, &f.Code, &f.Reason, &f.By,
-		&f.CreatedAt, &f.dueAt, &f.attempts, &f.EndedAt)
+		&f.CreatedAt, &f.dueAt, &f.attempts, &f.EndedAt, &f.Loss)
 	return f, err
 }
 
@@ -85,7 +86,12 @@ func (s *Service) Refund(tx *db.Tx, id ledger.ID, payment string, net credit.Amo
 	if err != nil {
 		return Refund{}, err
 	}
-	_, unused := partsOf(lots, p.Line.Net-p.Refunded)
+	disputes, err := disputesOf(tx, &p)
+	if err != nil {
+		return Refund{}, err
+	}
+	left, leftTax := p.left(disputes)
+	_, unused := partsOf(lots, left)
 	unused -= unused % tax.Cent
 	if net == 0 {
 		net = unused
@@ -98,24 +104,15 @@ func (s *Service) Refund(tx *db.Tx, id ledger.ID, payment string, net credit.Amo
 	}
 	f := Refund{
 		ID: id, No: tx.NewID("ref_"), Payment: p.No, Provider: p.Provider, Status: Pending, Net: net,
-		Tax: max(0, p.Line.Part(0, p.Refunded+net)-p.RefundedTax), // so that the parts of the whole add up to its tax
+		Tax: min(max(0, p.Line.Part(0, p.Refunded+net)-p.RefundedTax), leftTax), // so that the parts of the whole add up to its tax
 		By:  by, CreatedAt: tx.Now(), dueAt: tx.Now(),
 	}
+	if net == left {
+		f.Tax = leftTax
+	}
 	parts, _ := partsOf(lots, f.Net)
-	if err := s.withdraw(tx, &p, parts, f.Tax, 0, f.No); err != nil {
-		return Refund{}, err
-	}
-	p.Refunded, p.RefundedTax = p.Refunded+f.Net, p.RefundedTax+f.Tax
-	if err := updatePayment(tx, &p); err != nil {
-		return Refund{}, err
-	}
 	tx.AfterCommit(s.ring)
-	_, err = tx.Exec(`INSERT INTO payment_refunds (`+refundColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', '', $9, $10, $10, 0, 0)`,
-		id.Organization, id.Workspace, f.No, f.Payment, f.Provider, string(f.Status), int64(f.Net), int64(f.Tax), by, tx.Now())
-	if err != nil {
-		return Refund{}, fmt.Errorf("write refund %s: %w", f.No, err)
-	}
-	return f, nil
+	return f, s.drawn(tx, &p, &f, parts)
 }
 
 func (p *Payment) mayRefund(provider string) error {
@@ -203,6 +200,7 @@ func (s *Service) SendRefund(ctx context.Context, id ledger.ID, no string) (f Re
 	return f, err
 }
 
+// refundMoved takes the provider's word on a refund that was asked for here.
 func (s *Service) refundMoved(tx *db.Tx, n Notice) error {
 	f, err := scanRefund(tx.QueryRow(selectRefund+` WHERE id = $1 AND provider = $2`+tx.ForUpdate(), n.Refund, s.Provider()))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -212,6 +210,80 @@ func (s *Service) refundMoved(tx *db.Tx, n Notice) error {
 		return fmt.Errorf("find the refund of a notice: %w", err)
 	}
 	return s.refunded(tx, &f, n.Outcome)
+}
+
+// refundedThere takes the provider's word on a refund that was made there, in its own
+// dashboard: the money has gone back, so the unused credits that it paid for are withdrawn,
+// and what of them was used is the operator's loss.
+func (s *Service) refundedThere(tx *db.Tx, p *Payment, n Notice) error {
+	known, err := s.Refunds(tx, p.ID, p.No)
+	if err != nil {
+		return err
+	}
+	for i := range known {
+		if known[i].Theirs == n.Outcome.Theirs {
+			return s.refunded(tx, &known[i], n.Outcome)
+		}
+	}
+	if n.Outcome.State != Succeeded { // no money has moved
+		return nil
+	}
+	disputes, err := disputesOf(tx, p)
+	if err != nil {
+		return err
+	}
+	net, added := p.left(disputes)
+	if n.Outcome.Amount > net+added {
+		s.log.Error("the provider has paid back more than is left of a payment", "payment", p.No, "amount", n.Outcome.Amount, "left", net+added)
+	}
+	if net, added = shareOf(n.Outcome.Amount, net, added); net == 0 {
+		return nil
+	}
+	lots, err := s.lots(tx, p)
+	if err != nil {
+		return err
+	}
+	parts, taken := partsOf(lots, net)
+	f := Refund{
+		ID: p.ID, No: tx.NewID("ref_"), Payment: p.No, Provider: p.Provider, Status: Succeeded, Net: net, Tax: added, Loss: net - taken,
+		Theirs: n.Outcome.Theirs, By: p.Provider, CreatedAt: tx.Now(), EndedAt: tx.Now(),
+	}
+	if err := s.drawn(tx, p, &f, parts); err != nil {
+		return err
+	}
+	if err := s.noteOf(tx, &f); err != nil {
+		return err
+	}
+	return s.tellRefund(tx, &f)
+}
+
+// drawn withdraws the credits of a refund and writes it.
+func (s *Service) drawn(tx *db.Tx, p *Payment, f *Refund, parts []part) error {
+	if err := s.withdraw(tx, p, parts, f.Tax, f.Loss, f.No); err != nil {
+		return err
+	}
+	p.Refunded, p.RefundedTax = p.Refunded+f.Net, p.RefundedTax+f.Tax
+	if err := updatePayment(tx, p); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`INSERT INTO payment_refunds (`+refundColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '', '', $10, $11, $12, 0, $13, $14)`,
+		f.Organization, f.Workspace, f.No, f.Payment, f.Provider, string(f.Status), int64(f.Net), int64(f.Tax), f.Theirs, f.By, f.CreatedAt, f.dueAt,
+		f.EndedAt, int64(f.Loss))
+	if err != nil {
+		return fmt.Errorf("write refund %s: %w", f.No, err)
+	}
+	return nil
+}
+
+// noteOf writes the credit note of a refund that was paid out.
+func (s *Service) noteOf(tx *db.Tx, f *Refund) error {
+	if s.credit == nil {
+		return nil
+	}
+	if err := s.credit(tx, f); err != nil {
+		return fmt.Errorf("write the credit note of refund %s: %w", f.No, err)
+	}
+	return nil
 }
 
 // refunded applies the provider's word on a refund. One that it refuses in the end gives
@@ -231,10 +303,8 @@ func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
 	switch o.State {
 	case Succeeded:
 		f.Status, f.EndedAt, f.dueAt = Succeeded, tx.Now(), 0
-		if s.credit != nil {
-			if err := s.credit(tx, f); err != nil {
-				return fmt.Errorf("write the credit note of refund %s: %w", f.No, err)
-			}
+		if err := s.noteOf(tx, f); err != nil {
+			return err
 		}
 	case Failed:
 		f.Status, f.EndedAt, f.dueAt, f.Code, f.Reason = Failed, tx.Now(), 0, o.Code, o.Reason
@@ -251,24 +321,24 @@ func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
 // leastLife is how long credits that come back can be used at least.
 const leastLife = int64(30 * 24 * time.Hour)
 
-// giveBack grants what a refund had withdrawn, on the terms that it was bought on. They
+// giveBack grants what a refund had withdrawn (what was a loss by then stays one), on the terms that it was bought on. They
 // are a lot of their own: the one that they were of may have expired.
 func (s *Service) giveBack(tx *db.Tx, f *Refund) error {
 	p, err := s.Payment(tx, f.ID, f.Payment)
 	if err != nil {
 		return err
 	}
-	if p.Dispute == Lost { // the bank has taken all of it: nothing of it is paid for any more
+	if p.Dispute == Lost || f.Loss == f.Net { // the bank has taken all of it, or all had been used
 		return nil
 	}
 	lots, err := s.lots(tx, &p)
 	if err != nil {
 		return err
 	}
-	lot := lots[slices.IndexFunc(lots, func(l wallet.Lot) bool { return l.ID == p.Lot })]
+	lot := lots[slices.IndexFunc(lots, func(l owned) bool { return l.ID == p.Lot })]
 	back := wallet.Lot{
-		ID: tx.NewID("lot_"), Kind: lot.Kind, Amount: f.Net, Priority: lot.Priority, Scope: lot.Scope, ExpiresAt: lot.ExpiresAt,
-		Source: lot.Source, Reason: f.No, CostBasis: f.Net,
+		ID: tx.NewID("lot_"), Kind: lot.Kind, Amount: f.Net - f.Loss, Priority: lot.Priority, Scope: lot.Scope, ExpiresAt: lot.ExpiresAt,
+		Source: lot.Source, Reason: f.No, CostBasis: f.Net - f.Loss,
 	}
 	if back.ExpiresAt != 0 {
 		back.ExpiresAt = max(back.ExpiresAt, tx.Now()+leastLife)
@@ -277,7 +347,7 @@ func (s *Service) giveBack(tx *db.Tx, f *Refund) error {
 		return fmt.Errorf("give the credits of refund %s back: %w", f.No, err)
 	}
 	f.Lot = back.ID
-	p.Refunded, p.RefundedTax = p.Refunded-f.Net, p.RefundedTax-f.Tax
+	p.Refunded, p.RefundedTax = p.Refunded-f.Net+f.Loss, p.RefundedTax-f.Tax
 	if p.Dispute == Open {
 		if _, err := s.books.Apply(tx, f.ID, wallet.Freeze{Lot: back.ID}); err != nil {
 			return fmt.Errorf("freeze the credits of refund %s: %w", f.No, err)
