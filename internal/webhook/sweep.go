@@ -20,7 +20,7 @@ const (
 
 // ended are those that ended long ago.
 const ended = `DELETE FROM deliveries WHERE (organization, webhook, id) IN (SELECT organization, webhook, id FROM deliveries
-	WHERE status <> 'waiting' AND ended_at < $1 LIMIT $2)`
+	WHERE status <> 'waiting' AND ended_at < $1 ORDER BY ended_at LIMIT $2)`
 
 // What a sweep does to the deliveries of an endpoint: that was removed, that was disabled
 // long ago, and to those that are more than are kept.
