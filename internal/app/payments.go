@@ -66,6 +66,10 @@ func (a *App) openPayments(c Config) error {
 			})
 			return err
 		},
+		Restore: func(tx *db.Tx, f *pay.Refund) error {
+			_, err := a.invoices.Reinstate(tx, f.Organization, invoice.Refunded{ID: f.No, At: tx.Now(), Payment: f.Payment})
+			return err
+		},
 	})
 	return nil
 }

@@ -3,11 +3,11 @@ package invoice
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 )
@@ -39,7 +39,8 @@ func (d *Desk) Keep(ctx context.Context) error {
 }
 
 // RunDue makes all statements that are due, of every organization. One that does not equal
-// the ledger is left out and told; the others go on.
+// the ledger, or cannot be made, is left out and told, and tried again in an hour; the others
+// go on. Only a database that is away ends it.
 func (d *Desk) RunDue(ctx context.Context) error {
 	now := d.DB.Clock().Now()
 	begin := monthOf(now)
@@ -56,16 +57,17 @@ func (d *Desk) RunDue(ctx context.Context) error {
 			after = o.id
 			for from := o.statedTo; from < begin; from = nextMonth(from) {
 				err := d.state(ctx, o.id, from, nextMonth(from))
-				if errors.Is(err, errNotEqual) {
-					failed = true
-					if err := d.tell(ctx, o.id, from, err); err != nil {
-						return err
-					}
-					break
+				if err == nil {
+					continue
 				}
-				if err != nil {
+				if ctx.Err() != nil || fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Limited) {
 					return err
 				}
+				failed = true
+				if err := d.tell(ctx, o.id, from, err); err != nil {
+					return err
+				}
+				break
 			}
 		}
 		if len(due) < stateBatch {

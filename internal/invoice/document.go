@@ -40,7 +40,7 @@ type Document struct {
 	Seller     Party      `json:"seller"`
 	Buyer      Party      `json:"buyer"`
 	Reference  string     `json:"reference,omitempty"` // the buyer's, as of a purchase order
-	Corrects   *Corrected `json:"corrects,omitempty"`  // of a credit note
+	Corrects   *Corrected `json:"corrects,omitempty"`  // of a credit note, and of an invoice that cancels one
 	Payment    *Payment   `json:"payment,omitempty"`
 	Lines      []Line     `json:"lines,omitempty"`
 	Tax        *TaxBox    `json:"tax,omitempty"`
@@ -66,7 +66,8 @@ type Period struct {
 	To   Instant `json:"to"`
 }
 
-// Corrected is the invoice of which a credit note takes something back.
+// Corrected is the invoice of which a credit note takes something back, or the credit note
+// that an invoice cancels.
 type Corrected struct {
 	ID       string  `json:"id"`
 	Number   string  `json:"number"`

@@ -94,6 +94,28 @@ func (d *Desk) Credit(tx *db.Tx, organization string, r Refunded) (id string, er
 	return doc.ID, err
 }
 
+// Reinstate writes the invoice that cancels the credit note of a refund that came back, in the
+// unit of work in which its credits are given again, and returns its id; "" if there is no
+// such note. A note that is cancelled already gets no other.
+func (d *Desk) Reinstate(tx *db.Tx, organization string, r Refunded) (id string, err error) {
+	note, err := d.about(tx, organization, CreditNote, r.ID)
+	if err != nil || note == nil {
+		return "", err
+	}
+	there, err := d.about(tx, organization, Invoice, r.ID)
+	if err != nil || there != nil {
+		return idOf(there), err
+	}
+	box := *note.Tax
+	doc := &Document{
+		Reference: note.Reference, Payment: &Payment{r.ID, Instant(r.At), r.Method}, Tax: &box,
+		Corrects: &Corrected{note.ID, note.Number, note.IssuedAt},
+	}
+	doc.Lines = []Line{{Kind: "purchase", Description: "What was paid back has come back: the credits are there again", Amount: box.Net, Printed: box.Net}}
+	err = d.issue(tx, organization, Invoice, doc, r.ID)
+	return doc.ID, err
+}
+
 func idOf(d *Document) string {
 	if d == nil {
 		return ""
@@ -116,13 +138,20 @@ func (d *Desk) fits(tx *db.Tx, organization string, of *Document, r Refunded) er
 		return fmt.Errorf("hold invoice %s: %w", of.Number, err)
 	}
 	net, added := Money(r.Net), Money(r.Tax)
-	count := func(note *Document) {
-		if note.Kind == CreditNote && note.Corrects.ID == of.ID {
+	count := func(note *Document) error {
+		if note.Kind != CreditNote || note.Corrects.ID != of.ID {
+			return nil
+		}
+		cancelled, err := d.about(tx, organization, Invoice, note.Payment.ID)
+		if err == nil && cancelled == nil {
 			net, added = net+note.Tax.Net, added+note.Tax.Tax
 		}
+		return err
 	}
 	for _, draft := range d.drafts(tx).all {
-		count(draft.doc)
+		if err := count(draft.doc); err != nil {
+			return err
+		}
 	}
 	notes, err := db.All(tx, scan, columns+` WHERE organization = $1 AND kind = $2 AND id > $3`, organization, string(CreditNote), of.ID)
 	if err != nil {
@@ -130,10 +159,12 @@ func (d *Desk) fits(tx *db.Tx, organization string, of *Document, r Refunded) er
 	}
 	for i := range notes {
 		note, err := notes[i].Document()
+		if err == nil {
+			err = count(note)
+		}
 		if err != nil {
 			return err
 		}
-		count(note)
 	}
 	if net > of.Tax.Net || added > of.Tax.Tax {
 		return fault.New(fault.Conflict, "invoice %s is over %s and %s of tax; with this, %s and %s would be given back",

@@ -62,6 +62,49 @@ func TestInvoiceAndCreditNote(t *testing.T) {
 	}
 }
 
+// # A refund that comes back has its credit note cancelled by an invoice, once; what is paid
+// back after that counts without it.
+func TestACreditNoteIsCancelled(t *testing.T) {
+	s := open(t)
+	o, _ := s.create("acme")
+	all := invoice.Refunded{ID: "ref_1", Payment: "pay_1", Net: cents(10_000), Tax: cents(2_400)}
+	again := invoice.Refunded{ID: "ref_2", Payment: "pay_1", Net: cents(10_000), Tax: cents(2_400)}
+	s.update(func(tx *db.Tx) error {
+		_, err := s.desk.Issue(tx, o.ID, paid("pay_1", cents(10_000), 240_000))
+		if err == nil {
+			_, err = s.desk.Credit(tx, o.ID, all)
+		}
+		return err
+	})
+	for range 2 {
+		s.update(func(tx *db.Tx) error {
+			if id, err := s.desk.Reinstate(tx, o.ID, again); id != "" || err != nil {
+				t.Errorf("of a refund without a note: %q %v", id, err)
+			}
+			_, err := s.desk.Reinstate(tx, o.ID, all)
+			return err
+		})
+	}
+	invoices, notes := s.all(o, invoice.Invoice), s.all(o, invoice.CreditNote)
+	if len(invoices) != 2 || len(notes) != 1 {
+		t.Fatalf("%d invoices, %d credit notes", len(invoices), len(notes))
+	}
+	if i := invoices[1]; i.Corrects == nil || i.Corrects.Number != notes[0].Number || i.Tax.Gross.String() != "124.00" || i.Number != "INV-2026-000002" {
+		t.Errorf("%+v %+v", i, i.Corrects)
+	}
+	s.update(func(tx *db.Tx) error {
+		_, err := s.desk.Credit(tx, o.ID, again)
+		return err
+	})
+	err := s.db.Update(t.Context(), func(tx *db.Tx) error {
+		_, err := s.desk.Credit(tx, o.ID, invoice.Refunded{ID: "ref_3", Payment: "pay_1", Net: cents(1)})
+		return err
+	})
+	if !fault.Is(err, fault.Conflict) || len(s.all(o, invoice.CreditNote)) != 2 {
+		t.Errorf("more than was paid goes back: %v", err)
+	}
+}
+
 // # What was issued stays as it was, whatever becomes of prices, the profile, the seller
 // and the rates.
 func TestFrozen(t *testing.T) {

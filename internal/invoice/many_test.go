@@ -2,6 +2,7 @@ package invoice_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -159,13 +160,17 @@ func TestACrashBetweenStatements(t *testing.T) {
 	died := 0
 	for n := 0; n < 1000; n++ { // a new desk for each life: it writes n%7 mails, and dies under the one behind, when the number is allotted
 		left := n % 7
+		ctx, die := context.WithCancel(t.Context())
 		desk := invoice.New(invoice.Config{DB: s.db, Books: s.books, Orgs: s.orgs, Put: func(*db.Tx, mail.Message) error {
 			if left--; left < 0 {
+				die()
 				return errors.New("it died here")
 			}
 			return nil
 		}})
-		if desk.RunDue(t.Context()) == nil {
+		err := desk.RunDue(ctx)
+		die()
+		if err == nil {
 			break
 		}
 		died++

@@ -85,8 +85,7 @@ func (l last) Flush(tx *db.Tx) error {
 	return nil
 }
 
-// complete names the invoice that a credit note corrects by its number, which it may have
-// got just now.
+// complete names what a document corrects by its number, which it may have got just now.
 func (l last) complete(tx *db.Tx, note *Document) error {
 	for _, other := range l.all {
 		if other.doc.ID == note.Corrects.ID {
@@ -95,7 +94,7 @@ func (l last) complete(tx *db.Tx, note *Document) error {
 		}
 	}
 	if note.Corrects.Number == "" {
-		return errors.New("a credit note without the number of its invoice")
+		return errors.New("a document without the number of what it corrects")
 	}
 	return nil
 }

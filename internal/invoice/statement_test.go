@@ -1,9 +1,11 @@
 package invoice_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -285,6 +287,46 @@ func TestAStatementThatIsWrongIsNotIssued(t *testing.T) {
 	s.until(month(1).Add(4 * time.Hour))
 	if len(s.all(bad, "")) != 1 {
 		t.Error("it is not made when it is right again")
+	}
+}
+
+// # A statement that cannot be made at all keeps no other from being made; numbers have no
+// gap, and it follows when it can be made.
+func TestAStatementThatCannotBeMade(t *testing.T) {
+	s := open(t)
+	bad, w := s.create("bad")
+	good, other := s.create("good")
+	s.apply(w, s.lot(wallet.Purchased, cents(100), 0))
+	s.apply(other, s.lot(wallet.Purchased, cents(100), 0))
+	s.until(month(1))
+	kept := s.all(bad, invoice.Statement)
+	if len(kept) != 1 || len(s.all(good, invoice.Statement)) != 1 {
+		t.Fatal("the first month has no statements")
+	}
+	set := func(content string) {
+		s.update(func(tx *db.Tx) error {
+			changed, err := tx.Exec(`UPDATE invoices SET content = `+content+` WHERE organization = $1`, bad.ID)
+			if err == nil && changed == 0 {
+				err = errors.New("nothing was changed")
+			}
+			return err
+		})
+	}
+	set(`'x' || content`)
+	s.until(month(2))
+	has := func(all []*invoice.Document, number string) bool {
+		return slices.ContainsFunc(all, func(d *invoice.Document) bool { return d.Number == number })
+	}
+	if got := s.all(good, invoice.Statement); len(got) != 2 || !has(got, "ST-2027-000001") {
+		t.Errorf("the other has %d statements", len(got))
+	}
+	if !strings.Contains(s.log.String(), "not issued") {
+		t.Error("nobody is told")
+	}
+	set(`substr(content, 2)`)
+	s.until(month(2).Add(2 * time.Hour))
+	if got := s.all(bad, invoice.Statement); len(got) != 2 || !has(got, "ST-2027-000002") {
+		t.Errorf("it does not follow: %d", len(got))
 	}
 }
 

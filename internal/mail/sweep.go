@@ -23,7 +23,7 @@ var sweeps = []db.Swept{
 	{Query: `UPDATE mails SET status = 'expired', data = '', ended_at = $1 WHERE id IN
 		(SELECT id FROM mails WHERE status = 'waiting' ORDER BY id DESC LIMIT $3 OFFSET $2)`,
 		Args: func(now int64) []any { return []any{now, maxWaiting, db.SweepBatch} }},
-	{Query: `DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE status <> 'waiting' AND ended_at < $1 LIMIT $2)`,
+	{Query: `DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE status <> 'waiting' AND ended_at < $1 ORDER BY ended_at LIMIT $2)`,
 		Args: func(now int64) []any { return []any{now - keptEnded, db.SweepBatch} }},
 	{Query: `DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE status <> 'waiting' ORDER BY id DESC LIMIT $2 OFFSET $1)`,
 		Args: func(int64) []any { return []any{maxEnded, db.SweepBatch} }},

@@ -53,8 +53,8 @@ func TestARefundThatComesBack(t *testing.T) {
 	}
 	failed(f, "back")
 	failed(f, "back again")
-	if s.available() != 100*one {
-		t.Errorf("it came back, and %s are available", s.available())
+	if s.available() != 100*one || s.restored != 1 {
+		t.Errorf("it came back, and %s are available, %d credit notes are cancelled", s.available(), s.restored)
 	}
 	s.holdsBooks("it came back", 124*one, 24*one, 0)
 
@@ -68,7 +68,7 @@ func TestARefundThatComesBack(t *testing.T) {
 	s.told(pay.DisputeOpened, p, "d1")
 	s.told(pay.DisputeLost, p, "d1")
 	failed(f, "refused")
-	if s.available() != 0 {
+	if s.available() != 0 || s.restored != 1 {
 		t.Errorf("the bank has all of it, and %s are available", s.available())
 	}
 	s.holdsBooks("nothing is left", 0, 0, 0)

@@ -34,6 +34,8 @@ type Config struct {
 	// work in which these are made; nil for none. method is the way of paying, for people.
 	Invoice func(tx *db.Tx, p *Payment, method string) error
 	Credit  func(tx *db.Tx, f *Refund) error
+	// Restore cancels the credit note of a refund that was paid out and has come back.
+	Restore func(tx *db.Tx, f *Refund) error
 	// Raise tells programs of the organization what has happened; nil for none.
 	Raise func(tx *db.Tx, organization, workspace, event string, data map[string]string) error
 	// Step is called between the steps of what is done with a provider, by its name. An
@@ -89,6 +91,7 @@ type Service struct {
 	step     func(string) error
 	invoice  func(tx *db.Tx, p *Payment, method string) error
 	credit   func(tx *db.Tx, f *Refund) error
+	restore  func(tx *db.Tx, f *Refund) error
 	raise    func(tx *db.Tx, organization, workspace, event string, data map[string]string) error
 	news     chan struct{} // one token: something is due
 	asking   sync.Map      // the ids of payments of which the provider is being asked here, with a channel that closes
@@ -99,7 +102,7 @@ type Service struct {
 func New(c Config) *Service {
 	s := &Service{
 		db: c.DB, books: c.Books, orgs: c.Orgs, provider: c.Provider, put: c.Put, audit: audit.New(c.Books), url: c.URL, settings: c.Settings.filled(),
-		log: c.Log, step: c.Step, invoice: c.Invoice, credit: c.Credit, raise: c.Raise,
+		log: c.Log, step: c.Step, invoice: c.Invoice, credit: c.Credit, restore: c.Restore, raise: c.Raise,
 		news: make(chan struct{}, 1), seen: lookedAt{at: map[ledger.ID]looked{}},
 	}
 	if s.step == nil {

@@ -34,22 +34,23 @@ var start = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 // till is a program that takes payments through the sandbox.
 type till struct {
 	*testing.T
-	url     string
-	clock   *db.TestClock
-	db      *db.DB
-	books   *ledger.Ledger
-	orgs    *org.Orgs
-	pay     *pay.Service
-	sandbox *sandbox.Provider
-	id      ledger.ID
-	mails   []mail.Message
-	notes   []pay.Refund // of credit notes
-	step    func(string) error
-	hooks   []hook // kept back, if holds
-	holds   bool
-	chance  sandbox.Chance
-	settled pay.Settings
-	mu      sync.Mutex
+	url      string
+	clock    *db.TestClock
+	db       *db.DB
+	books    *ledger.Ledger
+	orgs     *org.Orgs
+	pay      *pay.Service
+	sandbox  *sandbox.Provider
+	id       ledger.ID
+	mails    []mail.Message
+	notes    []pay.Refund // of credit notes
+	restored int          // credit notes that were cancelled
+	step     func(string) error
+	hooks    []hook // kept back, if holds
+	holds    bool
+	chance   sandbox.Chance
+	settled  pay.Settings
+	mu       sync.Mutex
 }
 
 type hook struct {
@@ -357,6 +358,9 @@ func (s *till) word(n pay.Notice) {
 	told := pay.New(pay.Config{DB: s.db, Books: s.books, Orgs: s.orgs, Provider: teller{s.sandbox, n}, Credit: func(tx *db.Tx, f *pay.Refund) error {
 		note := *f
 		tx.AfterCommit(func() { s.notes = append(s.notes, note) })
+		return nil
+	}, Restore: func(tx *db.Tx, f *pay.Refund) error {
+		tx.AfterCommit(func() { s.restored++ })
 		return nil
 	}})
 	if err := told.Take(s.Context(), sandbox.Name, nil, nil); err != nil {

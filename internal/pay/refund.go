@@ -293,8 +293,7 @@ func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
 		return nil
 	}
 	if f.Status == Succeeded {
-		s.log.Error("a refund that was paid out has come back: its credits are given again, and its credit note has to be set right by hand",
-			"refund", f.No, "payment", f.Payment, "organization", f.Organization)
+		s.log.Warn("a refund that was paid out has come back", "refund", f.No, "payment", f.Payment, "organization", f.Organization)
 	}
 	if o.Theirs != "" {
 		f.Theirs = o.Theirs
@@ -310,6 +309,11 @@ func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
 		f.Status, f.EndedAt, f.dueAt, f.Code, f.Reason = Failed, tx.Now(), 0, o.Code, o.Reason
 		if err := s.giveBack(tx, f); err != nil {
 			return err
+		}
+		if f.Lot != "" && s.restore != nil {
+			if err := s.restore(tx, f); err != nil {
+				return fmt.Errorf("cancel the credit note of refund %s: %w", f.No, err)
+			}
 		}
 	}
 	if err := updateRefund(tx, f); err != nil || f.Status == Pending {

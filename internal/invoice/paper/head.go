@@ -52,7 +52,11 @@ func (s *sheet) facts() {
 		s.fact("Period", d.Period.From.Date()+" to "+(d.Period.To-1).Date()+" (UTC)")
 	}
 	if d.Corrects != nil {
-		s.fact("Corrects invoice", d.Corrects.Number+" of "+d.Corrects.IssuedAt.Date())
+		label := "Corrects invoice"
+		if d.Kind == invoice.Invoice {
+			label = "Cancels credit note"
+		}
+		s.fact(label, d.Corrects.Number+" of "+d.Corrects.IssuedAt.Date())
 	}
 	s.fact("Your reference", d.Reference)
 	if d.Payment != nil {
