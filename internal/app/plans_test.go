@@ -29,7 +29,7 @@ import (
 // its beginning to its end.
 var growing = []string{"audit", "journal", "postings", "charges", "events", "usage_events", "totals", "flows", "holds", "jobs", "lots", "marks",
 	"budgets", "leases", "wallets", "seals", "workspaces", "organizations", "heads", "codes", "redemptions", "day_sums", "users", "tokens", "memberships",
-	"lot_reminders", "plan_overdrafts", "deliveries", "payments", "payment_refunds", "payment_methods", "payment_customers", "payment_disputes",
+	"lot_reminders", "plan_overdrafts", "payments", "payment_refunds", "payment_methods", "payment_customers", "payment_disputes",
 	"payment_notices", "payment_early_words", "invoices", "notices", "contract_lots", "auto_top_ups"}
 
 // excused are statements, by a part of their text, that may read a table as a whole, and
