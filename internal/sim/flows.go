@@ -167,8 +167,12 @@ func (a *auditor) cost(n api.NewItem, from, to int64) (sum *big.Int, cuts int64)
 	}
 	slices.Sort(instants)
 	sum = new(big.Int)
+	var price api.Amount
 	for i := range instants[1:] {
-		price, unit := priceOf(a.inForce(instants[i]), n.SKU, n.Tier)
+		next, unit := priceOf(a.inForce(instants[i]), n.SKU, n.Tier)
+		if i == 0 || new(big.Int).Mul(big.NewInt(nano(next)), big.NewInt(quantity)).IsInt64() {
+			price = next
+		} // one that is too much for the quantity leaves the item the price that it has by then
 		part := big.NewInt(max(0, instants[i+1]-instants[i]))
 		part.Mul(part, big.NewInt(nano(price))).Mul(part, big.NewInt(quantity))
 		sum.Add(sum, part.Quo(part, new(big.Int).Mul(big.NewInt(periods[unit]), big.NewInt(1e6))))
