@@ -44,11 +44,11 @@ func TestPlansAndContractsByCommand(t *testing.T) {
 	}
 	purser(statusDone, "plan ls", "core", "enterprise", "sla, sso, support")
 	purser(statusUsage, "plan set pro -f "+file("plan.json", `{"price": 1}`), "is not a plan")
-	purser(statusDone, "plan set pro -f "+file("plan.json", `{"title":"Pro","discount_percent":15,"features":["sso"]}`), "plan-pro")
+	purser(statusDone, "plan set pro -f "+file("plan.json", `{"title":"Pro","discount_percent":15,"features":["sla","sso"]}`), "plan-pro")
 	purser(statusFailed, "plan review enterprise", "talk to sales")
 	var review api.PlanReview
 	read("plan review pro", &review)
-	purser(statusDone, "plan review pro --at-period-end", "Nothing was used", "features gained: sso", "token")
+	purser(statusDone, "plan review pro --at-period-end", "Nothing was used", "features gained: sla", "token")
 	purser(statusFailed, "plan change pro --review x", "review the change again")
 	purser(statusDone, "plan change pro --review "+review.Token, "pro", "sso")
 	purser(statusDone, "plan show", "plan-pro")
