@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -70,6 +72,47 @@ func (l *Ledger) Charge(tx *db.Tx, id ID, no int64) (wallet.Charge, error) {
 		b.noteRefunds(c)
 	}
 	return *c, nil
+}
+
+// Moved is a lot that a transfer has made of another one.
+type Moved struct {
+	ID  // the wallet that it is in
+	Lot string
+}
+
+// MovedFrom finds what transfers have made of a lot, in all wallets of its organization, in
+// the order of wallets and lots. Their source names the transfer and the lot.
+func (l *Ledger) MovedFrom(tx *db.Tx, organization, lot string) ([]Moved, error) {
+	all, err := db.All(tx, func(r db.Scanner) (m Moved, err error) {
+		m.Organization = organization
+		return m, r.Scan(&m.Workspace, &m.Lot)
+	}, `SELECT workspace, id FROM lots WHERE organization = $1 AND source LIKE 'tr_% ' || $2`, organization, lot)
+	if err != nil {
+		return nil, fmt.Errorf("find where lot %s was transferred to: %w", lot, err)
+	}
+	for _, b := range l.touched(tx) {
+		if b.Organization != organization || b.wallet == nil {
+			continue
+		}
+		b.gather()
+		for _, other := range b.changes.Lots {
+			if strings.HasPrefix(other.Source, "tr_") && strings.HasSuffix(other.Source, " "+lot) {
+				all = append(all, Moved{b.ID, other.ID})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Moved) int {
+		return cmp.Or(strings.Compare(a.Workspace, b.Workspace), strings.Compare(a.Lot, b.Lot))
+	})
+	return slices.Compact(all), nil
+}
+
+// touched are the wallets that this batch has changed.
+func (l *Ledger) touched(tx *db.Tx) []*book {
+	if !tx.IsUpdate() {
+		return nil
+	}
+	return l.set(tx).touched
 }
 
 func missing(what, id string, err error) error {

@@ -3,6 +3,7 @@ package pay
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -27,6 +28,7 @@ type dispute struct {
 	status    DisputeStatus
 	amount    credit.Amount // of money, tax included; 0 for all of the payment
 	froze     bool
+	before    []string // the lots that were frozen already when it took the others out of use
 	isDone    bool
 	withdrawn credit.Amount
 	tax, loss credit.Amount
@@ -56,10 +58,11 @@ func (s *Service) disputed(tx *db.Tx, p *Payment, n Notice, as DisputeStatus) er
 func disputesOf(tx *db.Tx, p *Payment) ([]dispute, error) {
 	all, err := db.All(tx, func(r db.Scanner) (d dispute, err error) {
 		var froze, done int64
-		err = r.Scan(&d.id, &d.status, &d.amount, &froze, &done, &d.withdrawn, &d.tax, &d.loss)
-		d.froze, d.isDone = froze != 0, done != 0
+		var before string
+		err = r.Scan(&d.id, &d.status, &d.amount, &froze, &done, &d.withdrawn, &d.tax, &d.loss, &before)
+		d.froze, d.isDone, d.before = froze != 0, done != 0, strings.Fields(before)
 		return d, err
-	}, `SELECT id, status, amount, froze, is_done, withdrawn, tax, loss FROM payment_disputes
+	}, `SELECT id, status, amount, froze, is_done, withdrawn, tax, loss, frozen_before FROM payment_disputes
 		WHERE organization = $1 AND workspace = $2 AND payment = $3 ORDER BY opened_at, id`, p.Organization, p.Workspace, p.No)
 	if err != nil {
 		return nil, fmt.Errorf("read the disputes of payment %s: %w", p.No, err)
@@ -81,9 +84,9 @@ func (s *Service) followDisputes(tx *db.Tx, p *Payment) error {
 		if err := s.follow(tx, p, d, all); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`UPDATE payment_disputes SET froze = $5, is_done = 1, withdrawn = $6, tax = $7, loss = $8
+		_, err := tx.Exec(`UPDATE payment_disputes SET froze = $5, is_done = 1, withdrawn = $6, tax = $7, loss = $8, frozen_before = $9
 			WHERE organization = $1 AND workspace = $2 AND payment = $3 AND id = $4`,
-			p.Organization, p.Workspace, p.No, d.id, number(d.froze), int64(d.withdrawn), int64(d.tax), int64(d.loss))
+			p.Organization, p.Workspace, p.No, d.id, number(d.froze), int64(d.withdrawn), int64(d.tax), int64(d.loss), strings.Join(d.before, " "))
 		if err != nil {
 			return fmt.Errorf("write a dispute of payment %s: %w", p.No, err)
 		}
@@ -100,11 +103,14 @@ func (s *Service) followDisputes(tx *db.Tx, p *Payment) error {
 // operator's loss; the rest can be used again.
 func (s *Service) follow(tx *db.Tx, p *Payment, d *dispute, all []dispute) error {
 	if d.status != Won { // also one that is lost: running work counts on its lots no more
-		froze, err := s.freeze(tx, p)
+		froze, before, err := s.freeze(tx, p)
 		if err != nil {
 			return err
 		}
 		d.froze = d.froze || froze
+		if p.Dispute != Open && p.Dispute != Lost { // or it was another dispute of this payment that froze them
+			d.before = before
+		}
 	}
 	if d.status == Lost {
 		if err := s.takeBack(tx, p, d, all); err != nil {
@@ -113,7 +119,7 @@ func (s *Service) follow(tx *db.Tx, p *Payment, d *dispute, all []dispute) error
 	}
 	p.Dispute = p.standing(all)
 	if p.Dispute != Open && p.Dispute != Lost && slices.ContainsFunc(all, func(d dispute) bool { return d.froze }) {
-		if err := s.unfreeze(tx, p); err != nil {
+		if err := s.release(tx, p, all); err != nil {
 			return err
 		}
 	}
@@ -121,6 +127,23 @@ func (s *Service) follow(tx *db.Tx, p *Payment, d *dispute, all []dispute) error
 		return err
 	}
 	return s.autoDisputed(tx, p)
+}
+
+// release puts back into use what the disputes of a payment took out of it.
+func (s *Service) release(tx *db.Tx, p *Payment, all []dispute) error {
+	var before []string
+	for i := range all {
+		before, all[i].before = append(before, all[i].before...), nil
+	}
+	if err := s.unfreeze(tx, p, before); err != nil || len(before) == 0 {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE payment_disputes SET frozen_before = '' WHERE organization = $1 AND workspace = $2 AND payment = $3`,
+		p.Organization, p.Workspace, p.No)
+	if err != nil {
+		return fmt.Errorf("write the disputes of payment %s: %w", p.No, err)
+	}
+	return nil
 }
 
 // standing is where the disputes of a payment leave it.
@@ -151,14 +174,15 @@ func (p *Payment) left(all []dispute) (net, tax credit.Amount) {
 
 // shareOf is what of an amount of money is net, and what is tax, in a payment of which so
 // much is left: in proportion, the tax rounded up to a cent, so that the parts add up to
-// the amount. 0, or as much as is left or more, is all of it.
+// the amount; of an amount so small that it would be tax alone, a cent is net. 0, or as much
+// as is left or more, is all of it.
 func shareOf(amount, net, added credit.Amount) (credit.Amount, credit.Amount) {
 	if amount == 0 || amount >= net+added {
 		return net, added
 	}
 	n := credit.MulWide(uint64(amount), uint64(net)).Big()
 	part := credit.Amount(n.Quo(n, credit.MulWide(uint64(net+added), 1).Big()).Int64())
-	part -= part % tax.Cent
+	part = max(part-part%tax.Cent, min(tax.Cent, amount, net))
 	if more := amount - part; more > added {
 		return amount - added, added
 	}

@@ -26,19 +26,22 @@ func (s *till) workspace(slug string) (id ledger.ID) {
 // move transfers credits to another workspace.
 func (s *till) move(from, to ledger.ID, amount credit.Amount) {
 	s.Helper()
-	s.update(func(tx *db.Tx) error {
-		transfer := tx.NewID("tr_")
-		sent, err := s.books.Apply(tx, from, wallet.TransferOut{Amount: amount, ID: transfer})
-		if err != nil {
-			return err
-		}
-		lots := sent.Effects.Moved
-		for i := range lots {
-			lots[i].Source, lots[i].ID = transfer+" "+lots[i].ID, tx.NewID("lot_")
-		}
-		_, err = s.books.Apply(tx, to, wallet.TransferIn{Lots: lots, ID: transfer})
+	s.update(func(tx *db.Tx) error { return s.moveIn(tx, from, to, amount) })
+}
+
+// moveIn is move in a unit of work.
+func (s *till) moveIn(tx *db.Tx, from, to ledger.ID, amount credit.Amount) error {
+	transfer := tx.NewID("tr_")
+	sent, err := s.books.Apply(tx, from, wallet.TransferOut{Amount: amount, ID: transfer})
+	if err != nil {
 		return err
-	})
+	}
+	lots := sent.Effects.Moved
+	for i := range lots {
+		lots[i].Source, lots[i].ID = transfer+" "+lots[i].ID, tx.NewID("lot_")
+	}
+	_, err = s.books.Apply(tx, to, wallet.TransferIn{Lots: lots, ID: transfer})
+	return err
 }
 
 func (s *till) availableIn(ids ...ledger.ID) (sum credit.Amount) {

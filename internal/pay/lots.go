@@ -2,6 +2,7 @@ package pay
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -36,17 +37,20 @@ func (s *Service) lots(tx *db.Tx, p *Payment) (own []owned, err error) {
 		return nil, fmt.Errorf("payment %s has no lot %q", p.No, p.Lot)
 	}
 	for len(ids) > 0 {
-		moved, err := movedFrom(tx, p.Organization, ids)
-		if err != nil {
-			return nil, err
-		}
-		ids = nil
-		for _, m := range moved {
-			if own, err = s.lotsIn(tx, own, m.at, []string{m.ID}); err != nil {
+		var next []string
+		for _, id := range ids {
+			moved, err := s.books.MovedFrom(tx, p.Organization, id)
+			if err != nil {
 				return nil, err
 			}
-			ids = append(ids, m.ID)
+			for _, m := range moved {
+				if own, err = s.lotsIn(tx, own, m.ID, []string{m.Lot}); err != nil {
+					return nil, err
+				}
+				next = append(next, m.Lot)
+			}
 		}
+		ids = next
 	}
 	return own, nil
 }
@@ -65,23 +69,6 @@ func (s *Service) lotsIn(tx *db.Tx, to []owned, at ledger.ID, ids []string) ([]o
 		}
 	}
 	return to, nil
-}
-
-// movedFrom are the lots that transfers have made of others: their source names both, the
-// transfer and the lot.
-func movedFrom(tx *db.Tx, organization string, ids []string) (moved []owned, err error) {
-	for _, id := range ids {
-		found, err := db.All(tx, func(r db.Scanner) (m owned, err error) {
-			m.at.Organization = organization
-			err = r.Scan(&m.at.Workspace, &m.ID)
-			return m, err
-		}, `SELECT workspace, id FROM lots WHERE organization = $1 AND source LIKE 'tr_% ' || $2 ORDER BY workspace, id`, organization, id)
-		if err != nil {
-			return nil, fmt.Errorf("find where lot %s was transferred to: %w", id, err)
-		}
-		moved = append(moved, found...)
-	}
-	return moved, nil
 }
 
 // part is so much of a lot.
@@ -118,32 +105,35 @@ func (s *Service) withdraw(tx *db.Tx, p *Payment, parts []part, tax, loss credit
 	return nil
 }
 
-// freeze takes the lots of a payment out of use, and reports whether any was in use.
-func (s *Service) freeze(tx *db.Tx, p *Payment) (froze bool, err error) {
+// freeze takes the lots of a payment out of use. It reports whether any was in use, and
+// names those that were not.
+func (s *Service) freeze(tx *db.Tx, p *Payment) (froze bool, before []string, err error) {
 	lots, err := s.lots(tx, p)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	for _, lot := range lots {
 		if lot.Frozen {
+			before = append(before, lot.ID)
 			continue
 		}
 		froze = true
 		if _, err := s.books.Apply(tx, lot.at, wallet.Freeze{Lot: lot.ID}); err != nil {
-			return false, fmt.Errorf("freeze the lots of payment %s: %w", p.No, err)
+			return false, nil, fmt.Errorf("freeze the lots of payment %s: %w", p.No, err)
 		}
 	}
-	return froze, nil
+	return froze, before, nil
 }
 
-// unfreeze has the lots of a payment be used again.
-func (s *Service) unfreeze(tx *db.Tx, p *Payment) error {
+// unfreeze has the lots of a payment be used again, but for those that were frozen before
+// its disputes.
+func (s *Service) unfreeze(tx *db.Tx, p *Payment, before []string) error {
 	lots, err := s.lots(tx, p)
 	if err != nil {
 		return err
 	}
 	for _, lot := range lots {
-		if !lot.Frozen {
+		if !lot.Frozen || slices.Contains(before, lot.ID) {
 			continue
 		}
 		if _, err := s.books.Apply(tx, lot.at, wallet.Unfreeze{Lot: lot.ID}); err != nil {

@@ -108,12 +108,15 @@ func (s *Service) keepEarly(tx *db.Tx, p *Payment, n Notice) error {
 	if err != nil {
 		return fmt.Errorf("keep notice %s: %w", n.ID, err)
 	}
+	// The old ones go first: one of them may be this notice, if it is not remembered that it was taken.
+	if _, err := tx.Exec(`DELETE FROM payment_early_words WHERE at < $1`, tx.Now()-keptNotices); err != nil {
+		return fmt.Errorf("forget old notices: %w", err)
+	}
 	_, err = tx.Exec(`INSERT INTO payment_early_words (provider, theirs, id, word, at) VALUES ($1, $2, $3, $4, $5)`, s.Provider(), of, n.ID, string(word), tx.Now())
 	if err != nil {
 		return fmt.Errorf("keep notice %s: %w", n.ID, err)
 	}
-	_, err = tx.Exec(`DELETE FROM payment_early_words WHERE at < $1`, tx.Now()-keptNotices)
-	return err
+	return nil
 }
 
 // hearEarly does what was told of a payment before it was known that it was made.
