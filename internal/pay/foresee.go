@@ -175,14 +175,14 @@ func (s *Service) fire(tx *db.Tx, id ledger.ID) (began bool, err error) {
 	return true, s.start(tx, &a, fits, methods[0].No)
 }
 
-// wanted is how much is to be bought.
+// wanted is how much is to be bought: of what a target is away the whole cents, rounded
+// down. At the nanosecond at which a threshold is crossed a little less may be there: that
+// is no cent more to pay.
 func (s *Service) wanted(a *AutoTopUp, available credit.Amount) credit.Amount {
 	amount := a.Amount
 	if a.Target != 0 {
 		amount = a.Target - available
-		if rest := amount % tax.Cent; rest != 0 {
-			amount += tax.Cent - rest
-		}
+		amount -= amount % tax.Cent
 	}
 	return min(max(amount, s.settings.Least), s.settings.Most)
 }
