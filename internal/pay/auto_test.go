@@ -114,6 +114,34 @@ func TestAutoTopUpLooksAhead(t *testing.T) {
 	s.verified()
 }
 
+// # At the nanosecond of the crossing a few nano-credits less than the threshold may be there:
+// they are no cent more to pay.
+//
+//	27,000.21 an hour burn, threshold 10,000, target 15,000 -> 5,000.00 each time, not 5,000.01
+func TestATargetIsNoCentMore(t *testing.T) {
+	s := newTill(t)
+	s.update(func(tx *db.Tx) error {
+		_, err := s.books.Apply(tx, s.id, wallet.Grant{Lot: wallet.Lot{ID: "lot_gift", Kind: wallet.Promotional, Amount: 40_000 * one, Priority: 10}})
+		return err
+	})
+	s.card("4242")
+	s.auto(pay.AutoTopUp{IsOn: true, Threshold: 10_000 * one, Target: 15_000 * one, DayCeiling: 1_000_000 * one, MonthCeiling: 1_000_000 * one})
+	for range 3 {
+		s.burn(9_000_070_000_001)
+	}
+	s.pass(2 * time.Hour)
+	all := s.autos()
+	if len(all) != 5 {
+		t.Errorf("%d payments", len(all))
+	}
+	for _, p := range all {
+		if p.Line.Net != 5_000*one {
+			t.Errorf("%s of credits", p.Line.Net)
+		}
+	}
+	s.verified()
+}
+
 // # Backups are charged in their order; three rounds in which none pays, and it is off and
 // the owners are told. On again, it counts anew.
 func TestAutoTopUpGivesUp(t *testing.T) {
@@ -251,7 +279,7 @@ func TestAutoTopUpForAMonth(t *testing.T) {
 			began, every := 0, 2+dice.IntN(7)
 			for hour := range 31 * 24 {
 				if hour%every == 0 {
-					if used := credit.Amount(1+dice.IntN(5000)) * one / 100; s.available() > used {
+					if used := min(s.available(), credit.Amount(1+dice.IntN(5000))*one/100); used > 0 {
 						s.use(used)
 					}
 				}

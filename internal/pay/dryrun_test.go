@@ -144,3 +144,43 @@ func TestADryRunIsWhatWasCharged(t *testing.T) {
 		})
 	}
 }
+
+// # Of usage that comes at one instant a dry run knows the hour alone: what it would have
+// bought differs in parts, and in all by no more than what is in the wallet at the end.
+func TestADryRunOfLumps(t *testing.T) {
+	for _, seed := range seeds(2, 50) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			s := newTill(t)
+			dice := rand.New(rand.NewPCG(seed, 3))
+			set := drawn(dice, false)
+			fill := max(set.Target, set.Threshold+set.Amount)
+			s.card("4242")
+			s.update(func(tx *db.Tx) error {
+				_, err := s.books.Apply(tx, s.id, wallet.Grant{Lot: wallet.Lot{ID: "lot_first", Kind: wallet.Promotional, Amount: fill, Priority: 10}})
+				return err
+			})
+			s.auto(set)
+			largest := credit.Amount(0)
+			for s.clock.Now() < start.AddDate(0, 1, 0).UnixNano()-int64(4*time.Hour) {
+				s.pass(time.Duration(1 + dice.Int64N(int64(8*time.Hour))))
+				if lump := credit.Amount(1 + dice.Int64N(int64(30*one))); s.available() > lump {
+					s.use(lump)
+					largest = max(largest, lump)
+				}
+			}
+			s.pass(time.Duration(start.AddDate(0, 1, 0).UnixNano() - s.clock.Now() + int64(time.Hour)))
+			run, real := s.try(set), credit.Amount(0)
+			for _, p := range s.autos() {
+				if p.CreatedAt < run.To {
+					real += p.Line.Net
+				}
+			}
+			off := max(real-run.Total, run.Total-real)
+			t.Logf("%s used, %s charged, %s by the dry run", run.Used, real, run.Total)
+			if run.Used < 500*one || off > fill+largest || run.Missing != 0 {
+				t.Errorf("off by %s, %s missing", off, run.Missing)
+			}
+			s.verified()
+		})
+	}
+}
