@@ -257,7 +257,7 @@ func (s *Service) autoDisputed(tx *db.Tx, p *Payment) error {
 
 // tellOwners mails the owners about a workspace.
 func (s *Service) tellOwners(tx *db.Tx, id ledger.ID, subject, text string) error {
-	to, err := s.owners(tx, id.Organization)
+	to, err := s.orgs.Owners(tx, id.Organization)
 	if err != nil || len(to) == 0 {
 		return err
 	}
