@@ -35,9 +35,8 @@ func (s *Service) TryAutoTopUp(tx *db.Tx, a AutoTopUp) (run DryRun, err error) {
 	if err := s.checkAuto(tx, &a); err != nil {
 		return run, err
 	}
-	now := time.Unix(0, tx.Now()).UTC()
-	to := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	run.From, run.To = to.AddDate(0, -1, 0).UnixNano(), to.UnixNano()
+	run.To, _ = db.MonthOf(tx.Now())
+	run.From, _ = db.MonthOf(run.To - 1)
 	used := map[int64]credit.Amount{}
 	err = tx.Each(func(r db.Scanner) error {
 		var hour int64
