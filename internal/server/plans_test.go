@@ -63,6 +63,17 @@ func (o *office) stop(f api.Flow) {
 	must(o.StopFlow(o.Context(), "acme", f.ID, api.FlowStop{}))(o)
 }
 
+// over stops a flow, and has another of its kind run from an hour before the instant to
+// an hour after it.
+func (o *office) over(f api.Flow, at time.Time) api.Flow {
+	o.Helper()
+	o.stop(f)
+	o.to(at.Add(-time.Hour))
+	f = o.run("")
+	o.to(at.Add(time.Hour))
+	return f
+}
+
 // taken are the mails since the last call.
 func (o *office) taken() []string {
 	o.mu.Lock()
@@ -241,10 +252,7 @@ func TestAChangeOfPlan(t *testing.T) {
 	}
 	_, err = o.CancelPlanChange(ctx, "acme")
 	refused(t, err, 409, "no_change")
-	o.stop(flow)
-	o.to(february.Add(-time.Hour))
-	flow = o.run("")
-	o.to(february.Add(time.Hour))
+	flow = o.over(flow, february)
 	if f := must(o.Flow(ctx, "acme", flow.ID))(t); f.Rate != "4.25" {
 		t.Errorf("a change that was called off: %s", f.Rate)
 	}
@@ -261,11 +269,7 @@ func TestAChangeOfPlan(t *testing.T) {
 	later = must(o.ReviewPlan(ctx, "acme", back.PlanChoice))(t)
 	back.Token = later.Token
 	must(o.ChangePlan(ctx, "acme", back))(t)
-	o.stop(flow)
-	march := february.AddDate(0, 1, 0)
-	o.to(march.Add(-time.Hour))
-	flow = o.run("")
-	o.to(march.Add(time.Hour))
+	flow = o.over(flow, february.AddDate(0, 1, 0))
 	if f := must(o.Flow(ctx, "acme", flow.ID))(t); f.Rate != "5" {
 		t.Errorf("after the change: %s", f.Rate)
 	}
