@@ -240,7 +240,7 @@ func TestAutoTopUpIsRefused(t *testing.T) {
 }
 
 // seeds are those of a test in its short and its stated form; PURSER_SEED is one alone. On
-// PostgreSQL the short form is the first of them: a month is a hundred thousand trips.
+// PostgreSQL the short form is the first of them: a month is many trips to it.
 func seeds(short, stated uint64) (all []uint64) {
 	if one, err := strconv.ParseUint(os.Getenv("PURSER_SEED"), 10, 64); err == nil {
 		return []uint64{one}
