@@ -149,7 +149,7 @@ type DryRun struct {
 	Used     Amount        `json:"used" doc:"Credits that were used in that time, by the hourly totals."`
 	Items    []DryPurchase `json:"items"`
 	Total    Amount        `json:"total" doc:"Of the items."`
-	Missing  Amount        `json:"missing" doc:"Credits that the ceilings would have kept it from buying."`
+	Missing  Amount        `json:"missing" doc:"Credits of what was used that the ceilings would have kept it from buying: work would have ended."`
 	Assuming string        `json:"assuming" doc:"What was assumed."`
 }
 

@@ -286,37 +286,11 @@ func (a *App) run() {
 	a.stop = stop
 	a.http = a.server.HTTP()
 	a.loop("http", func() error { return a.http.Serve(a.listener) })
-	if a.config.Roles.Jobs {
-		a.loop("jobs", func() error { return a.jobs.Run(ctx) })
-	}
-	if a.config.Roles.Keeper && a.config.TestClock == 0 {
-		a.loop("keeper", func() error { return a.ledger.Keep(ctx) })
-		a.loop("days", func() error { return a.ledger.KeepDays(ctx) })
-	}
-	if a.config.Roles.Keeper {
-		a.loop("mail", func() error { return a.mails.Run(ctx) })
-		a.loop("notices", func() error { return a.notifier.Run(ctx) })
-		a.loop("webhooks", func() error { return a.hooks.Run(ctx) })
-		a.loop("sweep", func() error { return a.sweep(ctx) })
-	}
-	if a.config.Roles.Keeper && a.config.TestClock == 0 {
-		a.loop("plans", func() error { return a.plans.Run(ctx) })
-		a.loop("statements", func() error { return a.invoices.Keep(ctx) })
-		a.loop("payments", func() error { return a.pays.Run(ctx) })
-		if a.sandbox != nil {
-			a.loop("sandbox", func() error { return a.sandbox.Run(ctx) })
+	for _, d := range a.duties() {
+		if d.isMine && (a.config.TestClock == 0 || d.isTimeless) {
+			a.loop(d.name, func() error { return d.run(ctx) })
 		}
 	}
-	a.loop("memory", func() error { return CollectSeldom(ctx) })
-	a.loop("other servers", func() error { return a.ledger.Follow(ctx) })
-	a.loop("database", func() error {
-		select {
-		case <-a.db.Failed():
-			return a.db.Err()
-		case <-ctx.Done():
-			return nil
-		}
-	})
 }
 
 // loop runs a part until it ends; an end with an error is the program's.

@@ -39,66 +39,45 @@ func (a *App) advance(ctx context.Context, to int64) error {
 	}
 }
 
-// settle does everything that is due at this instant, and what that makes due, and
+// settle does everything that is due at this instant, and what that makes due, and then
 // tells people and webhooks of it.
 func (a *App) settle(ctx context.Context) error {
-	if err := a.work(ctx); err != nil || !a.config.Roles.Keeper {
-		return err
-	}
-	if err := a.notifier.TellDue(ctx); err != nil {
-		return err
-	}
-	return a.hooks.DeliverDue(ctx)
-}
-
-// work does everything that is due at this instant, and what that makes due.
-func (a *App) work(ctx context.Context) error {
 	for range maxRounds {
-		isPaid := false
-		if a.config.Roles.Keeper {
-			if err := a.plans.RunDue(ctx); err != nil {
-				return err
-			}
-			if err := a.ledger.RunDue(ctx); err != nil {
-				return err
-			}
-			if err := a.invoices.RunDue(ctx); err != nil {
-				return err
-			}
-			var err error
-			if isPaid, err = a.payDue(ctx); err != nil {
-				return err
-			}
+		moved, err := a.settleOnce(ctx, false)
+		if err != nil {
+			return err
 		}
-		isMoved := false
-		if a.config.Roles.Jobs {
-			var err error
-			if isMoved, err = a.jobs.RunDue(ctx); err != nil {
-				return err
-			}
-		}
-		if !isPaid && !isMoved {
-			return nil
+		if !moved {
+			_, err = a.settleOnce(ctx, true)
+			return err
 		}
 	}
 	return fmt.Errorf("advance: what is due at %d does not come to an end", a.db.Clock().Now())
 }
 
+// settleOnce does what is due: of the tellers, or of the others.
+func (a *App) settleOnce(ctx context.Context, tellers bool) (moved bool, err error) {
+	for _, d := range a.duties() {
+		if !d.isMine || d.settle == nil || d.isTeller != tellers {
+			continue
+		}
+		did, err := d.settle(ctx)
+		if err != nil {
+			return moved, err
+		}
+		moved = moved || did
+	}
+	return moved, nil
+}
+
 // nextAt is when something is due next after now; 0 if nothing is. What is due
 // now and has just not been done waits for something else.
 func (a *App) nextAt(ctx context.Context, now int64) (next int64, err error) {
-	for _, of := range []struct {
-		isMine bool
-		nextAt func(context.Context) (int64, error)
-	}{
-		{a.config.Roles.Keeper, a.ledger.NextAt}, {a.config.Roles.Keeper, a.nextPayAt}, {a.config.Roles.Keeper, a.plans.NextAt},
-		{a.config.Roles.Keeper, a.invoices.NextAt}, {a.config.Roles.Jobs, a.jobs.NextAt},
-		{a.config.Roles.Keeper, a.notifier.NextAt}, {a.config.Roles.Keeper, a.hooks.NextAt},
-	} {
-		if !of.isMine {
+	for _, d := range a.duties() {
+		if !d.isMine || d.nextAt == nil {
 			continue
 		}
-		at, err := of.nextAt(ctx)
+		at, err := d.nextAt(ctx)
 		if err != nil {
 			return 0, err
 		}

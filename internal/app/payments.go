@@ -95,26 +95,3 @@ func (a *App) provider(c Config) (pay.Provider, error) {
 	}
 	return nil, fault.New(fault.Invalid, "--payments %q: payments can be taken by stripe, by sandbox, or by none", c.Payments)
 }
-
-// payDue does what is due of payments, and what their bank does if it is the sandbox.
-func (a *App) payDue(ctx context.Context) (moved bool, err error) {
-	moved, err = a.pays.RunDue(ctx)
-	if err != nil || a.sandbox == nil {
-		return moved, err
-	}
-	told, err := a.sandbox.RunDue(ctx)
-	return moved || told, err
-}
-
-// nextPayAt is when something of payments is due next; 0 if nothing is.
-func (a *App) nextPayAt(ctx context.Context) (int64, error) {
-	next, err := a.pays.NextAt(ctx)
-	if err != nil || a.sandbox == nil {
-		return next, err
-	}
-	at, failed := a.sandbox.NextAt(ctx)
-	if next == 0 || at != 0 && at < next {
-		next = at
-	}
-	return next, errors.Join(err, failed)
-}

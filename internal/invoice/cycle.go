@@ -245,11 +245,11 @@ func (d *Desk) tell(ctx context.Context, organization string, from int64, why er
 
 // monthOf is the beginning of the UTC month of an instant.
 func monthOf(at int64) int64 {
-	t := time.Unix(0, at).UTC()
-	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC).UnixNano()
+	first, _ := db.MonthOf(at)
+	return first
 }
 
 func nextMonth(at int64) int64 {
-	t := time.Unix(0, monthOf(at)).UTC()
-	return t.AddDate(0, 1, 0).UnixNano()
+	_, next := db.MonthOf(at)
+	return next
 }

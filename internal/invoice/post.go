@@ -4,14 +4,10 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/mail"
-	"github.com/purserhq/purser/internal/org"
 )
 
 // Names are what documents are called.
 var Names = map[Kind]string{Invoice: "Invoice", CreditNote: "Credit note", Statement: "Statement"}
-
-// maxMailed bounds to how many owners a document goes.
-const maxMailed = 20
 
 // recipients are whom the bills of an organization go to: its billing contact, or else
 // its owners.
@@ -22,12 +18,7 @@ func (d *Desk) recipients(tx *db.Tx, organization, contact string) ([]string, er
 	if contact != "" {
 		return []string{contact}, nil
 	}
-	owners, err := db.All(tx, func(r db.Scanner) (address string, err error) {
-		err = r.Scan(&address)
-		return address, err
-	}, `SELECT u.email FROM memberships m JOIN users u ON u.id = m.user_id
-		WHERE m.organization = $1 AND m.project = '' AND m.role = $2 AND u.email <> '' ORDER BY u.id LIMIT $3`,
-		organization, string(org.Owner), maxMailed)
+	owners, err := d.Orgs.Owners(tx, organization)
 	return owners, wrapped("find the owners of an organization", err)
 }
 

@@ -12,6 +12,10 @@ const followEvery = 250 * time.Millisecond
 // Follow wakes those who watch a wallet when another server has changed it, until ctx
 // ends. Where no other server can, it only waits.
 func (l *Ledger) Follow(ctx context.Context) error {
+	if l.db.Self() == "" {
+		<-ctx.Done()
+		return nil
+	}
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
@@ -19,9 +23,6 @@ func (l *Ledger) Follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-		if l.db.Self() == "" {
-			continue
 		}
 		if err := l.followOnce(ctx); err != nil && ctx.Err() == nil {
 			l.log.Warn("what other servers do cannot be followed; it is tried again", "error", err)

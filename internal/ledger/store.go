@@ -104,10 +104,10 @@ func (s *set) writeStates(tx *db.Tx) error {
 // ended is how many flows and holds have left the wallet.
 func ended(c wallet.Changes) (n int) {
 	for _, f := range c.Flows {
-		n += int(flag(f.Status.Ended()))
+		n += int(db.Flag(f.Status.Ended()))
 	}
 	for _, h := range c.Holds {
-		n += int(flag(h.Status != wallet.Held))
+		n += int(db.Flag(h.Status != wallet.Held))
 	}
 	return n
 }
@@ -172,7 +172,7 @@ func (b *book) addLot(args []any, l *wallet.Lot) ([]any, error) {
 		scope = ""
 	}
 	return append(args, b.organization, b.workspace, l.ID, b.version(), string(l.Kind), int64(l.Amount), int64(l.Remaining),
-		int64(l.Left), int64(l.Priority), scope, l.CreatedAt, l.EffectiveAt, l.ExpiresAt, flag(l.Frozen), flag(l.Expired),
+		int64(l.Left), int64(l.Priority), scope, l.CreatedAt, l.EffectiveAt, l.ExpiresAt, db.Flag(l.Frozen), db.Flag(l.Expired),
 		l.Source, l.Reason, int64(l.CostBasis)), nil
 }
 
@@ -182,8 +182,8 @@ func (b *book) addFlow(args []any, f *wallet.Flow) ([]any, error) {
 		return nil, err
 	}
 	return append(args, b.organization, b.workspace, f.ID, b.version(), f.Project, f.User, f.Job, f.Key, f.Label,
-		string(f.Status), f.Reason, flag(f.Status.Ended()), items, f.StartedAt, f.EndedAt, f.Since, f.ChangedAt, f.SettledAt,
-		int64(f.Charged), f.Hold, f.Grace, f.Lease, f.Holder, f.Until, f.Signaled, flag(f.Storage), f.RetainedAt,
+		string(f.Status), f.Reason, db.Flag(f.Status.Ended()), items, f.StartedAt, f.EndedAt, f.Since, f.ChangedAt, f.SettledAt,
+		int64(f.Charged), f.Hold, f.Grace, f.Lease, f.Holder, f.Until, f.Signaled, db.Flag(f.Storage), f.RetainedAt,
 		int64(f.Owed), int64(f.Reminded)), nil
 }
 
@@ -210,7 +210,7 @@ func (b *book) addBudget(args []any, g *wallet.Budget) ([]any, error) {
 		}
 	}
 	return append(args, b.organization, b.workspace, g.ID, b.version(), string(g.Key), g.Value, int64(g.Amount),
-		string(g.Window), int64(g.Hours), flag(g.Hard), g.From, int64(g.Spent), past, int64(g.Fired)), nil
+		string(g.Window), int64(g.Hours), db.Flag(g.Hard), g.From, int64(g.Spent), past, int64(g.Fired)), nil
 }
 
 func (b *book) addMark(args []any, m wallet.Mark) ([]any, error) {
@@ -221,7 +221,7 @@ func (b *book) addMark(args []any, m wallet.Mark) ([]any, error) {
 			return nil, err
 		}
 	}
-	return append(args, b.organization, b.workspace, m.No, m.At, m.Lot, flag(m.Usable), cut), nil
+	return append(args, b.organization, b.workspace, m.No, m.At, m.Lot, db.Flag(m.Usable), cut), nil
 }
 
 // encodeList is the JSON of a slice, and nothing for an empty one.
@@ -230,11 +230,4 @@ func encodeList[T any](all []T) (string, error) {
 		return "", nil
 	}
 	return encode(all)
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

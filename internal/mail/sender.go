@@ -35,6 +35,9 @@ func (o *Outbox) Run(ctx context.Context) error {
 	look, sweep := time.NewTicker(lookEvery), time.NewTicker(sweepEvery)
 	defer look.Stop()
 	defer sweep.Stop()
+	if o.smtp == nil { // mails wait for the operator: there is nothing to look for
+		look.Stop()
+	}
 	for {
 		err := error(nil)
 		select {

@@ -30,6 +30,28 @@ func (o *Orgs) WithRoles(tx *db.Tx, of []Role, target Target) ([]Recipient, erro
 	return o.recipients(tx, `(m.project = '' OR m.workspace = $2 AND m.project = $3) AND m.role IN (`+strings.TrimPrefix(roles, ", ")+`)`, args)
 }
 
+// Payers are the addresses of whom the bills of an organization concern: its billing
+// contact, or else its owners.
+func (o *Orgs) Payers(tx *db.Tx, organization string) ([]string, error) {
+	p, err := o.Profile(tx, organization)
+	if err != nil {
+		return nil, err
+	}
+	if p.BillingEmail != "" {
+		return []string{p.BillingEmail}, nil
+	}
+	return o.Owners(tx, organization)
+}
+
+// Owners are the addresses of the owners of an organization, as [Orgs.WhoMay] has them.
+func (o *Orgs) Owners(tx *db.Tx, organization string) (to []string, err error) {
+	all, err := o.WhoMay(tx, Own, Target{Organization: organization})
+	for _, r := range all {
+		to = append(to, r.Email)
+	}
+	return to, err
+}
+
 // Among are those of some people who belong to an organization: their ids, or anything
 // else that work was started for.
 func (o *Orgs) Among(tx *db.Tx, organization string, users []string) ([]Recipient, error) {

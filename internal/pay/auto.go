@@ -76,7 +76,7 @@ func writeAuto(tx *db.Tx, a *AutoTopUp) error {
 			amount = excluded.amount, day_ceiling = excluded.day_ceiling, month_ceiling = excluded.month_ceiling, failures = excluded.failures,
 			payment = excluded.payment, started_at = excluded.started_at, told_at = excluded.told_at, due_at = excluded.due_at,
 			changed_at = excluded.changed_at, changed_by = excluded.changed_by, off_reason = excluded.off_reason`,
-		a.Organization, a.Workspace, number(a.IsOn), int64(a.Threshold), int64(a.Target), int64(a.Amount), int64(a.DayCeiling), int64(a.MonthCeiling),
+		a.Organization, a.Workspace, db.Flag(a.IsOn), int64(a.Threshold), int64(a.Target), int64(a.Amount), int64(a.DayCeiling), int64(a.MonthCeiling),
 		a.Failures, a.Payment, a.StartedAt, a.toldAt, a.dueAt, a.ChangedAt, a.ChangedBy, a.OffReason)
 	if err != nil {
 		return fmt.Errorf("write the auto top-up of %s: %w", a.ID, err)
@@ -257,7 +257,7 @@ func (s *Service) autoDisputed(tx *db.Tx, p *Payment) error {
 
 // tellOwners mails the owners about a workspace.
 func (s *Service) tellOwners(tx *db.Tx, id ledger.ID, subject, text string) error {
-	to, err := s.owners(tx, id.Organization)
+	to, err := s.orgs.Owners(tx, id.Organization)
 	if err != nil || len(to) == 0 {
 		return err
 	}

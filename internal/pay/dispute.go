@@ -86,7 +86,7 @@ func (s *Service) followDisputes(tx *db.Tx, p *Payment) error {
 		}
 		_, err := tx.Exec(`UPDATE payment_disputes SET froze = $5, is_done = 1, withdrawn = $6, tax = $7, loss = $8, frozen_before = $9
 			WHERE organization = $1 AND workspace = $2 AND payment = $3 AND id = $4`,
-			p.Organization, p.Workspace, p.No, d.id, number(d.froze), int64(d.withdrawn), int64(d.tax), int64(d.loss), strings.Join(d.before, " "))
+			p.Organization, p.Workspace, p.No, d.id, db.Flag(d.froze), int64(d.withdrawn), int64(d.tax), int64(d.loss), strings.Join(d.before, " "))
 		if err != nil {
 			return fmt.Errorf("write a dispute of payment %s: %w", p.No, err)
 		}

@@ -175,14 +175,14 @@ func (s *Service) fire(tx *db.Tx, id ledger.ID) (began bool, err error) {
 	return true, s.start(tx, &a, fits, methods[0].No)
 }
 
-// wanted is how much is to be bought.
+// wanted is how much is to be bought: of what a target is away the whole cents, rounded
+// down. At the nanosecond at which a threshold is crossed a little less may be there: that
+// is no cent more to pay.
 func (s *Service) wanted(a *AutoTopUp, available credit.Amount) credit.Amount {
 	amount := a.Amount
 	if a.Target != 0 {
 		amount = a.Target - available
-		if rest := amount % tax.Cent; rest != 0 {
-			amount += tax.Cent - rest
-		}
+		amount -= amount % tax.Cent
 	}
 	return min(max(amount, s.settings.Least), s.settings.Most)
 }
@@ -191,24 +191,23 @@ func (s *Service) wanted(a *AutoTopUp, available credit.Amount) credit.Amount {
 // target what is left under them; 0 if that is too little for a payment, with the instant
 // from which there is room again.
 func (s *Service) within(tx *db.Tx, a *AutoTopUp, amount credit.Amount) (fits credit.Amount, until int64, err error) {
-	now := time.Unix(0, tx.Now()).UTC()
-	day := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
-	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	day := tx.Now() - tx.Now()%dayLength
+	month, nextMonth := db.MonthOf(tx.Now())
 	fits = amount
 	for _, window := range []struct {
-		from, to time.Time
+		from, to int64
 		ceiling  credit.Amount
-	}{{day, day.AddDate(0, 0, 1), a.DayCeiling}, {month, month.AddDate(0, 1, 0), a.MonthCeiling}} {
+	}{{day, day + dayLength, a.DayCeiling}, {month, nextMonth, a.MonthCeiling}} {
 		var spent credit.Amount
 		// What was given up counts too: the money may still come.
 		err := tx.QueryRow(`SELECT CAST(COALESCE(SUM(net), 0) AS BIGINT) FROM payments WHERE organization = $1 AND workspace = $2 AND kind = 'auto'
 			AND status <> 'failed' AND code <> 'not_sent' AND created_at >= $3 AND created_at < $4`,
-			a.Organization, a.Workspace, window.from.UnixNano(), window.to.UnixNano()).Scan(&spent)
+			a.Organization, a.Workspace, window.from, window.to).Scan(&spent)
 		if err != nil {
 			return 0, 0, fmt.Errorf("sum up what %s was topped up: %w", a.ID, err)
 		}
 		if room := window.ceiling - spent; room < fits {
-			fits, until = room-room%tax.Cent, window.to.UnixNano()
+			fits, until = room-room%tax.Cent, window.to
 		}
 	}
 	if fits < s.settings.Least || a.Target == 0 && fits < amount {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
-	"github.com/purserhq/purser/internal/org"
 )
 
 // maxMethods bounds the payment methods of an organization.
@@ -201,41 +200,9 @@ func (s *Service) away(err error) error {
 
 // billing is where mails about money go: the billing address, or else the first owner's.
 func (s *Service) billing(tx *db.Tx, organization string) (string, error) {
-	to, err := s.payers(tx, organization)
+	to, err := s.orgs.Payers(tx, organization)
 	if err != nil || len(to) == 0 {
 		return "", err
 	}
 	return to[0], nil
-}
-
-// payers are the addresses to which mails about money go.
-func (s *Service) payers(tx *db.Tx, organization string) ([]string, error) {
-	p, err := s.orgs.Profile(tx, organization)
-	if err != nil {
-		return nil, err
-	}
-	if p.BillingEmail != "" {
-		return []string{p.BillingEmail}, nil
-	}
-	return s.owners(tx, organization)
-}
-
-// maxTold bounds how many owners are told of one thing.
-const maxTold = 20
-
-// owners are the addresses of the owners of an organization.
-func (s *Service) owners(tx *db.Tx, organization string) (to []string, err error) {
-	for after := ""; len(to) < maxTold; {
-		some, err := s.orgs.Members(tx, organization, after, 200)
-		if err != nil || len(some) == 0 {
-			return to, err
-		}
-		for _, m := range some {
-			if m.Role == org.Owner && m.Project == "" && m.Email != "" {
-				to = append(to, m.Email)
-			}
-			after = m.Key()
-		}
-	}
-	return to, nil
 }

@@ -90,19 +90,12 @@ func scanPayment(r db.Scanner) (p Payment, err error) {
 	return p, err
 }
 
-func number(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
-}
-
 // insertPayment writes a new payment.
 func insertPayment(tx *db.Tx, p *Payment) error {
 	_, err := tx.Exec(`INSERT INTO payments (`+paymentColumns+`) VALUES
 		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)`,
 		p.Organization, p.Workspace, p.No, p.Provider, string(p.Kind), string(p.Status), int64(p.Line.Net), int64(p.Line.Tax), p.Line.Country, p.Line.Name,
-		int64(p.Line.Rate), number(p.Line.IsReverseCharge), p.Method, number(p.Save), p.Page, p.URL, p.ExpiresAt, p.Theirs, p.Lot, p.Code, p.Reason, p.By,
+		int64(p.Line.Rate), db.Flag(p.Line.IsReverseCharge), p.Method, db.Flag(p.Save), p.Page, p.URL, p.ExpiresAt, p.Theirs, p.Lot, p.Code, p.Reason, p.By,
 		p.CreatedAt, p.dueAt, p.attempts, p.EndedAt, int64(p.Refunded), int64(p.RefundedTax), string(p.Dispute))
 	if err != nil {
 		return fmt.Errorf("write payment %s: %w", p.No, err)

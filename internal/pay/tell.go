@@ -60,7 +60,7 @@ func (s *Service) place(tx *db.Tx, id ledger.ID) (string, error) {
 
 // receipt tells whoever pays that a payment has been made.
 func (s *Service) receipt(tx *db.Tx, p *Payment) error {
-	to, err := s.payers(tx, p.Organization)
+	to, err := s.orgs.Payers(tx, p.Organization)
 	if err != nil || len(to) == 0 {
 		return err
 	}
@@ -89,7 +89,7 @@ func (s *Service) receipt(tx *db.Tx, p *Payment) error {
 
 // askToConfirm asks the owners to confirm a payment that was begun while nobody was there.
 func (s *Service) askToConfirm(tx *db.Tx, p *Payment) error {
-	to, err := s.owners(tx, p.Organization)
+	to, err := s.orgs.Owners(tx, p.Organization)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *Service) tellRefund(tx *db.Tx, f *Refund) error {
 	if err != nil {
 		return err
 	}
-	to, err := s.payers(tx, f.Organization)
+	to, err := s.orgs.Payers(tx, f.Organization)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (s *Service) tellDispute(tx *db.Tx, p *Payment, d *dispute) error {
 	if err != nil {
 		return err
 	}
-	to, err := s.owners(tx, p.Organization)
+	to, err := s.orgs.Owners(tx, p.Organization)
 	if err != nil {
 		return err
 	}

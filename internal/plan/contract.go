@@ -165,7 +165,7 @@ func (b *Book) begin(tx *db.Tx, q Request) (c Contract, err error) {
 	}
 	if _, err := tx.Exec(`INSERT INTO contracts (organization, id, workspace, request, plan, card, terms, from_at, until_at, ended_at, fee, begun, warned,
 		closed, due_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, 0, $10, 0, $8, $11)`,
-		c.Organization, c.ID, c.Workspace, c.Request, c.Plan, c.Card, string(terms), c.From, c.Until, number(c.warned), c.CreatedAt); err != nil {
+		c.Organization, c.ID, c.Workspace, c.Request, c.Plan, c.Card, string(terms), c.From, c.Until, db.Flag(c.warned), c.CreatedAt); err != nil {
 		return c, fmt.Errorf("write a contract: %w", err)
 	}
 	for i, l := range c.schedule() {
@@ -286,7 +286,7 @@ func (b *Book) act(tx *db.Tx, c *Contract) error {
 		due = 0
 	}
 	_, err = tx.Exec(`UPDATE contracts SET begun = $3, warned = $4, closed = $5, due_at = $6, ended_at = $7, fee = $8 WHERE organization = $1 AND id = $2`,
-		c.Organization, c.ID, number(c.begun), number(c.warned), number(c.closed), due, c.EndedAt, int64(c.Fee))
+		c.Organization, c.ID, db.Flag(c.begun), db.Flag(c.warned), db.Flag(c.closed), due, c.EndedAt, int64(c.Fee))
 	if err != nil {
 		return fmt.Errorf("write the contract %s: %w", c.ID, err)
 	}

@@ -20,7 +20,7 @@ func (b *Book) grantMonth(tx *db.Tx, organization string) error {
 	if err != nil {
 		return err
 	}
-	month, next := monthOf(tx.Now())
+	month, next := db.MonthOf(tx.Now())
 	lot := wallet.Lot{
 		ID: tx.NewID("lot_"), Kind: s.Plan.CreditsKind, Amount: s.Plan.Credits, Priority: s.Plan.CreditsKind.DefaultPriority(), ExpiresAt: next,
 		Source: wallet.SourcePlan + " " + s.Plan.Name, Reason: "credits of the plan " + s.Plan.Title,
@@ -69,7 +69,7 @@ func (b *Book) grantMonths(ctx context.Context) error {
 		var due []string
 		seen, from := 0, last
 		err := b.DB.View(ctx, func(tx *db.Tx) error {
-			month, _ := monthOf(tx.Now())
+			month, _ := db.MonthOf(tx.Now())
 			due, seen = nil, 0
 			return tx.Each(func(r db.Scanner) error {
 				isDue := 0

@@ -155,7 +155,7 @@ func (b *Book) NextAt(ctx context.Context) (next int64, err error) {
 			return err
 		}
 		if gives {
-			_, month := monthOf(tx.Now())
+			_, month := db.MonthOf(tx.Now())
 			soonest(month)
 		}
 		reminder, err := b.nextReminder(tx)

@@ -229,18 +229,11 @@ func (b *Book) write(tx *db.Tx, p Plan) error {
 			overdraft = excluded.overdraft, features = excluded.features, by_contract = excluded.by_contract, closed = excluded.closed,
 			changed_at = excluded.changed_at`,
 		p.Name, p.Version, p.Title, p.Description, p.Base, p.Discount, int64(p.Credits), string(p.CreditsKind), p.CreditsDays, int64(p.Overdraft),
-		strings.Join(features, " "), number(p.ByContract), number(p.Closed), p.ChangedAt)
+		strings.Join(features, " "), db.Flag(p.ByContract), db.Flag(p.Closed), p.ChangedAt)
 	if err != nil {
 		return fmt.Errorf("write the plan %s: %w", p.Name, err)
 	}
 	return nil
-}
-
-func number(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
 }
 
 var planName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)

@@ -61,7 +61,7 @@ func (b *Book) Review(tx *db.Tx, organization, name string, atEnd bool) (Review,
 		}
 	}
 	if r.To.Credits > 0 {
-		month, next := monthOf(r.EffectiveAt)
+		month, next := db.MonthOf(r.EffectiveAt)
 		var had int
 		err := tx.QueryRow(`SELECT COUNT(*) FROM plan_credits WHERE organization = $1 AND month = $2`, organization, month).Scan(&had)
 		if err != nil {
@@ -84,7 +84,7 @@ func (b *Book) plannedChange(tx *db.Tx, organization, name string, atEnd bool) (
 	}
 	r.From, r.AtEnd, r.EffectiveAt = s.Plan, atEnd, tx.Now()
 	if atEnd {
-		_, r.EffectiveAt = monthOf(tx.Now())
+		_, r.EffectiveAt = db.MonthOf(tx.Now())
 	}
 	switch {
 	case len(s.contracts) > 0:

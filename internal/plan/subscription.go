@@ -190,12 +190,4 @@ func (b *Book) Cancel(tx *db.Tx, organization string) (Standing, error) {
 	return b.Of(tx, organization)
 }
 
-// monthOf is the first instant of the UTC month that an instant is in, and that of the
-// next one.
-func monthOf(at int64) (first, next int64) {
-	t := time.Unix(0, at).UTC()
-	begin := time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
-	return begin.UnixNano(), begin.AddDate(0, 1, 0).UnixNano()
-}
-
 func instant(at int64) string { return time.Unix(0, at).UTC().Format(time.RFC3339Nano) }

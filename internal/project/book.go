@@ -177,7 +177,7 @@ func (b *Book) change(tx *db.Tx, id ledger.ID, edit func(*Rules) error) error {
 		b.changing.Add(1)
 	}
 	batch.rules[id] = r
-	return b.books.Declare(tx, ledger.ProjectRules, id.Organization, id.Workspace, r.version, flag(r.IsStrict))
+	return b.books.Declare(tx, ledger.ProjectRules, id.Organization, id.Workspace, r.version, db.Flag(r.IsStrict))
 }
 
 // SetStrict says whether what starts in a workspace must name a project that there is.
@@ -185,17 +185,10 @@ func (b *Book) SetStrict(tx *db.Tx, id ledger.ID, isStrict bool) error {
 	return b.change(tx, id, func(r *Rules) error {
 		r.IsStrict = isStrict
 		_, err := tx.Exec(`UPDATE project_rules SET strict = $3 WHERE organization = $1 AND workspace = $2`,
-			id.Organization, id.Workspace, flag(isStrict))
+			id.Organization, id.Workspace, db.Flag(isStrict))
 		if err != nil {
 			return fmt.Errorf("change the rules of projects: %w", err)
 		}
 		return nil
 	})
-}
-
-func flag(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
 }

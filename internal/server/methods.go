@@ -137,7 +137,7 @@ func dryRunOnWire(run *pay.DryRun) api.DryRun {
 	out := api.DryRun{
 		From: api.At(run.From), To: api.At(run.To), Used: amount(run.Used), Total: amount(run.Total), Missing: amount(run.Missing),
 		Items:    make([]api.DryPurchase, 0, len(run.Purchases)),
-		Assuming: "the wallet had as much at the beginning as auto top-up fills up to, and nothing else came in",
+		Assuming: "the wallet had as much at the beginning as auto top-up fills up to, nothing else came in, every payment succeeded at once, and what was used in an hour was used evenly",
 	}
 	for _, p := range run.Purchases {
 		out.Items = append(out.Items, api.DryPurchase{At: api.At(p.At), Amount: amount(p.Amount)})

@@ -87,19 +87,12 @@ func Replace(tx *db.Tx, rates Rates) error {
 	}
 	for _, r := range rates {
 		_, err := tx.Exec(`INSERT INTO tax_rates (country, name, rate, reverse_charge, is_home) VALUES ($1, $2, $3, $4, $5)`,
-			r.Country, r.Name, int64(r.Rate), number(r.IsReverseCharge), number(r.IsHome))
+			r.Country, r.Name, int64(r.Rate), db.Flag(r.IsReverseCharge), db.Flag(r.IsHome))
 		if err != nil {
 			return fmt.Errorf("write the tax rate of %s: %w", r.Country, err)
 		}
 	}
 	return nil
-}
-
-func number(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
 }
 
 func (rates Rates) check() error {

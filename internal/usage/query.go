@@ -3,8 +3,8 @@ package usage
 import (
 	"fmt"
 	"slices"
-	"time"
 
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 )
@@ -50,8 +50,8 @@ func (b Bucket) begin(at int64) int64 {
 	case Daily:
 		return at - at%day
 	case Monthly:
-		t := time.Unix(0, at).UTC()
-		return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC).UnixNano()
+		month, _ := db.MonthOf(at)
+		return month
 	}
 	return 0
 }

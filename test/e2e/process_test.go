@@ -25,8 +25,9 @@ type server struct {
 	dir     string
 	address string
 	args    []string
-	through []string // what starts the server, before its own command line; nothing by default
-	token   string   // no other server answers to it
+	through []string                         // what starts the server, before its own command line; nothing by default
+	attach  func(*exec.Cmd) (started func()) // is called before and after it starts; nil for nobody
+	token   string                           // no other server answers to it
 	process *exec.Cmd
 	ended   chan struct{} // closed when the process is gone
 	client  *api.Client
@@ -113,6 +114,9 @@ func (s *server) launch() (why string) {
 	process, ended := exec.Command(line[0], line[1:]...), make(chan struct{})
 	process.Stdout, process.Stderr = log, log
 	process.Env = append(os.Environ(), "PURSER_OPERATOR_TOKEN="+s.token)
+	if s.attach != nil {
+		defer s.attach(process)()
+	}
 	s.check(process.Start())
 	go func() { process.Wait(); close(ended) }()
 	s.process, s.ended = process, ended

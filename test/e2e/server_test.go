@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		fmt.Println(failSync(os.Args[2:]))
 		os.Exit(1)
 	}
+	if len(os.Args) > 2 && os.Args[1] == withToll {
+		fmt.Println(askAtWrites(os.Args[2:]))
+		os.Exit(1)
+	}
 	if name := os.Getenv("E2E_PROGRAM"); name != "" {
 		os.Exit(program(name))
 	}

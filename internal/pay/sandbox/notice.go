@@ -148,19 +148,36 @@ func (s *Provider) notice(m *message) pay.Notice {
 
 // Run lets happen what is due, and sends webhooks, until ctx ends.
 func (s *Provider) Run(ctx context.Context) error {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
 	for {
-		if _, err := s.RunDue(ctx); err != nil && ctx.Err() == nil {
+		next, err := int64(0), error(nil)
+		if _, err = s.RunDue(ctx); err == nil {
+			next, err = s.NextAt(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn("the sandbox waits; it tries again", "error", err)
 		}
+		timer := time.NewTimer(nap(next, s.db.Clock().Now(), err != nil || s.db.IsShared()))
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
 		case <-s.news:
-		case <-tick.C:
+			timer.Stop()
+		case <-timer.C:
 		}
 	}
+}
+
+// nap is how long to sleep until something is due, if no news come before. It is short where
+// that is not known: other servers' news are not heard, and a look may have failed.
+func nap(next, now int64, isUnsure bool) time.Duration {
+	switch {
+	case isUnsure:
+		return shortestNap
+	case next == 0:
+		return longestNap
+	}
+	return min(max(time.Duration(next-now), shortestNap), longestNap)
 }
 
 // RunDue does what is due now, and reports whether there was anything.

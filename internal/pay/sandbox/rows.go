@@ -46,7 +46,7 @@ func scan(r db.Scanner) (p payment, err error) {
 
 func insert(tx *db.Tx, p *payment) error {
 	_, err := tx.Exec(`INSERT INTO sandbox_payments (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-		p.id, p.payment, p.organization, p.customer, p.method, p.card, int64(p.amount), p.description, number(p.save), p.back, p.cancel,
+		p.id, p.payment, p.organization, p.customer, p.method, p.card, int64(p.amount), p.description, db.Flag(p.save), p.back, p.cancel,
 		p.status, p.code, p.expiresAt, p.dueAt, p.dispute, int64(p.refunded))
 	return err
 }
@@ -55,13 +55,6 @@ func update(tx *db.Tx, p *payment) error {
 	_, err := tx.Exec(`UPDATE sandbox_payments SET method = $2, card = $3, status = $4, code = $5, due_at = $6, dispute = $7, expires_at = $8 WHERE id = $1`,
 		p.id, p.method, p.card, p.status, p.code, p.dueAt, p.dispute, p.expiresAt)
 	return err
-}
-
-func number(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
 }
 
 // byPayment finds a payment by the id of whoever ordered it; nil if there is none.

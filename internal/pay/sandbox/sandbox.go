@@ -53,7 +53,8 @@ const (
 	disputeTime = int64(24 * time.Hour)     // after which a payment with such a card is disputed
 	retryTime   = int64(10 * time.Second)   // between two deliveries of a notice that was not taken
 	keepTrying  = int64(3 * 24 * time.Hour) // after which one is given up
-	lookEvery   = 500 * time.Millisecond
+	shortestNap = 500 * time.Millisecond
+	longestNap  = 10 * time.Second
 	dueBatch    = 100
 )
 
