@@ -59,18 +59,7 @@ func (s *Server) paymentCalls() {
 		id: "create-payment-refund", method: "POST", path: "/v1/workspaces/{workspace}/payments/{payment}/refunds", tag: tagPayments,
 		action: org.Operate, status: 201, optional: true, summary: "Give unused credits of a payment back",
 		description: "The credits are gone at once, and their part of the tax with them; the provider is asked until it has answered. If it refuses, they come back.",
-	}, func(u *unit, p *PaymentPath, b *api.NewPaymentRefund) (api.PaymentRefund, error) {
-		var f fields
-		var net credit.Amount
-		if b.Amount != "" {
-			net = f.positive("/amount", b.Amount)
-		}
-		if err := f.Err(); err != nil {
-			return api.PaymentRefund{}, err
-		}
-		made, err := u.pays.Refund(u.tx, u.id, p.Payment, net, u.actor.ID)
-		return paymentRefundOnWire(&made), err
-	}, s.sendRefund)
+	}, refundPayment, s.sendRefund)
 	commandThen(s, call{
 		id: "refund-payment-at-provider", method: "POST", path: "/v1/workspaces/{workspace}/payments/{payment}/refunds-at-provider", tag: tagPayments,
 		action: org.Operate, status: 201, optional: true, summary: "Have the sandbox pay a payment back by itself",
@@ -126,6 +115,19 @@ func (s *Server) sendRefund(ctx context.Context, f api.PaymentRefund) (api.Payme
 	}
 	now, err := s.pays.SendRefund(ctx, r.id, f.ID)
 	return paymentRefundOnWire(&now), err
+}
+
+func refundPayment(u *unit, p *PaymentPath, b *api.NewPaymentRefund) (api.PaymentRefund, error) {
+	var f fields
+	var net credit.Amount
+	if b.Amount != "" {
+		net = f.positive("/amount", b.Amount)
+	}
+	if err := f.Err(); err != nil {
+		return api.PaymentRefund{}, err
+	}
+	made, err := u.pays.Refund(u.tx, u.id, p.Payment, net, u.actor.ID)
+	return paymentRefundOnWire(&made), err
 }
 
 // refundThere names a refund that the sandbox makes when this is durable.
