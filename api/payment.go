@@ -64,9 +64,11 @@ type PaymentRefund struct {
 	ID        string   `json:"id" example:"ref_01jd3v8m6n7p8q9r0s1t2v3w4x"`
 	Payment   string   `json:"payment"`
 	Status    string   `json:"status" enum:"pending,succeeded,failed"`
-	Amount    Amount   `json:"amount" doc:"Credits that were withdrawn."`
+	Amount    Amount   `json:"amount" doc:"Credits that went back: those that were withdrawn, and the loss."`
 	Tax       Amount   `json:"tax"`
 	Total     Amount   `json:"total" doc:"What goes back to the payer."`
+	Loss      Amount   `json:"loss" doc:"Of the amount, what had been used when the provider paid it back: the operator's loss, unless the refund has failed."`
+	Unbooked  Amount   `json:"unbooked" doc:"Money that the provider paid back beyond what was left of the payment. It is booked when a refund that is under way fails; else the operator clears it with the provider."`
 	Lot       string   `json:"lot,omitempty" doc:"The credits that came back because the provider refused."`
 	Code      string   `json:"code,omitempty"`
 	Reason    string   `json:"reason,omitempty"`
@@ -78,6 +80,11 @@ type PaymentRefund struct {
 // PaymentRefunds are the refunds of a payment.
 type PaymentRefunds struct {
 	Items []PaymentRefund `json:"items"`
+}
+
+// NewProviderRefund is what the sandbox pays back of a payment by itself.
+type NewProviderRefund struct {
+	Total Amount `json:"total,omitempty" doc:"Of money, tax included, in whole cents; all that the sandbox has left of the payment if missing."`
 }
 
 // NewDispute is what the payer's bank says of a payment in the sandbox.
@@ -187,6 +194,11 @@ func (c *Client) RefundPayment(ctx context.Context, workspace, payment string, n
 // PaymentRefunds lists the refunds of a payment, the oldest first.
 func (c *Client) PaymentRefunds(ctx context.Context, workspace, payment string) (PaymentRefunds, error) {
 	return ask[PaymentRefunds](ctx, c, get, at("/workspaces/%s/payments/%s/refunds", workspace, payment), nil, nil)
+}
+
+// RefundPaymentAtProvider has the sandbox pay a payment back by itself.
+func (c *Client) RefundPaymentAtProvider(ctx context.Context, workspace, payment string, n NewProviderRefund) (PaymentRefund, error) {
+	return ask[PaymentRefund](ctx, c, post, at("/workspaces/%s/payments/%s/refunds-at-provider", workspace, payment), nil, n)
 }
 
 // DisputePayment has the sandbox dispute a payment.

@@ -54,7 +54,7 @@ func (a *App) openPayments(c Config) error {
 		return err
 	}
 	a.pays = pay.New(pay.Config{
-		DB: a.db, Books: a.ledger, Orgs: a.orgs, Provider: provider, Put: a.post(a.mails), URL: c.PublicURL, Settings: c.TopUps, Log: a.log,
+		DB: a.db, Books: a.ledger, Orgs: a.orgs, Provider: provider, Put: a.post(a.mails), Operator: operator(a.config.SMTP), URL: c.PublicURL, Settings: c.TopUps, Log: a.log,
 		Raise: a.notifier.Raise,
 		Invoice: func(tx *db.Tx, p *pay.Payment, method string) error {
 			_, err := a.invoices.Issue(tx, p.Organization, invoice.Paid{ID: p.No, At: tx.Now(), Line: p.Line, Method: method})

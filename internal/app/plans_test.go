@@ -231,6 +231,7 @@ func (s *session) pay() {
 	s.call("PUT " + space + `/auto-top-up {"enabled":true,"amount":"20","threshold":"10"}`)
 	s.known["payment"] = s.call("POST " + space + `/top-ups {"amount":"20","method":"` + method + `"}`)["id"].(string)
 	s.call("POST " + space + `/payments/{payment}/refunds {"amount":"1"}`)
+	s.call("POST " + space + `/payments/{payment}/refunds-at-provider {"total":"0.02"}`)
 	s.call("POST " + space + `/payments/{payment}/dispute {"status":"open"}`)
 	s.call("POST " + space + `/payments/{payment}/dispute {"status":"won"}`)
 	s.call("POST " + space + `/auto-top-up/dry-run {"enabled":true,"amount":"20"}`)

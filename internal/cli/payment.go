@@ -153,27 +153,39 @@ func (p *program) paymentShow() *cobra.Command {
 
 func (p *program) paymentRefund() *cobra.Command {
 	var net string
+	var there bool
 	c := &cobra.Command{
 		Use:   "refund PAYMENT",
 		Short: "Give unused credits of a payment back (operator)",
 		Long: `Refund takes unused credits out of the wallet and has the provider give the money back,
-with its part of the tax: so many credits, or all that are unused.`,
-		Example: `  purser payment refund pay_01jd3v8m6n7p8q9r0s1t2v3w4x --amount 20`,
-		Args:    cobra.ExactArgs(1),
+with its part of the tax: so many credits, or all that are unused.
+
+With --at-provider it does in the sandbox what somebody would do in the dashboard of a real
+provider: money goes back, tax included, whether its credits were used or not. What was used
+is the operator's loss.`,
+		Example: `  purser payment refund pay_01jd3v8m6n7p8q9r0s1t2v3w4x --amount 20
+  purser payment refund pay_01jd3v8m6n7p8q9r0s1t2v3w4x --at-provider --amount 24.80`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			amountOf, err := parseAmount(net)
 			if err != nil {
 				return err
 			}
-			f, err := p.client().RefundPayment(c.Context(), p.workspace(), args[0], api.NewPaymentRefund{Amount: amountOf})
+			var f api.PaymentRefund
+			if there {
+				f, err = p.client().RefundPaymentAtProvider(c.Context(), p.workspace(), args[0], api.NewProviderRefund{Total: amountOf})
+			} else {
+				f, err = p.client().RefundPayment(c.Context(), p.workspace(), args[0], api.NewPaymentRefund{Amount: amountOf})
+			}
 			if err != nil {
 				return err
 			}
 			return p.showFacts(f, fact{"id", text(f.ID)}, fact{"status", text(f.Status)}, fact{"amount", amount(f.Amount)}, fact{"tax", amount(f.Tax)},
-				fact{"total", amount(f.Total)}, fact{"lot", text(f.Lot)}, fact{"reason", text(f.Reason)}, fact{"created_at", text(string(f.CreatedAt))})
+				fact{"total", amount(f.Total)}, fact{"loss", amount(f.Loss)}, fact{"unbooked", amount(f.Unbooked)}, fact{"lot", text(f.Lot)}, fact{"reason", text(f.Reason)}, fact{"created_at", text(string(f.CreatedAt))})
 		},
 	}
-	c.Flags().StringVar(&net, "amount", "", "credits, in whole cents (default: all that are unused)")
+	c.Flags().StringVar(&net, "amount", "", "credits, in whole cents; with --at-provider money, tax included (default: all that there is)")
+	c.Flags().BoolVar(&there, "at-provider", false, "have the sandbox pay back by itself, for trying out")
 	return c
 }
 

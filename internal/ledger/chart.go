@@ -56,6 +56,7 @@ var chart = map[wallet.PostingKind]entry{
 	wallet.PostReceive:    {the(transit), lot},
 	wallet.PostWithdraw:   {lot, source},
 	wallet.PostLoss:       {the(losses), source},
+	wallet.PostRecover:    {source, the(losses)},
 	wallet.PostTax:        {source, the(tax)},
 	wallet.PostUntax:      {the(tax), source},
 }

@@ -20,6 +20,7 @@ var kinds = map[string]reflect.Type{
 	"create":       reflect.TypeFor[create](),
 	"grant":        reflect.TypeFor[wallet.Grant](),
 	"withdraw":     reflect.TypeFor[wallet.Withdraw](),
+	"recover":      reflect.TypeFor[wallet.Recover](),
 	"start":        reflect.TypeFor[wallet.Start](),
 	"change":       reflect.TypeFor[wallet.Change](),
 	"limit":        reflect.TypeFor[wallet.Limit](),

@@ -97,7 +97,10 @@ func (h *history) command(id ID) wallet.Command {
 	case n < 88:
 		return wallet.Unfreeze{Lot: pick(h, h.lots[id])}
 	case n < 89:
-		return wallet.Withdraw{Lot: pick(h, h.lots[id]), Amount: h.credits(3), Tax: h.credits(1), Loss: h.credits(1), Reason: "history"}
+		if h.IntN(4) == 0 {
+			return wallet.Recover{Lot: pick(h, h.lots[id]), Loss: h.credits(1), Tax: h.credits(1), Reason: "history"}
+		}
+		return wallet.Withdraw{Lot: pick(h, h.lots[id]), Amount: h.credits(3), Tax: h.credits(1), Loss: h.credits(1), Reason: "history", Forced: h.IntN(2) == 0}
 	case n < 91:
 		p := wallet.DefaultPolicy()
 		p.MinRunway, p.RetentionDays, p.Overdraft = 0, 1, h.credits(3)

@@ -8,6 +8,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/tax"
+	"github.com/purserhq/purser/internal/wallet"
 )
 
 // DisputeStatus is where a dispute is; "" if there is none.
@@ -84,15 +85,23 @@ func (s *Service) followDisputes(tx *db.Tx, p *Payment) error {
 		if err := s.follow(tx, p, d, all); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`UPDATE payment_disputes SET froze = $5, is_done = 1, withdrawn = $6, tax = $7, loss = $8, frozen_before = $9
-			WHERE organization = $1 AND workspace = $2 AND payment = $3 AND id = $4`,
-			p.Organization, p.Workspace, p.No, d.id, db.Flag(d.froze), int64(d.withdrawn), int64(d.tax), int64(d.loss), strings.Join(d.before, " "))
-		if err != nil {
-			return fmt.Errorf("write a dispute of payment %s: %w", p.No, err)
+		if err := updateDispute(tx, p, d); err != nil {
+			return err
 		}
 		if err := s.tellDispute(tx, p, d); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// updateDispute writes what the books have made of a dispute.
+func updateDispute(tx *db.Tx, p *Payment, d *dispute) error {
+	_, err := tx.Exec(`UPDATE payment_disputes SET froze = $5, is_done = 1, withdrawn = $6, tax = $7, loss = $8, frozen_before = $9
+		WHERE organization = $1 AND workspace = $2 AND payment = $3 AND id = $4`,
+		p.Organization, p.Workspace, p.No, d.id, db.Flag(d.froze), int64(d.withdrawn), int64(d.tax), int64(d.loss), strings.Join(d.before, " "))
+	if err != nil {
+		return fmt.Errorf("write a dispute of payment %s: %w", p.No, err)
 	}
 	return nil
 }
@@ -113,7 +122,7 @@ func (s *Service) follow(tx *db.Tx, p *Payment, d *dispute, all []dispute) error
 		}
 	}
 	if d.status == Lost {
-		if err := s.takeBack(tx, p, d, all); err != nil {
+		if err := s.takeBack(tx, p, d, all, d.amount, d.id); err != nil {
 			return err
 		}
 	}
@@ -189,26 +198,37 @@ func shareOf(amount, net, added credit.Amount) (credit.Amount, credit.Amount) {
 	return part, amount - part
 }
 
-// takeBack withdraws what is left of the part of a payment whose money is gone, and writes
-// its credit note.
-func (s *Service) takeBack(tx *db.Tx, p *Payment, d *dispute, all []dispute) error {
+// over is the money that a dispute is over, tax included.
+func (d *dispute) over(p *Payment) credit.Amount {
+	if d.amount == 0 {
+		return p.Line.Gross()
+	}
+	return d.amount
+}
+
+// booked is the money of a dispute that the books know to be gone, tax included.
+func (d *dispute) booked() credit.Amount { return d.withdrawn + d.loss + d.tax }
+
+// takeBack withdraws what is left of so much of a payment, whose money is gone, and writes a
+// credit note under a name.
+func (s *Service) takeBack(tx *db.Tx, p *Payment, d *dispute, all []dispute, amount credit.Amount, name string) error {
 	gone, added := p.left(all)
-	if gone, added = shareOf(d.amount, gone, added); gone == 0 {
+	if gone, added = shareOf(amount, gone, added); gone == 0 {
 		return nil
 	}
 	lots, err := s.lots(tx, p)
 	if err != nil {
 		return err
 	}
-	parts, taken := partsOf(lots, gone)
-	d.withdrawn, d.loss, d.tax = taken, gone-taken, added
-	if err := s.withdraw(tx, p, parts, d.tax, d.loss, d.id); err != nil {
-		return fmt.Errorf("withdraw the lots of payment %s: %w", p.No, err)
+	parts, taken := allOf(lots, gone)
+	if err := s.withdraw(tx, p, parts, wallet.Withdraw{Tax: added, Loss: gone - taken, Reason: d.id, Forced: true}); err != nil {
+		return err
 	}
+	d.withdrawn, d.loss, d.tax = d.withdrawn+taken, d.loss+gone-taken, d.tax+added
 	if s.credit == nil {
 		return nil
 	}
-	err = s.credit(tx, &Refund{ID: p.ID, No: d.id, Payment: p.No, Net: gone, Tax: added, Reason: "Charged back by the payer's bank"})
+	err = s.credit(tx, &Refund{ID: p.ID, No: name, Payment: p.No, Net: gone, Tax: added, Reason: "Charged back by the payer's bank"})
 	if err != nil {
 		return fmt.Errorf("write the credit note of dispute %s: %w", d.id, err)
 	}

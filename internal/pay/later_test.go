@@ -180,9 +180,10 @@ func TestToldBeforeThePayment(t *testing.T) {
 }
 
 // # A refund that was made at the provider takes what is unused, with its tax; what was used
-// is the operator's loss. One that comes back gives again what it took.
+// is the operator's loss. One that comes back undoes all of that.
 //
-//	100 bought for 124, 30 used; all goes back -> 70 withdrawn, 30 lost
+//	100 bought for 124, 30 used; all goes back -> 70 withdrawn, 30 lost; it comes back -> 70
+//	are there again, and nothing is lost
 func TestARefundMadeAtTheProvider(t *testing.T) {
 	s := newTill(t)
 	p := s.paid(100 * one)
@@ -210,5 +211,8 @@ func TestARefundMadeAtTheProvider(t *testing.T) {
 	if s.available() != 70*one {
 		t.Errorf("it came back, and %s are available", s.available())
 	}
-	s.verified()
+	s.holdsBooks("it came back", 124*one, 24*one, 0)
+	if s.restored != 1 || s.shown(p) != "succeeded" {
+		t.Errorf("it came back: %d credit notes are cancelled, %s", s.restored, s.shown(p))
+	}
 }

@@ -10,26 +10,24 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// owned is a lot of a payment, and in which wallet it is.
+// owned is a lot of a payment, in which wallet it is, and what holds there have set aside of it.
 type owned struct {
 	at ledger.ID
 	wallet.Lot
+	held credit.Amount
 }
 
 // lots are the lots of a payment as they are at this instant: the one that it bought, those
 // that gave back what could not be refunded, and, behind these, what was transferred out of
 // them to other workspaces of the organization, however often.
 func (s *Service) lots(tx *db.Tx, p *Payment) (own []owned, err error) {
-	ids := []string{p.Lot}
-	refunds, err := s.Refunds(tx, p.ID, p.No)
+	ids, err := db.All(tx, func(r db.Scanner) (id string, err error) { return id, r.Scan(&id) },
+		`SELECT lot FROM payment_refunds WHERE organization = $1 AND workspace = $2 AND payment = $3 AND lot <> '' ORDER BY id`,
+		p.Organization, p.Workspace, p.No)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("look for the lots of payment %s: %w", p.No, err)
 	}
-	for _, f := range refunds {
-		if f.Lot != "" {
-			ids = append(ids, f.Lot)
-		}
-	}
+	ids = append([]string{p.Lot}, ids...)
 	if own, err = s.lotsIn(tx, own, p.ID, ids); err != nil {
 		return nil, err
 	}
@@ -61,11 +59,11 @@ func (s *Service) lotsIn(tx *db.Tx, to []owned, at ledger.ID, ids []string) ([]o
 	if err != nil {
 		return nil, err
 	}
-	for _, l := range result.Wallet.View().Lots(result.At) {
-		for _, id := range ids {
-			if l.ID == id {
-				to = append(to, owned{at, l})
-			}
+	view := result.Wallet.View()
+	held := view.HeldByLot(result.At)
+	for _, l := range view.Lots(result.At) {
+		if slices.Contains(ids, l.ID) {
+			to = append(to, owned{at, l, held[l.ID]})
 		}
 	}
 	return to, nil
@@ -87,20 +85,36 @@ func partsOf(lots []owned, amount credit.Amount) (parts []part, taken credit.Amo
 	return parts, taken
 }
 
-// withdraw takes parts of the lots of a payment back to where they came from, with tax and
-// with what is lost of the payment.
-func (s *Service) withdraw(tx *db.Tx, p *Payment, parts []part, tax, loss credit.Amount, reason string) error {
+// allOf is partsOf where the money has gone already: when nothing is left of the lots, what
+// holds have set aside of them belongs to it too.
+func allOf(lots []owned, amount credit.Amount) (parts []part, taken credit.Amount) {
+	some := make([]credit.Amount, len(lots))
+	for i, lot := range lots {
+		some[i] = min(lot.Left, amount-taken)
+		taken += some[i]
+	}
+	for i, lot := range lots {
+		more := min(lot.held, amount-taken)
+		some[i], taken = some[i]+more, taken+more
+		if some[i] > 0 {
+			parts = append(parts, part{lot.at, wallet.Slice{Lot: lot.ID, Amount: some[i]}})
+		}
+	}
+	return parts, taken
+}
+
+// withdraw takes parts of the lots of a payment back to where they came from, as c says; its
+// tax, and what is lost of the payment, once.
+func (s *Service) withdraw(tx *db.Tx, p *Payment, parts []part, c wallet.Withdraw) error {
 	if len(parts) == 0 {
 		parts = []part{{p.ID, wallet.Slice{Lot: p.Lot}}}
 	}
-	for i, part := range parts {
-		c := wallet.Withdraw{Lot: part.Lot, Amount: part.Amount, Reason: reason}
-		if i == 0 {
-			c.Tax, c.Loss = tax, loss
-		}
+	for _, part := range parts {
+		c.Lot, c.Amount = part.Lot, part.Amount
 		if _, err := s.books.Apply(tx, part.at, c); err != nil {
-			return err
+			return fmt.Errorf("withdraw the lots of payment %s: %w", p.No, err)
 		}
+		c.Tax, c.Loss = 0, 0
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type Config struct {
 	Orgs     *org.Orgs
 	Provider Provider // nil: nothing can be paid
 	Put      func(*db.Tx, mail.Message) error
+	Operator string // the address of who is told of losses; "" for nobody
 	URL      string // where people reach this server: to come back to from the provider's pages
 	Settings Settings
 	Log      *slog.Logger
@@ -84,6 +85,7 @@ type Service struct {
 	orgs     *org.Orgs
 	provider Provider
 	put      func(*db.Tx, mail.Message) error
+	operator string
 	audit    *audit.Log
 	url      string
 	settings Settings
@@ -101,7 +103,7 @@ type Service struct {
 // New returns the payments of a database.
 func New(c Config) *Service {
 	s := &Service{
-		db: c.DB, books: c.Books, orgs: c.Orgs, provider: c.Provider, put: c.Put, audit: audit.New(c.Books), url: c.URL, settings: c.Settings.filled(),
+		db: c.DB, books: c.Books, orgs: c.Orgs, provider: c.Provider, put: c.Put, operator: c.Operator, audit: audit.New(c.Books), url: c.URL, settings: c.Settings.filled(),
 		log: c.Log, step: c.Step, invoice: c.Invoice, credit: c.Credit, restore: c.Restore, raise: c.Raise,
 		news: make(chan struct{}, 1), seen: lookedAt{at: map[ledger.ID]looked{}},
 	}

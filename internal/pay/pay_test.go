@@ -43,8 +43,10 @@ type till struct {
 	sandbox  *sandbox.Provider
 	id       ledger.ID
 	mails    []mail.Message
-	notes    []pay.Refund // of credit notes
-	restored int          // credit notes that were cancelled
+	letters  []mail.Message // what words of the provider had told
+	notes    []pay.Refund   // of credit notes
+	words    int            // that were said of refunds
+	restored int            // credit notes that were cancelled
 	step     func(string) error
 	hooks    []hook // kept back, if holds
 	holds    bool
@@ -361,6 +363,9 @@ func (s *till) word(n pay.Notice) {
 		return nil
 	}, Restore: func(tx *db.Tx, f *pay.Refund) error {
 		tx.AfterCommit(func() { s.restored++ })
+		return nil
+	}, Operator: "operator@purser.example", Put: func(tx *db.Tx, m mail.Message) error {
+		tx.AfterCommit(func() { s.letters = append(s.letters, m) })
 		return nil
 	}})
 	if err := told.Take(s.Context(), sandbox.Name, nil, nil); err != nil {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
@@ -25,6 +24,7 @@ type Refund struct {
 	Status    State // pending, succeeded, failed
 	Net, Tax  credit.Amount
 	Loss      credit.Amount // of Net: what had been used when the provider paid it back
+	Unbooked  credit.Amount // what the provider paid back beyond what was left of the payment, tax included
 	Theirs    string
 	Lot       string // that gave the credits back, if it failed
 	Code      string
@@ -34,35 +34,36 @@ type Refund struct {
 	EndedAt   int64
 	dueAt     int64
 	attempts  int64
+	part      int64 // of what one refund at the provider paid back: 0, and more when that is booked later
 }
 
 // Gross is what goes back to the payer.
 func (r *Refund) Gross() credit.Amount { return r.Net + r.Tax }
 
-const refundColumns = `organization, workspace, id, payment, provider, status, net, tax, theirs, lot, code, reason, made_by, created_at, due_at, attempts, ended_at, loss`
+const refundColumns = `organization, workspace, id, payment, provider, status, net, tax, theirs, lot, code, reason, made_by, created_at, due_at, attempts, ended_at, loss, unbooked, part`
 
 const selectRefund = `SELECT ` + refundColumns + ` FROM payment_refunds`
 
 func scanRefund(r db.Scanner) (f Refund, err error) {
 	err = r.Scan(&f.Organization, &f.Workspace, &f.No, &f.Payment, &f.Provider, &f.Status, &f.Net, &f.Tax, &f.Theirs, &f.Lot, &f.Code, &f.Reason, &f.By,
-		&f.CreatedAt, &f.dueAt, &f.attempts, &f.EndedAt, &f.Loss)
+		&f.CreatedAt, &f.dueAt, &f.attempts, &f.EndedAt, &f.Loss, &f.Unbooked, &f.part)
 	return f, err
 }
 
 func updateRefund(tx *db.Tx, f *Refund) error {
-	_, err := tx.Exec(`UPDATE payment_refunds SET status = $4, theirs = $5, lot = $6, code = $7, reason = $8, due_at = $9, attempts = $10, ended_at = $11
+	_, err := tx.Exec(`UPDATE payment_refunds SET status = $4, theirs = $5, lot = $6, code = $7, reason = $8, due_at = $9, attempts = $10, ended_at = $11, unbooked = $12
 		WHERE organization = $1 AND workspace = $2 AND id = $3`,
-		f.Organization, f.Workspace, f.No, string(f.Status), f.Theirs, f.Lot, f.Code, f.Reason, f.dueAt, f.attempts, f.EndedAt)
+		f.Organization, f.Workspace, f.No, string(f.Status), f.Theirs, f.Lot, f.Code, f.Reason, f.dueAt, f.attempts, f.EndedAt, int64(f.Unbooked))
 	if err != nil {
 		return fmt.Errorf("write refund %s: %w", f.No, err)
 	}
 	return nil
 }
 
-// maxRefunds bounds the refunds of one payment.
-const maxRefunds = 100
+// maxRefunds bounds the refunds of one payment that are shown.
+const maxRefunds = 1000
 
-// Refunds are the refunds of a payment, the oldest first.
+// Refunds are the refunds of a payment, the oldest first, and of more than 1,000 the first.
 func (s *Service) Refunds(tx *db.Tx, id ledger.ID, payment string) ([]Refund, error) {
 	return db.All(tx, scanRefund, selectRefund+` WHERE organization = $1 AND workspace = $2 AND payment = $3 ORDER BY id LIMIT $4`,
 		id.Organization, id.Workspace, payment, maxRefunds)
@@ -212,63 +213,25 @@ func (s *Service) refundMoved(tx *db.Tx, n Notice) error {
 	return s.refunded(tx, &f, n.Outcome)
 }
 
-// refundedThere takes the provider's word on a refund that was made there, in its own
-// dashboard: the money has gone back, so the unused credits that it paid for are withdrawn,
-// and what of them was used is the operator's loss.
-func (s *Service) refundedThere(tx *db.Tx, p *Payment, n Notice) error {
-	known, err := s.Refunds(tx, p.ID, p.No)
-	if err != nil {
-		return err
-	}
-	for i := range known {
-		if known[i].Theirs == n.Outcome.Theirs {
-			return s.refunded(tx, &known[i], n.Outcome)
-		}
-	}
-	if n.Outcome.State != Succeeded { // no money has moved
-		return nil
-	}
-	disputes, err := disputesOf(tx, p)
-	if err != nil {
-		return err
-	}
-	net, added := p.left(disputes)
-	if n.Outcome.Amount > net+added {
-		s.log.Error("the provider has paid back more than is left of a payment", "payment", p.No, "amount", n.Outcome.Amount, "left", net+added)
-	}
-	if net, added = shareOf(n.Outcome.Amount, net, added); net == 0 {
-		return nil
-	}
-	lots, err := s.lots(tx, p)
-	if err != nil {
-		return err
-	}
-	parts, taken := partsOf(lots, net)
-	f := Refund{
-		ID: p.ID, No: tx.NewID("ref_"), Payment: p.No, Provider: p.Provider, Status: Succeeded, Net: net, Tax: added, Loss: net - taken,
-		Theirs: n.Outcome.Theirs, By: p.Provider, CreatedAt: tx.Now(), EndedAt: tx.Now(),
-	}
-	if err := s.drawn(tx, p, &f, parts); err != nil {
-		return err
-	}
-	if err := s.noteOf(tx, &f); err != nil {
-		return err
-	}
-	return s.tellRefund(tx, &f)
-}
-
 // drawn withdraws the credits of a refund and writes it.
 func (s *Service) drawn(tx *db.Tx, p *Payment, f *Refund, parts []part) error {
-	if err := s.withdraw(tx, p, parts, f.Tax, f.Loss, f.No); err != nil {
-		return err
+	if f.Net > 0 {
+		if err := s.withdraw(tx, p, parts, wallet.Withdraw{Tax: f.Tax, Loss: f.Loss, Reason: f.No, Forced: f.Status == Succeeded}); err != nil {
+			return err
+		}
+		p.Refunded, p.RefundedTax = p.Refunded+f.Net, p.RefundedTax+f.Tax
+		if err := updatePayment(tx, p); err != nil {
+			return err
+		}
 	}
-	p.Refunded, p.RefundedTax = p.Refunded+f.Net, p.RefundedTax+f.Tax
-	if err := updatePayment(tx, p); err != nil {
-		return err
-	}
-	_, err := tx.Exec(`INSERT INTO payment_refunds (`+refundColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '', '', $10, $11, $12, 0, $13, $14)`,
-		f.Organization, f.Workspace, f.No, f.Payment, f.Provider, string(f.Status), int64(f.Net), int64(f.Tax), f.Theirs, f.By, f.CreatedAt, f.dueAt,
-		f.EndedAt, int64(f.Loss))
+	return insertRefund(tx, f)
+}
+
+// insertRefund writes a new refund.
+func insertRefund(tx *db.Tx, f *Refund) error {
+	_, err := tx.Exec(`INSERT INTO payment_refunds (`+refundColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13, $14, 0, $15, $16, $17, $18)`,
+		f.Organization, f.Workspace, f.No, f.Payment, f.Provider, string(f.Status), int64(f.Net), int64(f.Tax), f.Theirs, f.Code, f.Reason, f.By, f.CreatedAt,
+		f.dueAt, f.EndedAt, int64(f.Loss), int64(f.Unbooked), f.part)
 	if err != nil {
 		return fmt.Errorf("write refund %s: %w", f.No, err)
 	}
@@ -286,13 +249,14 @@ func (s *Service) noteOf(tx *db.Tx, f *Refund) error {
 	return nil
 }
 
-// refunded applies the provider's word on a refund. One that it refuses in the end gives
-// the credits back.
+// refunded applies the provider's word on a refund. One that it refuses in the end, or whose
+// money comes back, is undone, with its credit note if it has one.
 func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
-	if f.Status != Pending && (f.Status != Succeeded || o.State != Failed) { // banks send back what was paid out, weeks later
+	was := f.Status
+	if was != Pending && (was != Succeeded || o.State != Failed) { // banks send back what was paid out, weeks later
 		return nil
 	}
-	if f.Status == Succeeded {
+	if was == Succeeded {
 		s.log.Warn("a refund that was paid out has come back", "refund", f.No, "payment", f.Payment, "organization", f.Organization)
 	}
 	if o.Theirs != "" {
@@ -306,15 +270,7 @@ func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
 			return err
 		}
 	case Failed:
-		f.Status, f.EndedAt, f.dueAt, f.Code, f.Reason = Failed, tx.Now(), 0, o.Code, o.Reason
-		if err := s.giveBack(tx, f); err != nil {
-			return err
-		}
-		if f.Lot != "" && s.restore != nil {
-			if err := s.restore(tx, f); err != nil {
-				return fmt.Errorf("cancel the credit note of refund %s: %w", f.No, err)
-			}
-		}
+		return s.undo(tx, f, o, was == Succeeded)
 	}
 	if err := updateRefund(tx, f); err != nil || f.Status == Pending {
 		return err
@@ -322,43 +278,32 @@ func (s *Service) refunded(tx *db.Tx, f *Refund, o Outcome) error {
 	return s.tellRefund(tx, f)
 }
 
-// leastLife is how long credits that come back can be used at least.
-const leastLife = int64(30 * 24 * time.Hour)
-
-// giveBack grants what a refund had withdrawn (what was a loss by then stays one), on the terms that it was bought on. They
-// are a lot of their own: the one that they were of may have expired.
-func (s *Service) giveBack(tx *db.Tx, f *Refund) error {
+// undo undoes a refund that has failed, and books what waited for its part of the payment.
+func (s *Service) undo(tx *db.Tx, f *Refund, o Outcome, wasPaid bool) error {
 	p, err := s.Payment(tx, f.ID, f.Payment)
 	if err != nil {
 		return err
 	}
-	if p.Dispute == Lost || f.Loss == f.Net { // the bank has taken all of it, or all had been used
-		return nil
-	}
-	lots, err := s.lots(tx, &p)
-	if err != nil {
+	f.Status, f.EndedAt, f.dueAt, f.Code, f.Reason, f.Unbooked = Failed, tx.Now(), 0, o.Code, o.Reason, 0
+	if err := s.giveBack(tx, &p, f); err != nil {
 		return err
 	}
-	lot := lots[slices.IndexFunc(lots, func(l owned) bool { return l.ID == p.Lot })]
-	back := wallet.Lot{
-		ID: tx.NewID("lot_"), Kind: lot.Kind, Amount: f.Net - f.Loss, Priority: lot.Priority, Scope: lot.Scope, ExpiresAt: lot.ExpiresAt,
-		Source: lot.Source, Reason: f.No, CostBasis: f.Net - f.Loss,
-	}
-	if back.ExpiresAt != 0 {
-		back.ExpiresAt = max(back.ExpiresAt, tx.Now()+leastLife)
-	}
-	if _, err := s.books.Apply(tx, f.ID, wallet.Grant{Lot: back, Tax: f.Tax}); err != nil {
-		return fmt.Errorf("give the credits of refund %s back: %w", f.No, err)
-	}
-	f.Lot = back.ID
-	p.Refunded, p.RefundedTax = p.Refunded-f.Net+f.Loss, p.RefundedTax-f.Tax
-	if p.Dispute == Open {
-		if _, err := s.books.Apply(tx, f.ID, wallet.Freeze{Lot: back.ID}); err != nil {
-			return fmt.Errorf("freeze the credits of refund %s: %w", f.No, err)
+	if wasPaid && f.Net > 0 && s.restore != nil {
+		if err := s.restore(tx, f); err != nil {
+			return fmt.Errorf("cancel the credit note of refund %s: %w", f.No, err)
 		}
 	}
-	return updatePayment(tx, &p)
+	if err := updateRefund(tx, f); err != nil {
+		return err
+	}
+	if err := s.tellRefund(tx, f); err != nil {
+		return err
+	}
+	return s.bookRest(tx, &p, f.No)
 }
+
+// leastLife is how long credits that come back can be used at least.
+const leastLife = int64(30 * 24 * time.Hour)
 
 // forgetDue tells the provider of methods that were removed.
 func (s *Service) forgetDue(ctx context.Context) (moved bool, err error) {

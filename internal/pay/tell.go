@@ -97,23 +97,67 @@ func (s *Service) askToConfirm(tx *db.Tx, p *Payment) error {
 		"Hello,\n\nan automatic top-up needs to be confirmed with the bank. Until then no credits are added, and no other automatic top-up is begun.", p.URL)
 }
 
-// tellRefund tells whoever pays what has become of a refund.
-func (s *Service) tellRefund(tx *db.Tx, f *Refund) error {
-	err := s.note1(tx, f.ID, "refund-"+string(f.Status), f.Payment+"/"+f.No, map[string]string{"net": f.Net.String(), "tax": f.Tax.String(), "lot": f.Lot, "reason": f.Code})
+// tellOperator mails the operator what of the house's own money is concerned.
+func (s *Service) tellOperator(tx *db.Tx, id ledger.ID, payment, subject, text string) error {
+	if s.operator == "" {
+		return nil
+	}
+	place, err := s.place(tx, id)
 	if err != nil {
+		return err
+	}
+	return s.tell(tx, "", []string{s.operator}, subject+" (payment "+payment+")", "Hello,\n\npayment "+payment+" of "+place+": "+text, "")
+}
+
+// recordRefund puts what has become of a refund into the audit log.
+func (s *Service) recordRefund(tx *db.Tx, f *Refund) error {
+	return s.note1(tx, f.ID, "refund-"+string(f.Status), f.Payment+"/"+f.No, map[string]string{
+		"net": f.Net.String(), "tax": f.Tax.String(), "loss": f.Loss.String(), "unbooked": f.Unbooked.String(), "lot": f.Lot, "reason": f.Code,
+	})
+}
+
+// tellRefund tells whoever pays what has become of a refund, and the operator what it costs
+// the house.
+func (s *Service) tellRefund(tx *db.Tx, f *Refund) error {
+	if err := s.recordRefund(tx, f); err != nil {
+		return err
+	}
+	if err := s.tellLoss(tx, f); err != nil || f.Net == 0 {
 		return err
 	}
 	to, err := s.orgs.Payers(tx, f.Organization)
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("Hello,\n\n%s of payment %s go back to the card or account that paid, for %s unused credits.", dollars(f.Gross()), f.Payment, f.Net)
+	taken := f.Net - f.Loss
+	text := fmt.Sprintf("Hello,\n\n%s of payment %s go back to the card or account that paid, for %s unused credits.", dollars(f.Gross()), f.Payment, taken)
 	subject := "Refund of " + dollars(f.Gross())
 	if f.Status == Failed {
-		text = fmt.Sprintf("Hello,\n\n%s of payment %s could not be paid back. The %s credits are in the wallet again.", dollars(f.Gross()), f.Payment, f.Net)
+		text = fmt.Sprintf("Hello,\n\n%s of payment %s could not be paid back. The %s credits are in the wallet again.", dollars(f.Gross()), f.Payment, taken)
 		subject = "A refund of " + dollars(f.Gross()) + " was not possible"
 	}
 	return s.tell(tx, f.Organization, to, subject, text, "")
+}
+
+// tellLoss tells the operator what a refund that was made at the provider has lost, or is lost
+// no more, and what of it could not be booked.
+func (s *Service) tellLoss(tx *db.Tx, f *Refund) error {
+	if f.Loss > 0 {
+		subject, text := "Refunded though it was used", fmt.Sprintf("%s went back at the provider. %s of its credits had been used, and are booked as your loss.",
+			dollars(f.Gross()), f.Loss)
+		if f.Status == Failed {
+			subject, text = "A loss is undone", fmt.Sprintf("the refund of %s came back. The loss of %s credits is booked as received again.", dollars(f.Gross()), f.Loss)
+		}
+		if err := s.tellOperator(tx, f.ID, f.Payment, subject, text); err != nil {
+			return err
+		}
+	}
+	if f.Unbooked == 0 {
+		return nil
+	}
+	return s.tellOperator(tx, f.ID, f.Payment, "Refunded beyond what was left", fmt.Sprintf(
+		"the provider paid back %s more than was left of it. That is not booked: it will be if a refund of it that is under way fails, and else is to be cleared with the provider.",
+		dollars(f.Unbooked)))
 }
 
 // tellDispute tells the owners what a dispute does to their credits.
@@ -123,6 +167,13 @@ func (s *Service) tellDispute(tx *db.Tx, p *Payment, d *dispute) error {
 	})
 	if err != nil {
 		return err
+	}
+	if d.loss > 0 {
+		err := s.tellOperator(tx, p.ID, p.No, "Charged back though it was used", fmt.Sprintf(
+			"a dispute is lost. %s credits of what it was over had been used, and are booked as your loss.", d.loss))
+		if err != nil {
+			return err
+		}
 	}
 	to, err := s.orgs.Owners(tx, p.Organization)
 	if err != nil {

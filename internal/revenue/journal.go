@@ -79,7 +79,8 @@ var memos = map[wallet.PostingKind]string{
 	wallet.PostUnOverrun: "Usage that nothing covered, refunded", wallet.PostExpire: "Credits expired",
 	wallet.PostSend: "Transfers sent", wallet.PostReceive: "Transfers received",
 	wallet.PostWithdraw: "Credits taken back", wallet.PostLoss: "Payments that went back though their credits were used",
-	wallet.PostTax: "Tax collected", wallet.PostUntax: "Tax given back",
+	wallet.PostRecover: "Payments that came back though their credits were used",
+	wallet.PostTax:     "Tax collected", wallet.PostUntax: "Tax given back",
 }
 
 // Journal calls fn for every line, day by day, or month by month. It stops at an error

@@ -59,18 +59,12 @@ func (s *Server) paymentCalls() {
 		id: "create-payment-refund", method: "POST", path: "/v1/workspaces/{workspace}/payments/{payment}/refunds", tag: tagPayments,
 		action: org.Operate, status: 201, optional: true, summary: "Give unused credits of a payment back",
 		description: "The credits are gone at once, and their part of the tax with them; the provider is asked until it has answered. If it refuses, they come back.",
-	}, func(u *unit, p *PaymentPath, b *api.NewPaymentRefund) (api.PaymentRefund, error) {
-		var f fields
-		var net credit.Amount
-		if b.Amount != "" {
-			net = f.positive("/amount", b.Amount)
-		}
-		if err := f.Err(); err != nil {
-			return api.PaymentRefund{}, err
-		}
-		made, err := u.pays.Refund(u.tx, u.id, p.Payment, net, u.actor.ID)
-		return paymentRefundOnWire(&made), err
-	}, s.sendRefund)
+	}, refundPayment, s.sendRefund)
+	commandThen(s, call{
+		id: "refund-payment-at-provider", method: "POST", path: "/v1/workspaces/{workspace}/payments/{payment}/refunds-at-provider", tag: tagPayments,
+		action: org.Operate, status: 201, optional: true, summary: "Have the sandbox pay a payment back by itself",
+		description: "For trying out: what somebody does in the dashboard of a real provider. Credits that were used by then are the operator's loss.",
+	}, refundThere, s.sendRefundThere)
 	commandThen(s, call{
 		id: "dispute-payment", method: "POST", path: "/v1/workspaces/{workspace}/payments/{payment}/dispute", tag: tagPayments, action: org.Operate,
 		summary: "Have the sandbox dispute a payment", description: "For trying out: what the bank of the payer would say. Other providers say so by themselves.",
@@ -121,6 +115,64 @@ func (s *Server) sendRefund(ctx context.Context, f api.PaymentRefund) (api.Payme
 	}
 	now, err := s.pays.SendRefund(ctx, r.id, f.ID)
 	return paymentRefundOnWire(&now), err
+}
+
+func refundPayment(u *unit, p *PaymentPath, b *api.NewPaymentRefund) (api.PaymentRefund, error) {
+	var f fields
+	var net credit.Amount
+	if b.Amount != "" {
+		net = f.positive("/amount", b.Amount)
+	}
+	if err := f.Err(); err != nil {
+		return api.PaymentRefund{}, err
+	}
+	made, err := u.pays.Refund(u.tx, u.id, p.Payment, net, u.actor.ID)
+	return paymentRefundOnWire(&made), err
+}
+
+// refundThere names a refund that the sandbox makes when this is durable.
+func refundThere(u *unit, p *PaymentPath, b *api.NewProviderRefund) (out api.PaymentRefund, err error) {
+	var f fields
+	var money credit.Amount
+	if b.Total != "" {
+		money = f.positive("/total", b.Total)
+	}
+	if err := f.Err(); err != nil {
+		return out, err
+	}
+	if u.sandbox == nil {
+		return out, fault.New(fault.Conflict, "only the sandbox pays back by itself for trying out").WithCode("no_sandbox")
+	}
+	found, err := u.pays.Payment(u.tx, u.id, p.Payment)
+	return api.PaymentRefund{
+		ID: u.tx.NewID("sbr_"), Payment: found.No, Status: string(pay.Pending), Total: amount(money), By: found.Provider, CreatedAt: api.At(u.tx.Now()),
+	}, err
+}
+
+// sendRefundThere has the sandbox make a refund, and answers with what came of it here.
+func (s *Server) sendRefundThere(ctx context.Context, f api.PaymentRefund) (api.PaymentRefund, error) {
+	r, err := entered(ctx)
+	if err != nil {
+		return f, err
+	}
+	money, err := credit.Parse(string(f.Total))
+	if err != nil {
+		return f, err
+	}
+	if err := s.sandbox.RefundThere(ctx, f.Payment, f.ID, money); err != nil {
+		return f, err
+	}
+	err = r.view(func(tx *db.Tx) error {
+		all, err := s.pays.Refunds(tx, r.id, f.Payment)
+		for i := range all {
+			if all[i].Theirs == f.ID {
+				f = paymentRefundOnWire(&all[i])
+				break
+			}
+		}
+		return err
+	})
+	return f, err
 }
 
 func (s *Server) sayDispute(ctx context.Context, p api.Payment) (api.Payment, error) {
@@ -186,6 +238,7 @@ func paymentOnWire(p *pay.Payment) api.Payment {
 func paymentRefundOnWire(f *pay.Refund) api.PaymentRefund {
 	return api.PaymentRefund{
 		ID: f.No, Payment: f.Payment, Status: string(f.Status), Amount: amount(f.Net), Tax: amount(f.Tax), Total: amount(f.Gross()), Lot: f.Lot,
+		Loss: amount(f.Loss), Unbooked: amount(f.Unbooked),
 		Code: f.Code, Reason: f.Reason, By: f.By, CreatedAt: api.At(f.CreatedAt), EndedAt: api.AtOrNull(f.EndedAt),
 	}
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -174,6 +175,39 @@ func TestMoneyComesAndGoes(t *testing.T) {
 	s.advance("864000")
 	if n := len(must(s.Payments(ctx, "default", api.PaymentQuery{Page: api.Page{Limit: 200}}))(t).Items); off.Enabled || n != len(all) {
 		t.Errorf("off: %+v, %d payments", off, n)
+	}
+	s.verified()
+}
+
+// # The sandbox pays back by itself, as somebody would in the dashboard of a real provider:
+// so much of money, tax included, or all that is left; more is refused, and nothing moves.
+func TestTheSandboxPaysBackByItself(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	bought := must(s.TopUp(ctx, "default", api.NewTopUp{Amount: "100", Method: s.card("4242")}))(t)
+	var some api.PaymentRefund
+	for range 2 { // under one key: once
+		some = must(s.RefundPaymentAtProvider(api.WithKey(ctx, "some"), "default", bought.ID, api.NewProviderRefund{Total: "30"}))(t)
+	}
+	if some.Status != "succeeded" || some.Amount != "30" || some.Loss != "0" || some.By != "sandbox" || s.balance("default").Balance != "70" {
+		t.Errorf("a part: %+v", some)
+	}
+	must(s.CreateHold(ctx, "default", api.NewHold{Amount: "60", TTLSeconds: 60}))(t)
+	for total, code := range map[api.Amount]string{"70.01": "credits_used", "0.001": "invalid", "-1": "invalid"} {
+		_, err := s.RefundPaymentAtProvider(ctx, "default", bought.ID, api.NewProviderRefund{Total: total})
+		if p := (*api.Problem)(nil); !errors.As(err, &p) || p.Code != code {
+			t.Errorf("%s: %v", total, err)
+		}
+	}
+	if _, err := s.RefundPaymentAtProvider(ctx, "default", "pay_of_nobody", api.NewProviderRefund{}); err == nil {
+		t.Error("a payment that is none goes back")
+	}
+	rest := must(s.RefundPaymentAtProvider(ctx, "default", bought.ID, api.NewProviderRefund{}))(t)
+	if b := s.balance("default"); rest.Amount != "70" || rest.Loss != "0" || b.Balance != "0" || b.Held != "0" {
+		t.Errorf("the rest: %+v, %+v", rest, b)
+	}
+	if p := must(s.Payment(ctx, "default", bought.ID))(t); p.Status != "refunded" {
+		t.Errorf("%+v", p)
 	}
 	s.verified()
 }

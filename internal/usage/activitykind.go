@@ -56,6 +56,7 @@ var kinds = map[wallet.PostingKind]ActivityKind{
 	wallet.PostReceive:    Transfer,
 	wallet.PostWithdraw:   Withdrawal,
 	wallet.PostLoss:       Withdrawal,
+	wallet.PostRecover:    Withdrawal,
 	wallet.PostTax:        notShown, // credits are without tax
 	wallet.PostUntax:      notShown,
 }

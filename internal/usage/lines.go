@@ -86,10 +86,15 @@ func (w *walk) run(p posting, line Activity, belongs func(posting) bool) error {
 }
 
 // stepWithdrawal makes one line of what was taken back of a lot and of what went back
-// though it was used, which leaves the balance as it is.
+// though it was used, or came back, which leaves the balance as it is.
 func (w *walk) stepWithdrawal(p posting) error {
 	w.pass()
 	line, name, taken := Activity{At: p.at, Kind: Withdrawal, From: wallet.SourceManual, Description: "Payment that went back"}, fmt.Sprint(p.no), &p
+	if p.kind == wallet.PostRecover {
+		line.Description = fmt.Sprintf("Payment that came back; %s of it had been used, and is the operator's loss no more", p.amount)
+		w.add(line, name)
+		return nil
+	}
 	lost := credit.Amount(0)
 	if p.kind == wallet.PostLoss {
 		lost = p.amount

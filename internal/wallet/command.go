@@ -18,12 +18,23 @@ type Grant struct {
 // Withdraw takes credits of a lot that nothing has used back to where they came
 // from: a refund of a purchase, or one that the payer's bank took back. Tax is what
 // was paid on top and goes back with them; Loss is what went back though it had been
-// used, and is the operator's.
+// used, and is the operator's. One that is Forced follows money that has moved already:
+// what running work counts on goes too, and of what is not free, what holds have set aside.
 type Withdraw struct {
 	Lot    string
 	Amount credit.Amount
 	Tax    credit.Amount `json:",omitempty"`
 	Loss   credit.Amount `json:",omitempty"`
+	Reason string        `json:",omitempty"`
+	Forced bool          `json:",omitempty"` // journals of before have none
+}
+
+// Recover undoes the loss of a [Withdraw] whose money has come back, and what it said of
+// the tax. The credits that it took are granted again.
+type Recover struct {
+	Lot    string
+	Loss   credit.Amount
+	Tax    credit.Amount `json:",omitempty"`
 	Reason string        `json:",omitempty"`
 }
 
@@ -199,6 +210,7 @@ type Tick struct{}
 
 func (Grant) isCommand()       {}
 func (Withdraw) isCommand()    {}
+func (Recover) isCommand()     {}
 func (Start) isCommand()       {}
 func (Change) isCommand()      {}
 func (Limit) isCommand()       {}

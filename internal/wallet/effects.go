@@ -35,6 +35,7 @@ const (
 	PostReceive    PostingKind = "receive"     // transit -> lot
 	PostWithdraw   PostingKind = "withdraw"    // lot goes back outside, by its kind
 	PostLoss       PostingKind = "loss"        // operator's loss -> outside: what went back though it was used
+	PostRecover    PostingKind = "recover"     // outside -> operator's loss: what was lost and came back
 	PostTax        PostingKind = "tax"         // outside -> tax
 	PostUntax      PostingKind = "untax"       // tax -> outside
 )
@@ -134,6 +135,7 @@ type Event struct {
 const (
 	EventGranted          = "lot.granted"
 	EventWithdrawn        = "lot.withdrawn"
+	EventRecovered        = "lot.recovered"
 	EventLotUsed          = "lot.used"
 	EventLotExpired       = "lot.expired"
 	EventLotEffective     = "lot.effective"

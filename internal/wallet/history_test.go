@@ -232,7 +232,10 @@ func (w *writer) any(s *step, charges int) {
 	case x < 79:
 		s.do = wallet.Unfreeze{Lot: w.someLot()}
 	case x < 80:
-		s.do = wallet.Withdraw{Lot: w.someLot(), Amount: w.amount(), Loss: credit.Amount(w.IntN(2))}
+		s.do = wallet.Withdraw{Lot: w.someLot(), Amount: w.amount(), Loss: credit.Amount(w.IntN(2)), Forced: w.IntN(2) == 0}
+		if w.IntN(8) == 0 {
+			s.do = wallet.Recover{Lot: w.someLot(), Loss: credit.Amount(w.IntN(3)), Tax: credit.Amount(w.IntN(2))}
+		}
 	case x < 81:
 		s.do = w.policy()
 	case x < 85:

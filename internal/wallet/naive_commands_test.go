@@ -1,6 +1,9 @@
 package wallet_test
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
@@ -38,6 +41,8 @@ func (n *naive) do(c wallet.Command) refused {
 		return n.grant(c.Lot)
 	case wallet.Withdraw:
 		return n.withdraw(c)
+	case wallet.Recover:
+		return n.recover(c)
 	case wallet.Start:
 		return n.start(c)
 	case wallet.Change:
@@ -142,8 +147,14 @@ func (n *naive) withdraw(c wallet.Withdraw) refused {
 		return invalid
 	case l == nil || l == &n.lent || l == &n.owed:
 		return notFound
-	case c.Amount > l.Left:
+	case c.Amount > l.Left && !c.Forced, c.Amount > l.Left+n.heldOf(l.ID):
 		return conflict
+	}
+	if c.Forced {
+		free := min(c.Amount, l.Left)
+		l.Left -= free
+		n.takeHeld(l.ID, c.Amount-free)
+		return accepted
 	}
 	free := -n.leased()
 	for _, other := range n.order() {
@@ -155,6 +166,43 @@ func (n *naive) withdraw(c wallet.Withdraw) refused {
 		return insufficient
 	}
 	l.Left -= c.Amount
+	return accepted
+}
+
+// heldOf is what holds have set aside of a lot.
+func (n *naive) heldOf(lot string) (sum credit.Amount) {
+	for _, h := range n.holds {
+		for _, s := range h.Slices {
+			if s.Lot == lot {
+				sum += s.Amount
+			}
+		}
+	}
+	return sum
+}
+
+// takeHeld takes credits of a lot out of holds, by their ids.
+func (n *naive) takeHeld(lot string, amount credit.Amount) {
+	for _, h := range slices.SortedFunc(slices.Values(n.holds), func(a, b *naiveHold) int { return cmp.Compare(a.ID, b.ID) }) {
+		for i, s := range h.Slices {
+			if x := min(s.Amount, amount); s.Lot == lot {
+				h.Slices[i].Amount -= x
+				h.Amount -= x
+				amount -= x
+			}
+		}
+	}
+}
+
+// recover changes no lot.
+func (n *naive) recover(c wallet.Recover) refused {
+	l := n.lot(c.Lot)
+	switch {
+	case c.Loss <= 0 || c.Tax < 0:
+		return invalid
+	case l == nil || l == &n.lent || l == &n.owed:
+		return notFound
+	}
 	return accepted
 }
 

@@ -462,7 +462,7 @@ func (s *story) withdraw(w storyLine) error {
 			break
 		}
 	}
-	return s.do(p, wallet.Withdraw{Lot: w.word(0), Amount: amount(w.word(1))})
+	return s.do(p, wallet.Withdraw{Lot: w.word(0), Amount: amount(w.word(1)), Forced: w.has("forced")})
 }
 
 func (s *story) budget(w storyLine) error {

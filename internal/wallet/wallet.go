@@ -208,6 +208,8 @@ func (w *Wallet) do(c Command) error {
 		return w.grant(c)
 	case Withdraw:
 		return w.withdraw(c)
+	case Recover:
+		return w.recover(c)
 	case Start:
 		return w.start(c)
 	case Change:

@@ -34,6 +34,7 @@ type message struct {
 	Payment      string         `json:"payment,omitempty"`
 	Theirs       string         `json:"theirs,omitempty"`
 	Dispute      string         `json:"dispute,omitempty"`
+	Refund       string         `json:"refund,omitempty"` // the sandbox's own id
 	Status       string         `json:"status,omitempty"`
 	Code         string         `json:"code,omitempty"`
 	Amount       int64          `json:"amount,omitempty"`
@@ -140,6 +141,8 @@ func (s *Provider) notice(m *message) pay.Notice {
 		n.Outcome = s.outcome(&payment{
 			id: m.Theirs, status: m.Status, code: m.Code, amount: credit.Amount(m.Amount), method: m.Method, customer: m.Customer, card: m.Card,
 		})
+	case pay.RefundMoved:
+		n.Theirs, n.Outcome = m.Theirs, pay.Outcome{State: pay.State(m.Status), Theirs: m.Refund, Amount: credit.Amount(m.Amount)}
 	default:
 		n.Theirs = m.Theirs
 	}
