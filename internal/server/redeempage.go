@@ -17,6 +17,7 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 )
 
@@ -153,7 +154,7 @@ func (c choices) address(id string) string {
 func redeemedText(r api.Redemption, workspace string) string {
 	text := fmt.Sprintf("%s credits of %s were added to %s.", r.Amount, r.Campaign, workspace)
 	if r.ExpiresAt != nil {
-		text += " They can be used before " + r.ExpiresAt.Time().Format("2 January 2006, 15:04 UTC") + "."
+		text += " They can be used before " + mail.Instant(r.ExpiresAt.Time().UnixNano()) + "."
 	}
 	var only []string
 	for _, part := range [][]string{r.Scope.SKUs, r.Scope.Tiers, r.Scope.Regions, r.Scope.Projects} {
