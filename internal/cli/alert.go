@@ -49,7 +49,7 @@ func (p *program) showAlerts(s api.AlertSettings, t api.AlertThresholds) error {
 		if len(all) == 0 {
 			return text(none)
 		}
-		return text(strings.Join(all, " "))
+		return text(strings.Join(all, ", "))
 	}
 	return p.showFacts(alerts{s, t}, fact{"percents", words(percents, "")}, fact{"amounts", words(amounts, "")}, fact{"runways", words(runways, "")},
 		fact{"roles", words(s.Roles, "who may pay or set budgets")}, fact{"addresses", words(s.Addresses, "")}, fact{"muted", words(s.Muted, "")},

@@ -124,7 +124,7 @@ it will have used them up, if nothing else happens.`,
 func lotTable(lots []api.Lot) *table {
 	t := &table{
 		names: []string{"id", "kind", "status", "remaining", "amount", "held", "priority", "scope", "effective_at", "expires_at", "used_from", "used_up_at"},
-		empty: `There are no credits. Grant some with "purser credits grant".`,
+		empty: `There are no credits. Buy some with "purser credits buy", or redeem a code with "purser credits redeem".`,
 	}
 	for _, l := range lots {
 		t.row(text(l.ID), text(l.Kind), text(l.Status), amount(l.Remaining), amount(l.Amount), amount(l.Held),

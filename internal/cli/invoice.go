@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -107,10 +108,19 @@ func invoiceLines(d api.InvoiceDocument) *table {
 		t.row(text("Closing balance"), text(""), text(""), text(""), amount(d.Total.Closing.Printed))
 	}
 	if d.Tax != nil {
-		t.row(text("Tax "+d.Tax.Percent+" %"), text(""), text(""), text(""), amount(d.Tax.Tax))
+		t.row(text(taxLabel(d.Tax)), text(""), text(""), text(""), amount(d.Tax.Tax))
 		t.row(text("Total"), text(""), text(""), text(""), amount(d.Tax.Gross))
 	}
 	return t
+}
+
+// taxLabel is what the tax of a document is called on the document.
+func taxLabel(t *api.InvoiceTax) string {
+	label := cmp.Or(t.Name, "Tax") + " " + t.Percent + " %"
+	if t.ReverseCharge {
+		label += ", reverse charge"
+	}
+	return label
 }
 
 func (p *program) invoiceDownload() *cobra.Command {

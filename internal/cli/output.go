@@ -215,7 +215,8 @@ func writeFacts(w io.Writer, indent string, facts []fact) {
 	}
 	for _, f := range facts {
 		if f.told() {
-			fmt.Fprintf(w, "%s%-*s  %s\n", indent, width, f.label(), f.human)
+			lines := strings.ReplaceAll(f.human, "\n", "\n"+indent+strings.Repeat(" ", width+2))
+			fmt.Fprintf(w, "%s%-*s  %s\n", indent, width, f.label(), lines)
 		}
 	}
 }

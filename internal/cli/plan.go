@@ -60,12 +60,18 @@ func (p *program) planShow() *cobra.Command {
 	}
 }
 
+// showPlan shows what an organization is on. While a contract runs it is the contract that
+// says what is paid, and purser contract show that tells it.
 func (p *program) showPlan(o api.CurrentPlan, err error) error {
 	if err != nil {
 		return err
 	}
+	card := o.Plan.RateCard
+	if o.Contract != "" {
+		card = "that of the contract"
+	}
 	return p.showFacts(o, fact{"plan", text(o.Plan.Name)}, fact{"title", text(o.Plan.Title)}, fact{"since", exactly(o.Since)},
-		fact{"contract", text(o.Contract)}, fact{"rate_card", text(o.Plan.RateCard)}, fact{"credits", amount(o.Plan.Credits)},
+		fact{"contract", text(o.Contract)}, fact{"rate_card", cell{human: card, exact: o.Plan.RateCard}}, fact{"credits", amount(o.Plan.Credits)},
 		fact{"overdraft", amount(o.Plan.Overdraft)}, fact{"features", text(strings.Join(o.Plan.Features, ", "))},
 		fact{"next", text(o.Next)}, fact{"next_at", exactly(o.NextAt)})
 }
@@ -101,14 +107,26 @@ that it prints below is for "purser plan change".`,
 			for _, l := range o.Prices {
 				t.row(text(l.SKU), text(l.Tier), text(l.Unit), quantity(l.Quantity), amountOr(l.Price), amountOr(l.NewPrice), amount(l.Amount), amount(l.NewAmount))
 			}
-			t.last = fmt.Sprintf("from %s to %s, effective %s: %s would have been %s; features gained: %s; lost: %s\ntoken %s", o.From.Name, o.To.Name, o.EffectiveAt,
-				o.Amount, o.NewAmount, orDash(strings.Join(o.Gained, ", ")), orDash(strings.Join(o.Lost, ", ")), o.Token)
+			t.last = reviewed(o)
 			t.empty += "\n" + t.last
 			return p.show(o, t)
 		},
 	}
 	periodFlag(c, &atEnd)
 	return c
+}
+
+// reviewed is what a review says below the prices.
+func reviewed(o api.PlanReview) string {
+	var lines strings.Builder
+	fmt.Fprintf(&lines, "from %s to %s, effective %s: %s would have been %s; features gained: %s; lost: %s\n", o.From.Name, o.To.Name, when(o.EffectiveAt).human+" UTC",
+		o.Amount, o.NewAmount, orDash(strings.Join(o.Gained, ", ")), orDash(strings.Join(o.Lost, ", ")))
+	fmt.Fprintf(&lines, "discount %d %%, before %d %%; credits a month %s, before %s; overdraft %s, before %s\n", o.To.DiscountPercent, o.From.DiscountPercent,
+		o.To.Credits, o.From.Credits, o.To.Overdraft, o.From.Overdraft)
+	if o.NextCreditsAt != nil {
+		fmt.Fprintf(&lines, "the first credits come %s UTC\n", when(*o.NextCreditsAt).human)
+	}
+	return lines.String() + "token " + o.Token
 }
 
 func amountOr(a *api.Amount) cell {

@@ -44,11 +44,11 @@ func TestPlansAndContractsByCommand(t *testing.T) {
 	}
 	purser(statusDone, "plan ls", "core", "enterprise", "sla, sso, support")
 	purser(statusUsage, "plan set pro -f "+file("plan.json", `{"price": 1}`), "is not a plan")
-	purser(statusDone, "plan set pro -f "+file("plan.json", `{"title":"Pro","discount_percent":15,"features":["sla","sso"]}`), "plan-pro")
+	purser(statusDone, "plan set pro -f "+file("plan.json", `{"title":"Pro","discount_percent":15,"credits":"100","features":["sla","sso"]}`), "plan-pro")
 	purser(statusFailed, "plan review enterprise", "talk to sales")
 	var review api.PlanReview
 	read("plan review pro", &review)
-	purser(statusDone, "plan review pro --at-period-end", "Nothing was used", "features gained: sla", "token")
+	purser(statusDone, "plan review pro --at-period-end", "Nothing was used", "features gained: sla", "effective 20", "discount 15 %, before 0 %; credits a month 100, before 0; overdraft 0, before 0", "the first credits come 20", "token")
 	purser(statusFailed, "plan change pro --review x", "review the change again")
 	purser(statusDone, "plan change pro --review "+review.Token, "pro", "sso")
 	purser(statusDone, "plan show", "plan-pro")
@@ -65,6 +65,7 @@ func TestPlansAndContractsByCommand(t *testing.T) {
 	purser(statusDone, "quote show "+asked.ID, "quoted", "monthly")
 	var made api.Contract
 	read("quote accept "+asked.ID+" --quote 1", &made)
+	purser(statusDone, "plan show", made.ID, "that of the contract")
 	purser(statusDone, "contract ls", made.ID, "running", "300", "200")
 	purser(statusDone, "contract show "+made.ID, "termination fee  100")
 	purser(statusFailed, "contract terminate "+made.ID+" --fee 1", "costs 100")

@@ -133,7 +133,7 @@ paid keeps its tax.
 func ratesTable(rates api.TaxRates) *table {
 	t := &table{names: []string{"country", "name", "percent", "reverse_charge", "home"}, empty: "No tax is collected."}
 	for _, r := range rates.Rates {
-		t.row(text(r.Country), text(r.Name), text(r.Percent), text(fmt.Sprint(r.ReverseCharge)), text(fmt.Sprint(r.Home)))
+		t.row(text(r.Country), text(r.Name), text(r.Percent), yes(r.ReverseCharge), yes(r.Home))
 	}
 	return t
 }

@@ -1,6 +1,8 @@
 package invoice
 
 import (
+	"net/url"
+
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/mail"
@@ -38,7 +40,7 @@ func (d *Desk) post(tx *db.Tx, draft *draft) error {
 	for _, to := range draft.mailed {
 		data := map[string]string{
 			"document": doc.ID, "kind": Names[doc.Kind], "number": doc.Number, "organization": doc.Buyer.Name, "seller": doc.Seller.Name,
-			"link": d.URL + "/v1/organizations/" + doc.Buyer.ID + "/invoices/" + doc.ID + "/pdf",
+			"link": d.URL + "/login?next=" + url.QueryEscape("/v1/organizations/"+doc.Buyer.ID+"/invoices/"+doc.ID+"/pdf"),
 		}
 		if doc.Tax != nil {
 			data["amount"] = doc.Tax.Gross.String() + " " + doc.Currency

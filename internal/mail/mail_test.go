@@ -142,6 +142,13 @@ func TestTexts(t *testing.T) {
 
 // # What fails for now is tried again, ever more seldom, under the same Message-ID; what
 // fails for good is not.
+func TestInstantsAreReadable(t *testing.T) {
+	at := time.Date(2026, 11, 7, 22, 49, 59, 999, time.FixedZone("CET", 3600))
+	if got := Instant(at.UnixNano()); got != "7 November 2026, 21:49 UTC" {
+		t.Error(got)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	p := newPost(t, false, false)
 	o := open(t, p, "")

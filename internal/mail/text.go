@@ -7,6 +7,7 @@ import (
 	html "html/template"
 	"strings"
 	text "text/template"
+	"time"
 )
 
 //go:embed texts
@@ -57,3 +58,7 @@ func Render(template string, data map[string]string) (Rendered, error) {
 	r.HTML = out.String()
 	return r, nil
 }
+
+// Instant is an instant, in nanoseconds since 1970, as people read it in every mail and
+// page: 27 November 2026, 22:49 UTC. What goes beyond the minute is left out.
+func Instant(ns int64) string { return time.Unix(0, ns).UTC().Format("2 January 2006, 15:04 UTC") }

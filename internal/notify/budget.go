@@ -3,10 +3,10 @@ package notify
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -96,5 +96,5 @@ func until(b *wallet.Budget, at int64) string {
 		return ""
 	}
 	_, next := b.Bounds(at)
-	return time.Unix(0, next).UTC().Format("2006-01-02 15:04 UTC")
+	return mail.Instant(next)
 }

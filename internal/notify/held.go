@@ -7,6 +7,7 @@ import (
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/webhook"
 )
@@ -30,7 +31,7 @@ func (n *Notifier) hold(tx *db.Tx, organization string, until int64, a *alert) e
 		isForAll = 1
 	}
 	_, err := tx.Exec(`INSERT INTO held_alerts (organization, id, due_at, type, line, users, is_for_all) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		organization, tx.NewID("alt_"), until, a.event, at(tx.Now())+" "+a.line, listed(a.to), isForAll)
+		organization, tx.NewID("alt_"), until, a.event, mail.Instant(tx.Now())+" "+a.line, listed(a.to), isForAll)
 	if err != nil {
 		return fmt.Errorf("keep an alert until silent hours end: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -93,10 +94,8 @@ func instant(ns string) string {
 	if err != nil {
 		return ns
 	}
-	return at(n)
+	return mail.Instant(n)
 }
-
-func at(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04 UTC") }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 

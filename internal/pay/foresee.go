@@ -9,6 +9,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/tax"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -225,5 +226,5 @@ func (s *Service) stopAtCeiling(tx *db.Tx, a *AutoTopUp, until int64) error {
 	}
 	return s.tellOwners(tx, a.ID, "auto top-up has reached a ceiling", fmt.Sprintf(
 		"the next automatic top-up would go over the ceiling of %s a day or %s a month. Nothing is charged before %s; running work ends when the credits do.",
-		dollars(a.DayCeiling), dollars(a.MonthCeiling), time.Unix(0, until).UTC().Format("2 January 2006 15:04 UTC")))
+		dollars(a.DayCeiling), dollars(a.MonthCeiling), mail.Instant(until)))
 }

@@ -158,7 +158,7 @@ func (s *Service) Add(ctx context.Context, organization string) (Page, error) {
 	if err := s.taking(); err != nil {
 		return Page{}, err
 	}
-	v := Visit{Organization: organization, Back: s.back(), Cancel: s.back() + "?cancelled=1"}
+	v := Visit{Organization: organization, Back: s.back() + "?method=saved", Cancel: s.back() + "?method=cancelled"}
 	err := s.db.View(ctx, func(tx *db.Tx) (err error) {
 		have, err := s.Methods(tx, organization)
 		if err != nil {

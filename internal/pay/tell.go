@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/purserhq/purser/internal/audit"
 	"github.com/purserhq/purser/internal/credit"
@@ -70,17 +69,17 @@ func (s *Service) receipt(tx *db.Tx, p *Payment) error {
 	}
 	lines := []string{
 		fmt.Sprintf("Hello,\n\n%s credits were bought for %s, and can be used.\n", p.Line.Net, place),
-		"Payment   " + p.No,
-		"Date      " + time.Unix(0, tx.Now()).UTC().Format("2 January 2006 15:04 UTC"),
-		"Credits   " + dollars(p.Line.Net),
+		"Payment: " + p.No,
+		"Date: " + mail.Instant(tx.Now()),
+		"Credits: " + dollars(p.Line.Net),
 	}
 	switch {
 	case p.Line.IsReverseCharge:
-		lines = append(lines, "Tax       none is collected: the buyer owes it (reverse charge)")
+		lines = append(lines, "Tax: none is collected, the buyer owes it (reverse charge)")
 	case p.Line.Rate > 0:
-		lines = append(lines, fmt.Sprintf("%s %s %%   %s", p.Line.Name, p.Line.Rate.Percent(), dollars(p.Line.Tax)))
+		lines = append(lines, fmt.Sprintf("%s %s %%: %s", p.Line.Name, p.Line.Rate.Percent(), dollars(p.Line.Tax)))
 	}
-	lines = append(lines, "Paid      "+dollars(p.Line.Gross()))
+	lines = append(lines, "Paid: "+dollars(p.Line.Gross()))
 	if p.Kind == Auto {
 		lines = append(lines, "\nThis was an automatic top-up.")
 	}

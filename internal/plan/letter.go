@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/mail"
@@ -48,8 +47,6 @@ func (b *Book) put(tx *db.Tx, organization, to, subject, text string) error {
 
 func joinLines(lines []string) string { return strings.Join(lines, "\n") }
 
-func date(at int64) string { return time.Unix(0, at).UTC().Format("2006-01-02 15:04 UTC") }
-
 // tellOperator tells the operator of a request.
 func (b *Book) tellOperator(tx *db.Tx, q Request) error {
 	o, err := b.Orgs.Organization(tx, q.Organization)
@@ -60,9 +57,12 @@ func (b *Book) tellOperator(tx *db.Tx, q Request) error {
 	for _, t := range q.Ask.Targets {
 		from := "as soon as can be"
 		if t.From != 0 {
-			from = "from " + date(t.From)
+			from = "from " + mail.Instant(t.From)
 		}
 		lines = append(lines, fmt.Sprintf("%d %s for %d days, %s", t.Count, t.SKU, t.Days, from))
+	}
+	if q.Ask.Workload != "" {
+		lines = append(lines, "Workload: "+q.Ask.Workload)
 	}
 	lines = append(lines, "Contact: "+q.Ask.Contact)
 	return b.put(tx, "", b.Operator, "Quote request of "+o.Name, joinLines(lines))
@@ -71,12 +71,12 @@ func (b *Book) tellOperator(tx *db.Tx, q Request) error {
 func (b *Book) tellOfQuote(tx *db.Tx, q Request) error {
 	return b.tell(tx, q.Organization, "your quote is ready", fmt.Sprintf(
 		"Quote %d for the request %s is ready: %s credits committed until %s. It can be accepted until %s.",
-		q.QuoteNo, q.ID, q.Quote.Commitment, date(q.Quote.Until), date(q.Quote.ValidUntil)))
+		q.QuoteNo, q.ID, q.Quote.Commitment, mail.Instant(q.Quote.Until), mail.Instant(q.Quote.ValidUntil)))
 }
 
 // tellOfAcceptance tells both sides.
 func (b *Book) tellOfAcceptance(tx *db.Tx, c *Contract) error {
-	text := fmt.Sprintf("The contract %s runs from %s until %s, with %s credits committed.", c.ID, date(c.From), date(c.Until), c.Terms.Commitment)
+	text := fmt.Sprintf("The contract %s runs from %s until %s, with %s credits committed.", c.ID, mail.Instant(c.From), mail.Instant(c.Until), c.Terms.Commitment)
 	if err := b.put(tx, "", b.Operator, "A quote was accepted", text); err != nil {
 		return err
 	}
@@ -85,12 +85,12 @@ func (b *Book) tellOfAcceptance(tx *db.Tx, c *Contract) error {
 
 func (b *Book) tellOfEnd(tx *db.Tx, c *Contract) error {
 	return b.tell(tx, c.Organization, "your contract ends soon", fmt.Sprintf(
-		"The contract %s ends on %s. Its prices end then, and its credits that are left expire.", c.ID, date(c.Until)))
+		"The contract %s ends on %s. Its prices end then, and its credits that are left expire.", c.ID, mail.Instant(c.Until)))
 }
 
 // tellOfTermination tells both sides.
 func (b *Book) tellOfTermination(tx *db.Tx, c *Contract) error {
-	text := fmt.Sprintf("The contract %s was terminated on %s, for a fee of %s, which is no credits and is invoiced apart.", c.ID, date(c.EndedAt), c.Fee)
+	text := fmt.Sprintf("The contract %s was terminated on %s, for a fee of %s, which is no credits and is invoiced apart.", c.ID, mail.Instant(c.EndedAt), c.Fee)
 	if err := b.put(tx, "", b.Operator, "A contract was terminated", text); err != nil {
 		return err
 	}

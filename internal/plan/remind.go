@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -164,7 +164,7 @@ func expiryLine(workspace string, l *wallet.Lot, left credit.Amount, in int64) s
 		when = "within two days"
 	}
 	return fmt.Sprintf("%s of %s credits (%s, lot %s of %s) expire %s, on %s", left, l.Amount, l.Kind, l.ID, workspace, when,
-		time.Unix(0, l.ExpiresAt).UTC().Format("2006-01-02 15:04:05 UTC"))
+		mail.Instant(l.ExpiresAt))
 }
 
 // nextReminder is the next day on which somebody is reminded of a lot that there is now.

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +118,36 @@ func TestLinksWorkOnceAndExpire(t *testing.T) {
 	w.advance("86400")
 	_, err = c.ConfirmVerification(ctx, token)
 	refused(t, err, 422, "invalid_link")
+}
+
+// # On its page a link that was used says so in a sentence, and offers nothing to press. Whoever
+// is signed in and follows a link of a mail is asked for no password.
+func TestUsedLinksOnTheirPages(t *testing.T) {
+	w := newTown(t)
+	ada, b := "ada@example.org", w.browser("192.0.2.1")
+	must(w.from("192.0.2.1", "").SignUp(t.Context(), api.SignUp{Email: ada, Password: good}))(t)
+	form := url.Values{"token": {w.link(ada, "verify")}}
+	if first := b.do("/verify", form); first.status != 200 || !strings.Contains(string(first.body), ada+" is confirmed") {
+		t.Fatalf("%d %s", first.status, first.body)
+	}
+	again := b.do("/verify", form)
+	if text := string(again.body); again.status != 422 || !strings.Contains(text, "This link is good no more") || !strings.Contains(text, "purser user resend") || strings.Contains(text, "<button") {
+		t.Errorf("%d %s", again.status, again.body)
+	}
+	if wrong := b.login(ada, "another "+good, "/"); !strings.Contains(string(wrong.body), ">The email address or the password is wrong.<") {
+		t.Errorf("%s", wrong.body)
+	}
+	const next = "/login?next=%2Fv1%2Fuser"
+	if out := b.do(next, nil); out.status != 200 {
+		t.Errorf("%d, and nobody is signed in", out.status)
+	}
+	b.login(ada, good, "/")
+	if in := b.do(next, nil); in.status != http.StatusSeeOther || in.header.Get("Location") != "/v1/user" {
+		t.Errorf("%d %s", in.status, in.header.Get("Location"))
+	}
+	if in := b.do("/login", nil); in.status != 200 {
+		t.Errorf("%d without a place to go to", in.status)
+	}
 }
 
 // # Weak passwords and wrong addresses are refused with what to do.

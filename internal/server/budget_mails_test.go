@@ -89,7 +89,7 @@ func (w *town) tellsOfTheLanding(m mail.Message) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	for _, part := range []string{"23.9 credits are spent of 23.9", "of acme", "was stopped at that instant", "before 2027-02-01 00:00 UTC", "is at 100 %"} {
+	for _, part := range []string{"23.9 credits are spent of 23.9", "of acme", "was stopped at that instant", "before 1 February 2027, 00:00 UTC", "is at 100 %"} {
 		if !strings.Contains(r.Text, part) {
 			w.Errorf("the mail does not say %q:\n%s", part, r.Text)
 		}

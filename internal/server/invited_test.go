@@ -94,7 +94,7 @@ func TestThePageOfInvitationsSendsTheSecretInABody(t *testing.T) {
 	if answer := h.browser("192.0.2.7").do("/invitation?secret="+secret, nil); strings.Contains(string(answer.body), "asks you to join") {
 		t.Error("a secret in the address is taken")
 	}
-	h.says(h.browser("192.0.2.7").decide("pi_nothing", ""), 404, "the invitation is not known", `<form id="open"`)
+	h.says(h.browser("192.0.2.7").decide("pi_nothing", ""), 404, "The invitation is not known", `<form id="open"`)
 }
 
 // # Who has an account signs in on the page and joins, once, and nobody else does.
@@ -105,7 +105,7 @@ func TestAnInvitationIsAcceptedOnItsPage(t *testing.T) {
 	h.says(b.decide(h.URL+"/invitation#"+secret, ""), 200, "Ada &lt;ada@example.org&gt; asks you to join",
 		"Acme &lt;b&gt;&#34;AI&#34;&lt;/b&gt;", "as developer", "bob@example.org", `value="sign-in"`, `value="sign-up"`)
 	h.says(b.decide(secret, "accept"), 401, "not signed in")
-	h.says(b.decide(secret, "sign-in", "password", other), 401, "the email address or the password is wrong")
+	h.says(b.decide(secret, "sign-in", "password", other), 401, "The email address or the password is wrong")
 	h.says(b.decide(secret, "sign-in", "password", good), 200, `value="accept"`)
 	if _, role := h.member("bob@example.org"); b.cookie() == "" || role != "" {
 		t.Error("signing in did more, or less, than that")
@@ -123,7 +123,7 @@ func TestAnInvitationIsAcceptedOnItsPage(t *testing.T) {
 	if role != "developer" {
 		t.Errorf("bob is %q", role)
 	}
-	h.says(b.decide(secret, "accept"), 409, "the invitation is accepted")
+	h.says(b.decide(secret, "accept"), 409, "The invitation is accepted")
 	h.audited("acme", "192.0.2.7", "accept-invitation by "+bob)
 	h.audited("", "192.0.2.7", "refused by anonymous", "refused by anonymous", "login by "+bob)
 	if text := h.log.String(); !strings.Contains(text, "path=/invitation") || strings.Contains(text, "pi_") {

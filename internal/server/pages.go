@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/account"
@@ -133,14 +135,30 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, page string, v v
 		s.noteRefusal(r.Context(), s.visitor(discard{http.Header{}}, r).origin, call{id: id}, &reading{Server: s}, err)
 	}
 	p := s.problem(r.Context(), err)
-	v.Wrong, v.ShowsForm = p.Detail, true
-	if f := fault.Of(err); f != nil && len(f.Fields) > 0 {
-		v.Wrong = strings.TrimPrefix(f.Fields[0].Pointer, "/") + ": " + f.Fields[0].Message
+	v.Wrong, v.ShowsForm = sentence(p.Detail), true
+	switch f := fault.Of(err); {
+	case f != nil && f.Code == "invalid_link":
+		v.Wrong, v.ShowsForm = "This link is good no more: a link works once, and not for long.", false
+	case f != nil && len(f.Fields) > 0:
+		v.Wrong = sentence("the " + strings.ReplaceAll(strings.TrimPrefix(f.Fields[0].Pointer, "/"), "_", " ") + " " + f.Fields[0].Message)
 	}
 	if seconds, known := p.Values[db.RetryAfter].(int64); known {
 		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
 	}
 	s.render(w, r, p.Status, page, v)
+}
+
+// sentence is a message as it stands on a page.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return ""
+	}
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }
 
 // local is a place on this server that a form may lead on to; / for any other. What a
@@ -154,7 +172,14 @@ func local(next string) string {
 	return next
 }
 
+// loginPage asks who somebody is. Whoever is known and on the way to somewhere goes on.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
+	if next := local(r.URL.Query().Get("next")); next != "/" {
+		if _, _, _, err := s.cookied(w, r); err == nil {
+			http.Redirect(w, r, next, http.StatusSeeOther)
+			return
+		}
+	}
 	s.render(w, r, http.StatusOK, "login", s.loginView(view{Next: local(r.URL.Query().Get("next"))}))
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -62,6 +63,47 @@ func TestTopUpOnThePage(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	s.verified()
+}
+
+// # A card is added on the page of the sandbox: one that is declined is not kept, and the
+// page is there for another. A form leads on to its page, so that neither a reload nor the
+// way back sends it again, and whoever comes back reads what has become of it.
+func TestACardOnThePage(t *testing.T) {
+	s := newTown(t)
+	b := s.browser("192.0.2.1")
+	page := must(s.AddPaymentMethod(t.Context(), "default"))(t)
+	path := strings.TrimPrefix(page.URL, s.URL)
+	form := strings.Replace(path, "/save/", "/pay/", 1)
+	for _, step := range []struct{ card, then, says string }{
+		{"0002", "?declined=0002", "The card was declined. Try another one."},
+		{"9995", "?declined=9995", "The card was declined: insufficient funds. Try another one."},
+		{"4242", "", "The card is saved."},
+		{"0002", "", "The card is saved."},
+	} {
+		posted := b.do(form, url.Values{"card": {step.card}})
+		if posted.status != http.StatusSeeOther || posted.header.Get("Location") != path+step.then {
+			t.Fatalf("%+v: %d %s", step, posted.status, posted.header.Get("Location"))
+		}
+		shown := b.do(posted.header.Get("Location"), nil)
+		if !strings.Contains(string(shown.body), step.says) || strings.Contains(string(shown.body), "paying") {
+			t.Errorf("%+v: %s", step, shown.body)
+		}
+	}
+	if methods := must(s.PaymentMethods(t.Context(), "default"))(t).Items; len(methods) != 1 || methods[0].Last4 != "4242" {
+		t.Errorf("%+v", methods)
+	}
+	bought := must(s.TopUp(t.Context(), "default", api.NewTopUp{Amount: "20"}))(t)
+	pay := strings.TrimPrefix(bought.URL, s.URL)
+	if posted := b.do(pay, url.Values{"card": {"0002"}}); posted.status != http.StatusSeeOther || posted.header.Get("Location") != pay {
+		t.Errorf("%d %s", posted.status, posted.header.Get("Location"))
+	}
+	for query, says := range map[string]string{
+		"": "what was paid can be used", "?cancelled=1": "Nothing was paid", "?method=saved": "the payment method can be used", "?method=cancelled": "No payment method was added",
+	} {
+		if back := b.do("/payments/back"+query, nil); !strings.Contains(string(back.body), says) {
+			t.Errorf("%s: %s", query, back.body)
+		}
+	}
 }
 
 // card saves a test card and returns the id of the method.

@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
@@ -14,11 +15,8 @@ import (
 func (s *Server) paymentPages(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/webhooks/{provider}", s.takeNotice)
 	mux.HandleFunc("GET "+pay.BackPath, func(w http.ResponseWriter, r *http.Request) {
-		message := "Thank you. You can close this page: what was paid can be used as soon as the provider says so."
-		if r.URL.Query().Get("cancelled") != "" {
-			message = "Nothing was paid. You can close this page."
-		}
-		s.render(w, r, http.StatusOK, "message", view{Title: "Payment", Message: message})
+		title, message := backFrom(r.URL.Query())
+		s.render(w, r, http.StatusOK, "message", view{Title: title, Message: message})
 	})
 	if s.sandbox == nil {
 		return
@@ -26,6 +24,19 @@ func (s *Server) paymentPages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /sandbox/pay/{page}", s.sandboxPage)
 	mux.HandleFunc("GET /sandbox/save/{page}", s.sandboxPage)
 	mux.HandleFunc("POST /sandbox/pay/{page}", s.form(s.submitSandbox))
+}
+
+// backFrom is what somebody reads who comes back from a page of the provider's.
+func backFrom(query url.Values) (title, message string) {
+	switch {
+	case query.Get("method") == "saved":
+		return "Payment method", "Thank you. You can close this page: the payment method can be used as soon as the provider says so."
+	case query.Get("method") != "":
+		return "Payment method", "No payment method was added. You can close this page."
+	case query.Get("cancelled") != "":
+		return "Payment", "Nothing was paid. You can close this page."
+	}
+	return "Payment", "Thank you. You can close this page: what was paid can be used as soon as the provider says so."
 }
 
 // takeNotice takes a webhook of a provider of payments.
@@ -45,8 +56,14 @@ func (s *Server) takeNotice(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) sandboxPage(w http.ResponseWriter, r *http.Request) {
 	page, err := s.sandbox.Open(r.Context(), r.PathValue("page"))
+	if page.Wrong == "" && page.Done == "" {
+		page.Wrong = sandbox.RefusalOf(r.URL.Query().Get("declined"))
+	}
 	s.showSandbox(w, r, page, err)
 }
+
+// submitSandbox leads on to the page as it is then, so that neither a reload nor the way
+// back sends the form again.
 
 func (s *Server) submitSandbox(w http.ResponseWriter, r *http.Request) {
 	var page sandbox.Page
@@ -60,7 +77,18 @@ func (s *Server) submitSandbox(w http.ResponseWriter, r *http.Request) {
 	default:
 		page, err = s.sandbox.Pay(r.Context(), id, r.PostForm.Get("card"))
 	}
-	s.showSandbox(w, r, page, err)
+	if err != nil {
+		s.showSandbox(w, r, page, err)
+		return
+	}
+	next := "/sandbox/save/" + url.PathEscape(page.ID)
+	if page.IsPayment {
+		next = "/sandbox/pay/" + url.PathEscape(page.ID)
+	}
+	if page.Declined != "" {
+		next += "?declined=" + page.Declined
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 func (s *Server) showSandbox(w http.ResponseWriter, r *http.Request, page sandbox.Page, err error) {

@@ -120,8 +120,11 @@ func TestAQuarterUnderContract(t *testing.T) {
 		From: in(from), Until: *in(until), ValidUntil: *in(from), Commitment: "21000", Schedule: "monthly", DiscountPercent: 10, EarlyTerminationPercent: 50,
 		Rates: []api.QuoteRate{{SKU: "gpu.h100", Price: "2.5"}}, Capacity: []api.QuoteCapacity{{SKU: "gpu.h100", Count: 64}}, SLA: "99.9 %", Reference: "PO-7",
 	})
-	o.told("operator@localhost Quote request of Acme", "cfo@acme.example Acme: your quote is ready", "operator@localhost A quote was accepted",
+	told := o.told("operator@localhost Quote request of Acme", "cfo@acme.example Acme: your quote is ready", "operator@localhost A quote was accepted",
 		"cfo@acme.example Acme: your contract")
+	if !strings.Contains(told[0], "Workload: training") || !strings.Contains(told[1], "until "+mail.Instant(until.UnixNano())+".") {
+		t.Errorf("%q", told[:2])
+	}
 	if c.Status != "upcoming" || c.Committed != "21000" || c.Granted != "0" || c.ToCome != "21000" || c.TerminationFee != "10500" || len(c.Lots) != 3 {
 		t.Errorf("%+v", c)
 	}

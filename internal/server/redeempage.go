@@ -17,6 +17,7 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 )
 
@@ -42,6 +43,7 @@ type choices struct {
 	Chosen     string          // the id of one
 	Key        string          // sent with the form: twice is once
 	Script     template.JS
+	IsDone     bool // the code was redeemed
 }
 
 func (s *Server) redeemPages(mux *http.ServeMux) {
@@ -103,7 +105,7 @@ func (s *Server) submitRedeem(w http.ResponseWriter, r *http.Request) {
 	code, workspace, key := r.PostForm.Get("code"), r.PostForm.Get("workspace"), r.PostForm.Get("key")
 	v, a, user, err := s.payer(w, r)
 	if fault.Is(err, fault.Unauthorized) {
-		s.redeemPage(w, r, view{Code: code, Wrong: "You are not signed in any more. Sign in first."})
+		s.redeemPage(w, r, view{Code: code, Wrong: "You are not signed in. Sign in first."})
 		return
 	}
 	var done api.Redemption
@@ -111,12 +113,13 @@ func (s *Server) submitRedeem(w http.ResponseWriter, r *http.Request) {
 		ctx := context.WithValue(context.WithValue(r.Context(), actorKey{}, a), visitorKey{}, v)
 		done, err = s.redeemForm(ctx, workspace, code, key)
 	}
-	if err == nil {
-		s.render(w, r, http.StatusOK, "message", view{Title: pageTitles["redeem"], Message: redeemedText(done)})
-		return
-	}
 	again := view{Code: code, User: user.Email, Redeem: choices{Chosen: workspace, Key: rand.Text(), Script: template.JS(redeemScript)}}
 	again.Redeem.Workspaces, _ = s.payable(r.Context(), a) // without it the page says why, and offers none
+	if err == nil {
+		again.Message, again.Redeem.IsDone = redeemedText(done, again.Redeem.address(workspace)), true
+		s.render(w, r, http.StatusOK, "redeem", again)
+		return
+	}
 	s.refuse(w, r, "redeem", again, err)
 }
 
@@ -137,11 +140,21 @@ func (s *Server) redeemForm(ctx context.Context, workspace, code, key string) (d
 	return done, json.Unmarshal(answer.Body, &done)
 }
 
-// redeemedText says what was got.
-func redeemedText(r api.Redemption) string {
-	text := fmt.Sprintf("%s credits of %s were added.", r.Amount, r.Campaign)
+// address is how people call a workspace of the choices: its id if it is none of them.
+func (c choices) address(id string) string {
+	for _, w := range c.Workspaces {
+		if w.ID == id {
+			return w.Address
+		}
+	}
+	return id
+}
+
+// redeemedText says what was got, and where.
+func redeemedText(r api.Redemption, workspace string) string {
+	text := fmt.Sprintf("%s credits of %s were added to %s.", r.Amount, r.Campaign, workspace)
 	if r.ExpiresAt != nil {
-		text += " They can be used before " + r.ExpiresAt.Time().Format("2 January 2006, 15:04 UTC") + "."
+		text += " They can be used before " + mail.Instant(r.ExpiresAt.Time().UnixNano()) + "."
 	}
 	var only []string
 	for _, part := range [][]string{r.Scope.SKUs, r.Scope.Tiers, r.Scope.Regions, r.Scope.Projects} {
@@ -152,7 +165,7 @@ func redeemedText(r api.Redemption) string {
 	if len(only) > 0 {
 		text += " They pay for " + strings.Join(only, ", ") + " only."
 	}
-	return text + fmt.Sprintf(" The balance is now %s.", r.Balance)
+	return text + fmt.Sprintf(" Its balance is now %s.", r.Balance)
 }
 
 // cookied is the session of a request's cookie, of a person who may go on.

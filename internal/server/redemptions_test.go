@@ -274,7 +274,7 @@ func TestRedeemPage(t *testing.T) {
 	}
 	form := url.Values{"code": {strings.ToLower(code)}, "workspace": {acme}, "key": {string(key[1])}}
 	for range 2 {
-		if done := b.do("/redeem", form); done.status != 200 || !strings.Contains(string(done.body), "25 credits of The many were added. The balance is now 25.") {
+		if done := b.do("/redeem", form); done.status != 200 || !strings.Contains(string(done.body), "25 credits of The many were added to acme. Its balance is now 25.") {
 			t.Errorf("%d %s", done.status, done.body)
 		}
 	}

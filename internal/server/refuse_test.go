@@ -210,8 +210,10 @@ var badJobs = []bad{
 	{"unknown status", "GET " + ws + "/jobs?status=happy", ``, 422, "invalid", "status"},
 }
 
-// No text has control characters; only a command's has lines.
+// No text has control characters; only a command's and an address on invoices have lines.
 var badTexts = []bad{
+	{"a tab in an address", "PATCH /v1/organizations/default/billing-profile", `{"address":"a\tb"}`, 422, "invalid", "/address"},
+	{"a legal name of two lines", "PATCH /v1/organizations/default/billing-profile", `{"legal_name":"a\nb"}`, 422, "invalid", "/legal_name"},
 	{"NUL in a project", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1}],"project":"a\u0000"}`, 422, "invalid", "/project"},
 	{"BEL in a user", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1}],"user":"\u0007"}`, 422, "invalid", "/user"},
 	{"a label of two lines", "POST " + ws + "/flows", `{"items":[{"sku":"gpu.h100","quantity":1}],"label":"a\nb"}`, 422, "invalid", "/label"},

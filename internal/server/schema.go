@@ -149,10 +149,14 @@ func hasControls(text, but string) bool {
 }
 
 // multiline are the control characters that the text at a pointer may have: a
-// script can be the argument of a command, and a certificate a variable.
+// script can be the argument of a command, a certificate a variable, and an address
+// on invoices has lines.
 func multiline(pointer string) string {
-	if strings.HasPrefix(pointer, "/command/") || strings.HasPrefix(pointer, "/env/") {
+	switch {
+	case strings.HasPrefix(pointer, "/command/"), strings.HasPrefix(pointer, "/env/"):
 		return "\t\n\r"
+	case pointer == "/address":
+		return "\n"
 	}
 	return ""
 }

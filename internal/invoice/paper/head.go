@@ -76,7 +76,7 @@ func (s *sheet) fact(label, value string) {
 		return
 	}
 	s.text(middle, s.y, label, small, false)
-	for _, line := range s.wrap(value, right-middle-80, body) {
+	for _, line := range s.wrap(value, right-middle-s.measure(label, small)-12, body) {
 		s.text(right, s.y, line, body, true)
 		s.y += body.leading()
 	}

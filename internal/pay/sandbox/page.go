@@ -20,10 +20,10 @@ type Page struct {
 	Amount      credit.Amount
 	IsConfirm   bool   // the card asks to be confirmed
 	Wrong       string // why the last card did not pay
+	Declined    string // the card that was not saved just now
 	Done        string // what has become of it, if there is nothing to do any more
 	Back        string // where to go on to
 	Cancel      string
-	CanDispute  bool
 	Cards       []Card
 }
 
@@ -59,20 +59,39 @@ func (s *Provider) open(tx *db.Tx, id string) (Page, error) {
 	}
 	page.IsPayment, page.Description, page.Amount, page.Back, page.Cancel = true, p.description, p.amount, p.back, p.cancel
 	page.IsConfirm = p.status == confirm
-	page.CanDispute = p.status == succeeded && p.dispute != "open" && p.dispute != "lost" && p.dispute != "won"
 	switch {
 	case p.status == succeeded:
 		page.Done = "It is paid."
 	case p.status == pending:
 		page.Done = "The payment is under way."
 	case p.status == declined:
-		page.Done = "The payment was declined: " + strings.ReplaceAll(p.code, "_", " ") + "."
+		page.Done = "The payment was declined" + because(p.code) + "."
 	case p.expiresAt != 0 && p.expiresAt <= tx.Now():
 		page.Done = "This page has expired."
 	case p.code != "":
-		page.Wrong = "The card was declined (" + strings.ReplaceAll(p.code, "_", " ") + "). Try another one."
+		page.Wrong = refused(p.code)
 	}
 	return page, nil
+}
+
+// RefusalOf is what a page says of a test card that could not be saved; "" of any other.
+func RefusalOf(last4 string) string {
+	if card, _ := cardOf(last4); card.Code != "" {
+		return refused(card.Code)
+	}
+	return ""
+}
+
+func refused(code string) string {
+	return "The card was declined" + because(code) + ". Try another one."
+}
+
+// because is a provider's code of a refusal in words, where it says more than that it was one.
+func because(code string) string {
+	if code == "card_declined" {
+		return ""
+	}
+	return ": " + strings.ReplaceAll(code, "_", " ")
 }
 
 // Pay pays on a page with a test card, or saves it. A card that is declined leaves the
@@ -86,10 +105,14 @@ func (s *Provider) Pay(ctx context.Context, id, last4 string) (page Page, err er
 		if page, err = s.open(tx, id); err != nil || page.Done != "" || page.IsConfirm {
 			return err
 		}
-		if !page.IsPayment {
-			err = s.saveCard(tx, id, card)
-		} else {
+		switch {
+		case page.IsPayment:
 			err = s.payCard(tx, id, card)
+		case card.Code != "":
+			page.Wrong, page.Declined = refused(card.Code), card.Last4
+			return nil
+		default:
+			err = s.saveCard(tx, id, card)
 		}
 		if err == nil {
 			page, err = s.open(tx, id)
