@@ -149,6 +149,14 @@ var forms = map[string]form{
 // french begins with a key of two characters, which is checked where both are digits.
 var french = vat("FR", `(\d{11})`, frenchKey, "FR40303265045").and(`FR((?:[A-HJ-NP-Z]\d|\d[A-HJ-NP-Z]|[A-HJ-NP-Z]{2})\d{9})`, nil)
 
+// union are the countries in which the VAT of the European Union holds.
+const union = " AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK "
+
+// InUnion reports whether the VAT of the European Union holds in a country.
+func InUnion(country string) bool {
+	return country != "" && strings.Contains(union, " "+country+" ")
+}
+
 // Forms are the countries whose tax ids are checked by their form.
 func Forms() map[string]string {
 	all := make(map[string]string, len(forms))
