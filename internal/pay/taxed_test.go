@@ -42,7 +42,7 @@ func TestNoCountry(t *testing.T) {
 		_, err := s.pay.Begin(tx, s.id, pay.TopUp{Amount: 20 * one})
 		return err
 	})
-	if f := fault.Of(err); f == nil || f.Code != tax.NoCountry || f.Values["field"] != "country" {
+	if f := fault.Of(err); f == nil || f.Code != "no_tax_country" || f.Values["field"] != "country" {
 		t.Errorf("it is sold: %v", err)
 	}
 	review := func() (line tax.Line, missing *fault.Fault) {
@@ -52,7 +52,7 @@ func TestNoCountry(t *testing.T) {
 		})
 		return line, missing
 	}
-	if _, missing := review(); missing == nil || missing.Code != tax.NoCountry {
+	if _, missing := review(); missing == nil || missing.Code != "no_tax_country" {
 		t.Errorf("the review says nothing: %v", missing)
 	}
 	s.view(func(tx *db.Tx) error {
@@ -99,7 +99,7 @@ func TestAutoTopUpWaitsForACountry(t *testing.T) {
 		_, err := s.pay.SetAutoTopUp(tx, set)
 		return err
 	})
-	if f := fault.Of(err); f == nil || f.Code != tax.NoCountry {
+	if f := fault.Of(err); f == nil || f.Code != "no_tax_country" {
 		t.Errorf("it is switched on: %v", err)
 	}
 	s.profile("GR", "")

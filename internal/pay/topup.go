@@ -101,10 +101,14 @@ func (s *Service) taxing(tx *db.Tx, organization string) (table tax.Table, buyer
 // Review says how a purchase of an organization would be taxed today: the line of one
 // credit, and the fault with which it would be refused, if something is missing.
 func (s *Service) Review(tx *db.Tx, organization string) (line tax.Line, missing *fault.Fault, err error) {
-	line, err = s.taxed(tx, organization, credit.One)
-	if f := fault.Of(err); f != nil && f.Code == tax.NoCountry {
+	table, buyer, err := s.taxing(tx, organization)
+	if err != nil {
+		return line, nil, err
+	}
+	if f := fault.Of(table.Misses(buyer)); f != nil {
 		return line, f, nil
 	}
+	line, err = table.On(buyer, credit.One, tax.Day(tx.Now()))
 	return line, nil, err
 }
 

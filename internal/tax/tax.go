@@ -224,11 +224,8 @@ func (t Table) Misses(b Buyer) error {
 		return nil
 	}
 	return fault.New(fault.Conflict, "tax is collected here by the country of the buyer, and the billing profile names none: set country there first, "+
-		`as with "purser org set --country DE"`).WithCode(NoCountry).With("field", "country")
+		`as with "purser org set --country DE"`).WithCode("no_tax_country").With("field", "country")
 }
-
-// NoCountry is the code of the fault that [Table.Misses] makes.
-const NoCountry = "no_tax_country"
 
 // isGood reports whether a tax id in a state is enough to reverse the charge.
 func (t Table) isGood(s State) bool {

@@ -80,7 +80,7 @@ func TestVerifiedOnly(t *testing.T) {
 // # Where there is a table, a buyer has a country; where there is none, nothing is asked.
 func TestCountry(t *testing.T) {
 	_, err := table.On(tax.Buyer{}, credit.One, "2026-01-01")
-	if f := fault.Of(err); f == nil || f.Kind != fault.Conflict || f.Code != tax.NoCountry || f.Values["field"] != "country" {
+	if f := fault.Of(err); f == nil || f.Kind != fault.Conflict || f.Code != "no_tax_country" || f.Values["field"] != "country" {
 		t.Errorf("%v", err)
 	}
 	if line, err := (tax.Table{}).On(tax.Buyer{}, credit.One, "2026-01-01"); err != nil || line.Rule != tax.NotTaxed || line.Tax != 0 {
