@@ -23,19 +23,7 @@ func (s *Server) paymentCalls() {
 	query(s, call{
 		id: "get-top-up-options", method: "GET", path: "/v1/workspaces/{workspace}/top-ups", tag: tagPayments, action: org.Pay,
 		summary: "Say what can be bought",
-	}, func(r *reading, _ *WorkspacePath) (out api.TopUpOptions, err error) {
-		set := r.pays.Settings()
-		out = api.TopUpOptions{Provider: r.pays.Provider(), Presets: []api.Amount{}, Least: amount(set.Least), Most: amount(set.Most)}
-		for _, a := range set.Presets {
-			out.Presets = append(out.Presets, amount(a))
-		}
-		err = r.view(func(tx *db.Tx) error {
-			line, missing, err := r.pays.Review(tx, r.id.Organization)
-			out.Tax = topUpTaxOnWire(line, missing)
-			return err
-		})
-		return out, err
-	})
+	}, topUpOptions)
 	commandThen(s, call{
 		id: "create-top-up", method: "POST", path: "/v1/workspaces/{workspace}/top-ups", tag: tagPayments, action: org.Pay, status: 201,
 		summary: "Buy credits",
@@ -89,6 +77,20 @@ func (s *Server) paymentCalls() {
 		out.Status = b.Status // what is to be said
 		return out, err
 	}, s.sayDispute)
+}
+
+func topUpOptions(r *reading, _ *WorkspacePath) (out api.TopUpOptions, err error) {
+	set := r.pays.Settings()
+	out = api.TopUpOptions{Provider: r.pays.Provider(), Presets: []api.Amount{}, Least: amount(set.Least), Most: amount(set.Most)}
+	for _, a := range set.Presets {
+		out.Presets = append(out.Presets, amount(a))
+	}
+	err = r.view(func(tx *db.Tx) error {
+		line, missing, err := r.pays.Review(tx, r.id.Organization)
+		out.Tax = topUpTaxOnWire(line, missing)
+		return err
+	})
+	return out, err
 }
 
 func topUp(u *unit, _ *WorkspacePath, b *api.NewTopUp) (api.Payment, error) {

@@ -64,21 +64,20 @@ func (s *Server) profileCalls() {
 	command(s, call{
 		id: "change-billing-profile", method: "PATCH", path: "/v1/organizations/{organization}/billing-profile", tag: tagPeople,
 		action: org.Pay, summary: "Change what is named of the billing profile",
-	}, func(u *unit, _ *OrganizationPath, b *api.BillingProfileChange) (api.BillingProfile, error) {
-		before, err := u.orgs.Profile(u.tx, u.id.Organization)
-		if err != nil {
-			return api.BillingProfile{}, err
-		}
-		u.before = billingOnWire(before)
+	}, changeBilling)
+	s.taxIDCalls()
+}
+
+func changeBilling(u *unit, _ *OrganizationPath, b *api.BillingProfileChange) (api.BillingProfile, error) {
+	return u.billing(func() (org.Profile, error) {
 		p, err := u.orgs.SetProfile(u.tx, u.id.Organization, org.ProfilePatch{
 			BillingEmail: b.BillingEmail, LegalName: b.LegalName, Address: b.Address, TaxID: b.TaxID, Country: b.Country, Reference: b.Reference,
 		})
 		if err != nil {
-			return api.BillingProfile{}, err
+			return p, err
 		}
-		return billingOnWire(p), u.pays.Wake(u.tx, u.id.Organization)
+		return p, u.pays.Wake(u.tx, u.id.Organization)
 	})
-	s.taxIDCalls()
 }
 
 // taxIDCalls are the operator's word about the tax ids of organizations.
@@ -90,7 +89,7 @@ func (s *Server) taxIDCalls() {
 		description: "The evidence is kept with the billing profile, and with every payment that is made from now on and its invoice. " +
 			"Another tax id or country ends it.",
 	}, func(u *unit, _ *OrganizationPath, b *api.TaxIDVerification) (api.BillingProfile, error) {
-		return u.verification(func() (org.Profile, error) {
+		return u.billing(func() (org.Profile, error) {
 			return u.orgs.VerifyTaxID(u.tx, u.id.Organization, b.TaxID, org.Verification{On: b.VerifiedOn, Reference: b.Reference, By: u.actor.ID})
 		})
 	})
@@ -98,13 +97,13 @@ func (s *Server) taxIDCalls() {
 		id: "unverify-tax-id", method: "DELETE", path: path, tag: tagInvoices, action: org.Operate, optional: true,
 		summary: "Take back that the tax id of an organization is verified", description: "What has been paid keeps its evidence.",
 	}, func(u *unit, _ *OrganizationPath, _ *none) (api.BillingProfile, error) {
-		return u.verification(func() (org.Profile, error) { return u.orgs.UnverifyTaxID(u.tx, u.id.Organization) })
+		return u.billing(func() (org.Profile, error) { return u.orgs.UnverifyTaxID(u.tx, u.id.Organization) })
 	})
 }
 
-// verification answers with a billing profile after a change of it, and keeps what was there
+// billing answers with a billing profile after a change of it, and keeps what was there
 // before for the audit log.
-func (u *unit) verification(change func() (org.Profile, error)) (api.BillingProfile, error) {
+func (u *unit) billing(change func() (org.Profile, error)) (api.BillingProfile, error) {
 	before, err := u.orgs.Profile(u.tx, u.id.Organization)
 	if err != nil {
 		return api.BillingProfile{}, err
