@@ -43,6 +43,7 @@ type InvoiceDocument struct {
 	Tax        *InvoiceTax      `json:"tax,omitempty"`
 	Total      *InvoiceAccount  `json:"total,omitempty" doc:"Of a statement: all workspaces together."`
 	Workspaces []InvoiceAccount `json:"workspaces,omitempty" doc:"Of a statement: each workspace."`
+	Note       string           `json:"note,omitempty" doc:"What the law asks for where no tax is charged: reverse charge, with the tax ids of both sides."`
 	Footer     string           `json:"footer,omitempty"`
 }
 
@@ -85,6 +86,11 @@ type InvoiceTax struct {
 	Net           Amount `json:"net"`
 	Tax           Amount `json:"tax"`
 	Gross         Amount `json:"gross"`
+	Rule          string `json:"rule,omitempty" enum:"standard,reverse_charge,not_taxed" doc:"By which it was taxed when it was paid; missing on documents from before it was kept."`
+	ValidFrom     string `json:"valid_from,omitempty" doc:"The day since which the rate held; missing for always." example:"2024-09-01"`
+	TaxIDState    string `json:"tax_id_state,omitempty" enum:"unchecked,form_checked,verified" doc:"What was known of the buyer's tax id."`
+	VerifiedOn    string `json:"verified_on,omitempty" doc:"The day on which the seller had verified it."`
+	Verification  string `json:"verification,omitempty" doc:"What the seller's evidence was."`
 }
 
 // InvoiceLine is one amount. On a statement what was taken is negative.
@@ -154,16 +160,18 @@ type Seller struct {
 
 // TaxRates are the rates of tax of all countries in which it is collected.
 type TaxRates struct {
-	Rates []TaxRate `json:"rates" maxItems:"300"`
+	Rates        []TaxRate `json:"rates" maxItems:"1000"`
+	VerifiedOnly bool      `json:"verified_only,omitempty" doc:"Only a tax id that the operator has verified reverses the charge; if missing, its form is enough."`
 }
 
-// TaxRate is what a country asks for.
+// TaxRate is what a country asks for from a day on.
 type TaxRate struct {
 	Country       string `json:"country" doc:"Two letters." example:"DE"`
+	ValidFrom     string `json:"valid_from,omitempty" maxLength:"10" doc:"The first day (UTC) on which it holds; missing for always. Of the entries of a country that have begun the last counts." example:"2024-09-01"`
 	Name          string `json:"name" maxLength:"60" example:"VAT"`
 	Percent       string `json:"percent" doc:"Up to four places." example:"24"`
-	ReverseCharge bool   `json:"reverse_charge,omitempty" doc:"A business there with a tax id owes it by itself."`
-	Home          bool   `json:"home,omitempty" doc:"The seller's country."`
+	ReverseCharge bool   `json:"reverse_charge,omitempty" doc:"A business there with a good tax id owes it by itself, if the seller is elsewhere."`
+	Home          bool   `json:"home,omitempty" doc:"The seller's country: the same in all its entries."`
 }
 
 // Invoices lists documents, the newest first.

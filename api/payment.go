@@ -8,6 +8,19 @@ type TopUpOptions struct {
 	Presets  []Amount `json:"presets" doc:"Amounts to offer."`
 	Least    Amount   `json:"least"`
 	Most     Amount   `json:"most"`
+	Tax      TopUpTax `json:"tax" doc:"How a purchase would be taxed today."`
+}
+
+// TopUpTax is how a purchase of an organization would be taxed today.
+type TopUpTax struct {
+	Missing    string `json:"missing,omitempty" enum:"country" doc:"What the billing profile has to name before anything can be bought."`
+	Detail     string `json:"detail,omitempty" doc:"The same for people."`
+	Country    string `json:"country,omitempty"`
+	Name       string `json:"name,omitempty" example:"VAT"`
+	Percent    Amount `json:"percent" example:"24"`
+	Rule       string `json:"rule,omitempty" enum:"standard,reverse_charge,not_taxed" doc:"standard: the rate of the country is added. reverse_charge: nothing is, for the buyer owes it. not_taxed: there is no rate for the country today."`
+	TaxID      string `json:"tax_id,omitempty"`
+	TaxIDState string `json:"tax_id_state,omitempty" enum:"unchecked,form_checked,verified"`
 }
 
 // NewTopUp buys credits.
@@ -29,6 +42,12 @@ type Payment struct {
 	TaxRate       Amount   `json:"tax_rate" doc:"In percent." example:"24"`
 	TaxCountry    string   `json:"tax_country,omitempty"`
 	ReverseCharge bool     `json:"reverse_charge" doc:"Whether the buyer owes the tax by itself."`
+	TaxRule       string   `json:"tax_rule,omitempty" enum:"standard,reverse_charge,not_taxed" doc:"By which it was taxed; missing for payments from before it was kept."`
+	TaxValidFrom  string   `json:"tax_valid_from,omitempty" doc:"The day since which the rate held; missing for always."`
+	TaxID         string   `json:"tax_id,omitempty" doc:"The buyer's, as it was when the payment was made."`
+	TaxIDState    string   `json:"tax_id_state,omitempty" enum:"unchecked,form_checked,verified" doc:"What was known of it then."`
+	TaxIDVerified string   `json:"tax_id_verified_on,omitempty" doc:"The day on which the operator had verified it."`
+	Verification  string   `json:"tax_id_verification,omitempty" doc:"What the operator's evidence was."`
 	Total         Amount   `json:"total" doc:"What is paid: amount and tax."`
 	Refunded      Amount   `json:"refunded" doc:"Of the amount."`
 	RefundedTax   Amount   `json:"refunded_tax"`
@@ -134,6 +153,7 @@ type AutoTopUp struct {
 	Payment      string   `json:"payment,omitempty" doc:"The payment in flight."`
 	LastAt       *Instant `json:"last_at" format:"date-time" doc:"When it last began a payment."`
 	OffReason    string   `json:"off_reason,omitempty" doc:"Why it is off, if it went off by itself."`
+	WaitsFor     string   `json:"waits_for,omitempty" enum:"country" doc:"What the billing profile has to name before it buys again."`
 	ChangedAt    *Instant `json:"changed_at" format:"date-time"`
 	ChangedBy    string   `json:"changed_by,omitempty"`
 }

@@ -29,7 +29,10 @@ type BillingProfile struct {
 	BillingEmail string `json:"billing_email" doc:"Where invoices and alerts go."`
 	LegalName    string `json:"legal_name"`
 	Address      string `json:"address" doc:"As it stands on invoices; may have several lines."`
-	TaxID        string `json:"tax_id"`
+	TaxID        string `json:"tax_id" doc:"Where the form of the country's is known: in capitals, without spaces, dots and hyphens."`
+	TaxIDState   string `json:"tax_id_state,omitempty" enum:"unchecked,form_checked,verified" doc:"What is known of it. unchecked: any text, of a country whose form is not known here; it reverses no charge. form_checked: it has the form of its country, and the check digits fit. verified: the operator has seen that it is the organization's."`
+	VerifiedOn   string `json:"tax_id_verified_on,omitempty" doc:"The day on which the operator verified it." example:"2026-03-01"`
+	Verification string `json:"tax_id_verification,omitempty" doc:"What the operator's evidence is."`
 	Country      string `json:"country" doc:"In which the organization is taxed: two letters, ISO 3166-1." example:"DE"`
 	Reference    string `json:"reference" doc:"What its invoices carry, as the number of a purchase order."`
 }
@@ -42,6 +45,13 @@ type BillingProfileChange struct {
 	TaxID        *string `json:"tax_id,omitempty" maxLength:"100"`
 	Country      *string `json:"country,omitempty" maxLength:"2"`
 	Reference    *string `json:"reference,omitempty" maxLength:"100"`
+}
+
+// TaxIDVerification is the operator's word that a tax id is an organization's.
+type TaxIDVerification struct {
+	TaxID      string `json:"tax_id" minLength:"1" maxLength:"100" doc:"The one that was verified: refused if the billing profile has another by now." example:"DE811569869"`
+	VerifiedOn string `json:"verified_on" minLength:"10" maxLength:"10" doc:"The day on which it was seen." example:"2026-03-01"`
+	Reference  string `json:"reference" minLength:"1" maxLength:"500" doc:"What says so: the consultation number of VIES, or where the document is." example:"VIES consultation WAPIAAAAX3cXy9"`
 }
 
 // Member is a person with one of the roles that he has in an organization.
@@ -201,6 +211,16 @@ func (c *Client) BillingProfile(ctx context.Context, organization string) (Billi
 // ChangeBillingProfile changes what change names of the billing profile.
 func (c *Client) ChangeBillingProfile(ctx context.Context, organization string, change BillingProfileChange) (BillingProfile, error) {
 	return ask[BillingProfile](ctx, c, patch, at("/organizations/%s/billing-profile", organization), nil, change)
+}
+
+// VerifyTaxID says that the operator has verified the tax id of an organization.
+func (c *Client) VerifyTaxID(ctx context.Context, organization string, v TaxIDVerification) (BillingProfile, error) {
+	return ask[BillingProfile](ctx, c, put, at("/organizations/%s/tax-id-verification", organization), nil, v)
+}
+
+// UnverifyTaxID takes that back.
+func (c *Client) UnverifyTaxID(ctx context.Context, organization string) (BillingProfile, error) {
+	return ask[BillingProfile](ctx, c, del, at("/organizations/%s/tax-id-verification", organization), nil, nil)
 }
 
 // Members lists who belongs to an organization, with each of their roles.

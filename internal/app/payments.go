@@ -56,6 +56,10 @@ func (a *App) openPayments(c Config) error {
 	a.pays = pay.New(pay.Config{
 		DB: a.db, Books: a.ledger, Orgs: a.orgs, Provider: provider, Put: a.post(a.mails), Operator: operator(a.config.SMTP), URL: c.PublicURL, Settings: c.TopUps, Log: a.log,
 		Raise: a.notifier.Raise,
+		Seller: func(tx *db.Tx) (string, error) {
+			seller, err := invoice.ReadSeller(tx)
+			return seller.Country, err
+		},
 		Invoice: func(tx *db.Tx, p *pay.Payment, method string) error {
 			_, err := a.invoices.Issue(tx, p.Organization, invoice.Paid{ID: p.No, At: tx.Now(), Line: p.Line, Method: method})
 			return err

@@ -107,6 +107,9 @@ func (s *session) call(text string) map[string]any {
 const commands = `
 PUT /v1/seller {"legal_name":"Seller"}
 PUT /v1/tax-rates {"rates":[{"country":"GR","name":"VAT","percent":"24"}]}
+PATCH /v1/organizations/{organization}/billing-profile {"country":"GR","tax_id":"EL094019245"}
+PUT /v1/organizations/{organization}/tax-id-verification {"tax_id":"EL094019245","verified_on":"2026-12-31","reference":"seen"}
+DELETE /v1/organizations/{organization}/tax-id-verification
 PUT /v1/rate-cards/other {"skus":[{"sku":"gpu.x","unit":"hour","prices":{"on-demand":"1"}}]}
 second = POST /v1/organizations/{organization}/workspaces {"slug":"second","name":"second"}
 POST /v1/organizations {"slug":"acme","name":"Acme","type":"company"}

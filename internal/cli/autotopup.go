@@ -124,7 +124,7 @@ func (p *program) showAuto(a api.AutoTopUp, err error) error {
 	return p.showFacts(a,
 		fact{"enabled", yes(a.Enabled)}, fact{"threshold", amount(a.Threshold)}, fact{"target", some(orZero(a.Target))}, fact{"amount", some(orZero(a.Amount))},
 		fact{"day_ceiling", amount(a.DayCeiling)}, fact{"month_ceiling", amount(a.MonthCeiling)}, fact{"failures", count(a.Failures)},
-		fact{"payment", text(a.Payment)}, fact{"off_reason", text(a.OffReason)}, fact{"last_at", exactly(a.LastAt)}, fact{"changed_at", exactly(a.ChangedAt)},
+		fact{"payment", text(a.Payment)}, fact{"off_reason", text(a.OffReason)}, fact{"waits_for", text(a.WaitsFor)}, fact{"last_at", exactly(a.LastAt)}, fact{"changed_at", exactly(a.ChangedAt)},
 		fact{"changed_by", text(a.ChangedBy)})
 }
 

@@ -15,7 +15,7 @@ func (p *program) orgCommand() *cobra.Command {
 		Short:   "Create, list, change and leave organizations",
 		Long:    `An organization is a customer. It has a workspace of its own name, and may have more.`,
 	}
-	c.AddCommand(p.orgCreate(), p.orgLs(), p.orgShow(), p.orgSet(), p.orgMembers(), p.orgLeave(), p.orgDelete(), p.orgSSO())
+	c.AddCommand(p.orgCreate(), p.orgLs(), p.orgShow(), p.orgSet(), p.orgMembers(), p.orgLeave(), p.orgDelete(), p.orgSSO(), p.orgTaxID())
 	return c
 }
 

@@ -47,13 +47,7 @@ func (p *program) orgSet() *cobra.Command {
 			if billing == (api.BillingProfileChange{}) {
 				return p.showOrg(client.Organization(ctx, org))
 			}
-			b, err := client.ChangeBillingProfile(ctx, org, billing)
-			if err != nil {
-				return err
-			}
-			return p.showFacts(b, fact{"billing_email", text(b.BillingEmail)}, fact{"legal_name", text(b.LegalName)},
-				fact{"address", text(b.Address)}, fact{"tax_id", text(b.TaxID)}, fact{"country", text(b.Country)},
-				fact{"reference", text(b.Reference)})
+			return p.showBilling(client.ChangeBillingProfile(ctx, org, billing))
 		},
 	}
 	f := c.Flags()
@@ -63,9 +57,54 @@ func (p *program) orgSet() *cobra.Command {
 	f.StringVar(&email, "billing-email", "", "where invoices and alerts go")
 	f.StringVar(&legal, "legal-name", "", "the name on invoices")
 	f.StringVar(&address, "address", "", "the address on invoices")
-	f.StringVar(&tax, "tax-id", "", "the tax number on invoices")
+	f.StringVar(&tax, "tax-id", "", "the tax id on invoices, as the country writes it: DE811569869")
 	f.StringVar(&country, "country", "", "the country of the tax, two letters as DE")
 	f.StringVar(&reference, "reference", "", "what invoices carry, as the number of a purchase order")
+	return c
+}
+
+func (p *program) showBilling(b api.BillingProfile, err error) error {
+	if err != nil {
+		return err
+	}
+	return p.showFacts(b, fact{"billing_email", text(b.BillingEmail)}, fact{"legal_name", text(b.LegalName)},
+		fact{"address", text(b.Address)}, fact{"tax_id", text(b.TaxID)}, fact{"tax_id_state", text(b.TaxIDState)},
+		fact{"tax_id_verified_on", text(b.VerifiedOn)}, fact{"tax_id_verification", text(b.Verification)},
+		fact{"country", text(b.Country)}, fact{"reference", text(b.Reference)})
+}
+
+func (p *program) orgTaxID() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "tax-id",
+		Short: "Say that the tax id of an organization is verified (operator)",
+		Long: `That a tax id has the form of its country is seen when it is set. That it is the
+organization's is what the operator says here, with the evidence; it is kept with every
+payment that is made from then on, and with its invoice. Another tax id or country ends it.`,
+	}
+	var v api.TaxIDVerification
+	verify := &cobra.Command{
+		Use: "verify ORG TAX-ID --on DAY --reference TEXT", Short: "Keep that a tax id was verified, with the evidence", Args: cobra.ExactArgs(2),
+		Long: `Verify keeps on which day, and by what, the operator has seen that a tax id is the
+organization's. It is refused if the billing profile has another one.`,
+		Example: `  purser org tax-id verify acme DE811569869 --on 2026-11-27 --reference "VIES consultation WAPIAAAAX3cXy9"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			v.TaxID = args[1]
+			return p.showBilling(p.client().VerifyTaxID(c.Context(), args[0], v))
+		},
+	}
+	verify.Flags().StringVar(&v.VerifiedOn, "on", "", "the day on which it was seen, as 2026-11-27")
+	verify.Flags().StringVar(&v.Reference, "reference", "", "what says so")
+	verify.MarkFlagRequired("on")
+	verify.MarkFlagRequired("reference")
+	unverify := &cobra.Command{
+		Use: "unverify ORG", Short: "Take back that a tax id was verified", Args: cobra.ExactArgs(1),
+		Long:    `Unverify takes the operator's word back. What has been paid keeps its evidence.`,
+		Example: `  purser org tax-id unverify acme`,
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.showBilling(p.client().UnverifyTaxID(c.Context(), args[0]))
+		},
+	}
+	c.AddCommand(verify, unverify)
 	return c
 }
 

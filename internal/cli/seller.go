@@ -58,7 +58,7 @@ func (p *program) sellerCommand() *cobra.Command {
 		Long: `Set reads the seller as JSON from FILE, or from standard input if FILE is -.
 
   {"legal_name": "Hyper GPU Cloud GmbH", "address": "Street 1\n10115 Berlin",
-   "tax_id": "DE123456789", "country": "DE", "invoice_prefix": "INV"}`,
+   "tax_id": "DE136695976", "country": "DE", "invoice_prefix": "INV"}`,
 		Example: `  purser seller set -f seller.json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var s api.Seller
@@ -89,7 +89,7 @@ func (p *program) taxRatesCommand() *cobra.Command {
 		Use:   "tax-rates",
 		Short: "Show and set the rates of tax (operator)",
 		Long: `Tax is added to what is bought by the country of the buyer. Where a country is not
-named, none is.`,
+named, none is; where any is, nothing is sold to who names no country.`,
 	}
 	ls := &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List the rates of tax", Args: cobra.NoArgs,
@@ -107,10 +107,13 @@ named, none is.`,
 	set := &cobra.Command{
 		Use: "set -f FILE", Short: "Replace the rates of tax", Args: cobra.NoArgs,
 		Long: `Set reads all rates as JSON from FILE, or from standard input if FILE is -. What was
-paid keeps its tax.
+paid keeps its tax. A rate holds from its valid_from on (UTC), or always without one.
+With "verified_only" only a tax id that you have verified reverses the charge.
 
   {"rates": [{"country": "DE", "name": "VAT", "percent": "19", "home": true},
-             {"country": "GR", "name": "VAT", "percent": "24", "reverse_charge": true}]}`,
+             {"country": "FI", "name": "VAT", "percent": "24", "reverse_charge": true},
+             {"country": "FI", "name": "VAT", "percent": "25.5", "reverse_charge": true,
+              "valid_from": "2024-09-01"}]}`,
 		Example: `  purser tax-rates set -f rates.json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var rates api.TaxRates
@@ -131,9 +134,9 @@ paid keeps its tax.
 }
 
 func ratesTable(rates api.TaxRates) *table {
-	t := &table{names: []string{"country", "name", "percent", "reverse_charge", "home"}, empty: "No tax is collected."}
+	t := &table{names: []string{"country", "valid_from", "name", "percent", "reverse_charge", "home"}, empty: "No tax is collected."}
 	for _, r := range rates.Rates {
-		t.row(text(r.Country), text(r.Name), text(r.Percent), yes(r.ReverseCharge), yes(r.Home))
+		t.row(text(r.Country), text(r.ValidFrom), text(r.Name), text(r.Percent), yes(r.ReverseCharge), yes(r.Home))
 	}
 	return t
 }

@@ -14,7 +14,7 @@ var Global = []string{
 	"attempts", "authenticators", "campaigns", "clock", "codes", "derived_cards", "device_codes", "familiar_addresses",
 	"house_days", "mailed_links", "mails", "organizations", "payment_early_words", "payment_notices", "plans", "rate_cards", "recovery_codes",
 	"sandbox_methods", "sandbox_notices", "sandbox_payments", "sandbox_refunds", "sandbox_secrets", "schema_versions", "seals",
-	"seller", "series", "servers", "sessions", "sso_domains", "sso_visits", "tax_rates", "token_hashes", "users",
+	"seller", "series", "servers", "sessions", "sso_domains", "sso_visits", "tax_rates", "tax_settings", "token_hashes", "users",
 }
 
 // hub is the tenant table beside which the rows of an organization in all others

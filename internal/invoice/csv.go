@@ -24,6 +24,9 @@ func (d *Document) CSV() ([]byte, error) {
 		t.sum(string(d.Kind), "tax", strings.TrimSpace(d.Tax.Name+" "+d.Tax.Percent+" %"), Sum{d.Tax.Tax, d.Tax.Tax})
 		t.sum(string(d.Kind), "gross", "Gross", Sum{d.Tax.Gross, d.Tax.Gross})
 	}
+	if d.Note != "" {
+		t.sum(string(d.Kind), "note", d.Note, Sum{})
+	}
 	if d.Total != nil {
 		t.account("total", d.Total)
 	}

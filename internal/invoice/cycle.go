@@ -191,6 +191,11 @@ func (d *Desk) workOut(tx *db.Tx, organization string, from, to int64) (*Documen
 		doc.Workspaces = append(doc.Workspaces, a)
 	}
 	doc.Total = together(doc.Workspaces)
+	if isReversed, err := d.reversed(tx, organization, from, to); err != nil {
+		return nil, err
+	} else if isReversed {
+		doc.Note = noteOfStatement
+	}
 	return doc, nil
 }
 

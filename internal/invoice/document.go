@@ -46,6 +46,7 @@ type Document struct {
 	Tax        *TaxBox    `json:"tax,omitempty"`
 	Total      *Account   `json:"total,omitempty"`      // of all workspaces: of a statement
 	Workspaces []Account  `json:"workspaces,omitempty"` // each of them
+	Note       string     `json:"note,omitempty"`       // of the law: reverse charge
 	Footer     string     `json:"footer,omitempty"`
 }
 
@@ -90,6 +91,11 @@ type TaxBox struct {
 	Net           Money  `json:"net"`
 	Tax           Money  `json:"tax"`
 	Gross         Money  `json:"gross"`
+	Rule          string `json:"rule,omitempty"`         // by which it was taxed; none on documents from before it was kept
+	ValidFrom     string `json:"valid_from,omitempty"`   // the day since which the rate held
+	TaxIDState    string `json:"tax_id_state,omitempty"` // what was known of the buyer's tax id
+	VerifiedOn    string `json:"verified_on,omitempty"`  // by the seller
+	Verification  string `json:"verification,omitempty"` // the seller's evidence
 }
 
 // Line is one amount, exact, and as it is printed: in cents. On a statement what was

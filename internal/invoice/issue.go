@@ -50,7 +50,9 @@ func (d *Desk) Issue(tx *db.Tx, organization string, p Paid) (id string, err err
 	doc.Tax = &TaxBox{
 		Country: p.Line.Country, Name: p.Line.Name, Percent: p.Line.Rate.Percent(), ReverseCharge: p.Line.IsReverseCharge,
 		Net: Money(p.Line.Net), Tax: Money(p.Line.Tax), Gross: Money(p.Line.Gross()),
+		Rule: string(p.Line.Rule), ValidFrom: p.Line.From, TaxIDState: string(p.Line.State), VerifiedOn: p.Line.VerifiedOn, Verification: p.Line.Reference,
 	}
+	doc.Buyer.Country, doc.Buyer.TaxID = p.Line.Country, p.Line.TaxID
 	if p.Description == "" {
 		p.Description = bought
 	}
@@ -83,7 +85,7 @@ func (d *Desk) Credit(tx *db.Tx, organization string, r Refunded) (id string, er
 	box := *of.Tax
 	box.Net, box.Tax, box.Gross = Money(r.Net), Money(r.Tax), Money(r.Net+r.Tax)
 	doc := &Document{
-		Reference: of.Reference, Payment: &Payment{r.ID, Instant(r.At), r.Method}, Tax: &box,
+		Reference: of.Reference, Payment: &Payment{r.ID, Instant(r.At), r.Method}, Tax: &box, Buyer: of.Buyer, Note: of.Note,
 		Corrects: &Corrected{of.ID, of.Number, of.IssuedAt},
 	}
 	if r.Reason == "" {
@@ -108,7 +110,7 @@ func (d *Desk) Reinstate(tx *db.Tx, organization string, r Refunded) (id string,
 	}
 	box := *note.Tax
 	doc := &Document{
-		Reference: note.Reference, Payment: &Payment{r.ID, Instant(r.At), r.Method}, Tax: &box,
+		Reference: note.Reference, Payment: &Payment{r.ID, Instant(r.At), r.Method}, Tax: &box, Buyer: note.Buyer, Note: note.Note,
 		Corrects: &Corrected{note.ID, note.Number, note.IssuedAt},
 	}
 	doc.Lines = []Line{{Kind: "purchase", Description: "What was paid back has come back: the credits are there again", Amount: box.Net, Printed: box.Net}}
@@ -186,8 +188,9 @@ func (d *Desk) about(tx *db.Tx, organization string, kind Kind, source string) (
 	return found[0].Document()
 }
 
-// issue completes a document with the two sides as they are now, and has it numbered at
-// the end of the batch.
+// issue completes a document with the two sides, and has it numbered at the end of the
+// batch. The sides are as they are now, but for what was so when the buyer paid: country and
+// tax id are those of the payment, and who corrects a document names the buyer that it names.
 func (d *Desk) issue(tx *db.Tx, organization string, kind Kind, doc *Document, source string) error {
 	seller, err := ReadSeller(tx)
 	if err != nil {
@@ -203,7 +206,17 @@ func (d *Desk) issue(tx *db.Tx, organization string, kind Kind, doc *Document, s
 	}
 	doc.Format, doc.ID, doc.Kind, doc.IssuedAt, doc.Currency = Format, tx.NewID("inv_"), kind, Instant(tx.Now()), currency
 	doc.Seller = Party{"", seller.LegalName, seller.Address, seller.Country, seller.TaxID, seller.Email}
+	of := doc.Buyer
 	doc.Buyer = Party{buyer.ID, profile.LegalName, profile.Address, profile.Country, profile.TaxID, profile.BillingEmail}
+	switch {
+	case doc.Corrects != nil:
+		doc.Buyer = of
+	case doc.Tax != nil && doc.Tax.Rule != "":
+		doc.Buyer.Country, doc.Buyer.TaxID = of.Country, of.TaxID
+	}
+	if doc.Note == "" && doc.Tax != nil && doc.Tax.ReverseCharge {
+		doc.Note = noteOfInvoice(doc.Seller, doc.Buyer)
+	}
 	doc.Footer = seller.Footer
 	if doc.Seller.Name == "" {
 		doc.Seller.Name = unnamed

@@ -120,7 +120,7 @@ func TestFrozen(t *testing.T) {
 		if _, err := invoice.PutSeller(tx, invoice.Seller{LegalName: "Seller", Prefixes: invoice.Prefixes{Invoice: "RE"}}); err != nil {
 			return err
 		}
-		return tax.Replace(tx, tax.Rates{{Country: "GR", Name: "VAT", Rate: 1}})
+		return tax.Replace(tx, tax.Table{Rates: tax.Rates{{Country: "GR", Name: "VAT", Rate: 1}}})
 	})
 	s.issue(o, paid("pay_2", cents(100), 240_000))
 	after := s.files(o)

@@ -109,7 +109,7 @@ func (s *office) issue(o org.Organization, p invoice.Paid) {
 
 // paid is a payment with tax.
 func paid(id string, net credit.Amount, rate tax.Millionths) invoice.Paid {
-	line, err := tax.Rates{{Country: "GR", Name: "VAT", Rate: rate}}.On(tax.Buyer{Country: "GR"}, net)
+	line, err := tax.Table{Rates: tax.Rates{{Country: "GR", Name: "VAT", Rate: rate}}}.On(tax.Buyer{Country: "GR"}, net, "2026-11-22")
 	if err != nil {
 		panic(err)
 	}

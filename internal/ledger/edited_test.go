@@ -75,7 +75,7 @@ func TestEveryTableIsVerified(t *testing.T) {
 		"payment_disputes", "payment_early_words", "payment_methods", "payment_notices", "payment_refunds", "payments", "plan_credits", "plan_overdrafts", "plans",
 		"profiles", "quote_requests", "recovery_codes", "redemptions", "sandbox_methods", "sandbox_notices", "sandbox_payments",
 		"sandbox_refunds", "sandbox_secrets", "schema_versions", "seller", "series", "servers", "sessions", "sso_domains",
-		"sso_providers", "sso_visits", "statement_cycles", "subscriptions", "tax_rates", "token_hashes", "tokens", "users",
+		"sso_providers", "sso_visits", "statement_cycles", "subscriptions", "tax_rates", "tax_settings", "token_hashes", "tokens", "users",
 		"webhooks",
 	}
 	query := `SELECT name FROM sqlite_schema WHERE type = 'table'`

@@ -24,9 +24,24 @@ type Profile struct {
 	LegalName        string
 	Address          string
 	TaxID            string
-	Country          string // in which it is taxed, by its two letters; "" if it has not said
-	Reference        string // that its invoices carry: the number of a purchase order
-	ArchivedAt       int64  // 0 while it exists
+	Country          string       // in which it is taxed, by its two letters; "" if it has not said
+	Reference        string       // that its invoices carry: the number of a purchase order
+	Verification     Verification // of the tax id
+	ArchivedAt       int64        // 0 while it exists
+}
+
+// Verification is the operator's word that a tax id is the organization's: on which day it
+// was seen, by what, and who says so. All of it is "" where nobody has.
+type Verification struct{ On, Reference, By string }
+
+// Buyer is who is taxed when the organization buys, with what is known of its tax id.
+func (p Profile) Buyer() tax.Buyer {
+	b := tax.Buyer{Country: p.Country}
+	b.TaxID, b.State = tax.StateOf(p.Country, p.TaxID)
+	if p.Verification.On != "" {
+		b.State, b.VerifiedOn, b.Reference = tax.Verified, p.Verification.On, p.Verification.Reference
+	}
+	return b
 }
 
 // Profile is the profile of an organization; one that has decided nothing has
@@ -34,9 +49,11 @@ type Profile struct {
 func (o *Orgs) Profile(tx *db.Tx, organization string) (Profile, error) {
 	var p Profile
 	var twoFactor int64
-	err := tx.QueryRow(`SELECT require_two_factor, default_role, billing_email, legal_name, address, tax_id, country, reference, archived_at FROM profiles
+	err := tx.QueryRow(`SELECT require_two_factor, default_role, billing_email, legal_name, address, tax_id, country, reference,
+			tax_id_verified_on, tax_id_reference, tax_id_verified_by, archived_at FROM profiles
 		WHERE organization = $1`, organization).
-		Scan(&twoFactor, &p.DefaultRole, &p.BillingEmail, &p.LegalName, &p.Address, &p.TaxID, &p.Country, &p.Reference, &p.ArchivedAt)
+		Scan(&twoFactor, &p.DefaultRole, &p.BillingEmail, &p.LegalName, &p.Address, &p.TaxID, &p.Country, &p.Reference,
+			&p.Verification.On, &p.Verification.Reference, &p.Verification.By, &p.ArchivedAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Profile{DefaultRole: Developer}, nil
 	}
@@ -71,6 +88,7 @@ func (o *Orgs) SetProfile(tx *db.Tx, organization string, change ProfilePatch) (
 	if err != nil {
 		return Profile{}, err
 	}
+	before := p
 	set(&p.RequireTwoFactor, change.RequireTwoFactor)
 	set(&p.DefaultRole, change.DefaultRole)
 	set(&p.BillingEmail, change.BillingEmail)
@@ -79,6 +97,14 @@ func (o *Orgs) SetProfile(tx *db.Tx, organization string, change ProfilePatch) (
 	set(&p.TaxID, change.TaxID)
 	set(&p.Country, change.Country)
 	set(&p.Reference, change.Reference)
+	if p.TaxID != before.TaxID || p.Country != before.Country {
+		if p.TaxID, _, err = tax.ReadID(p.Country, p.TaxID); err != nil {
+			return Profile{}, err
+		}
+		if p.TaxID != before.TaxID || p.Country != before.Country {
+			p.Verification = Verification{}
+		}
+	}
 	return p, o.writeProfile(tx, organization, p)
 }
 
@@ -88,12 +114,16 @@ func (o *Orgs) writeProfile(tx *db.Tx, organization string, p Profile) error {
 		twoFactor = 1
 	}
 	_, err := tx.Exec(`INSERT INTO profiles
-		(organization, require_two_factor, default_role, billing_email, legal_name, address, tax_id, country, reference, archived_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		(organization, require_two_factor, default_role, billing_email, legal_name, address, tax_id, country, reference,
+			tax_id_verified_on, tax_id_reference, tax_id_verified_by, archived_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		ON CONFLICT (organization) DO UPDATE SET require_two_factor = excluded.require_two_factor,
 			default_role = excluded.default_role, billing_email = excluded.billing_email, legal_name = excluded.legal_name,
-			address = excluded.address, tax_id = excluded.tax_id, country = excluded.country, reference = excluded.reference, archived_at = excluded.archived_at`,
-		organization, twoFactor, string(p.DefaultRole), p.BillingEmail, p.LegalName, p.Address, p.TaxID, p.Country, p.Reference, p.ArchivedAt)
+			address = excluded.address, tax_id = excluded.tax_id, country = excluded.country, reference = excluded.reference,
+			tax_id_verified_on = excluded.tax_id_verified_on, tax_id_reference = excluded.tax_id_reference,
+			tax_id_verified_by = excluded.tax_id_verified_by, archived_at = excluded.archived_at`,
+		organization, twoFactor, string(p.DefaultRole), p.BillingEmail, p.LegalName, p.Address, p.TaxID, p.Country, p.Reference,
+		p.Verification.On, p.Verification.Reference, p.Verification.By, p.ArchivedAt)
 	if err != nil {
 		return fmt.Errorf("write the profile of %s: %w", organization, err)
 	}

@@ -38,6 +38,7 @@ type AutoTopUp struct {
 	Payment      string        // in flight; "" if none is
 	StartedAt    int64         // when the last round began
 	OffReason    string        // why it is off, if nobody switched it off
+	WaitsFor     string        // what is missing before it buys: [ForCountry], or "" for nothing
 	ChangedAt    int64
 	ChangedBy    string
 	toldAt       int64
@@ -45,14 +46,15 @@ type AutoTopUp struct {
 }
 
 const autoColumns = `organization, workspace, is_on, threshold, target, amount, day_ceiling, month_ceiling, failures, payment, started_at,
-	told_at, due_at, changed_at, changed_by, off_reason`
+	told_at, due_at, changed_at, changed_by, off_reason, waits_for`
 
 const selectAuto = `SELECT ` + autoColumns + ` FROM auto_top_ups`
 
 func scanAuto(r db.Scanner) (a AutoTopUp, err error) {
 	var on int64
 	err = r.Scan(&a.Organization, &a.Workspace, &on, &a.Threshold, &a.Target, &a.Amount, &a.DayCeiling, &a.MonthCeiling, &a.Failures, &a.Payment,
-		&a.StartedAt, &a.toldAt, &a.dueAt, &a.ChangedAt, &a.ChangedBy, &a.OffReason)
+		&a.StartedAt, &a.toldAt, &a.dueAt, &a.ChangedAt, &a.ChangedBy, &a.OffReason,
+		&a.WaitsFor)
 	a.IsOn = on != 0
 	return a, err
 }
@@ -71,13 +73,14 @@ func (s *Service) AutoTopUp(tx *db.Tx, id ledger.ID) (AutoTopUp, error) {
 }
 
 func writeAuto(tx *db.Tx, a *AutoTopUp) error {
-	_, err := tx.Exec(`INSERT INTO auto_top_ups (`+autoColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+	_, err := tx.Exec(`INSERT INTO auto_top_ups (`+autoColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 		ON CONFLICT (organization, workspace) DO UPDATE SET is_on = excluded.is_on, threshold = excluded.threshold, target = excluded.target,
 			amount = excluded.amount, day_ceiling = excluded.day_ceiling, month_ceiling = excluded.month_ceiling, failures = excluded.failures,
 			payment = excluded.payment, started_at = excluded.started_at, told_at = excluded.told_at, due_at = excluded.due_at,
-			changed_at = excluded.changed_at, changed_by = excluded.changed_by, off_reason = excluded.off_reason`,
+			changed_at = excluded.changed_at, changed_by = excluded.changed_by, off_reason = excluded.off_reason,
+			waits_for = excluded.waits_for`,
 		a.Organization, a.Workspace, db.Flag(a.IsOn), int64(a.Threshold), int64(a.Target), int64(a.Amount), int64(a.DayCeiling), int64(a.MonthCeiling),
-		a.Failures, a.Payment, a.StartedAt, a.toldAt, a.dueAt, a.ChangedAt, a.ChangedBy, a.OffReason)
+		a.Failures, a.Payment, a.StartedAt, a.toldAt, a.dueAt, a.ChangedAt, a.ChangedBy, a.OffReason, a.WaitsFor)
 	if err != nil {
 		return fmt.Errorf("write the auto top-up of %s: %w", a.ID, err)
 	}
@@ -95,7 +98,7 @@ func (s *Service) SetAutoTopUp(tx *db.Tx, set AutoTopUp) (AutoTopUp, error) {
 		return a, err
 	}
 	a.IsOn, a.Threshold, a.Target, a.Amount, a.DayCeiling, a.MonthCeiling = set.IsOn, set.Threshold, set.Target, set.Amount, set.DayCeiling, set.MonthCeiling
-	a.Failures, a.OffReason, a.ChangedAt, a.ChangedBy, a.toldAt, a.dueAt = 0, "", tx.Now(), set.ChangedBy, 0, 0
+	a.Failures, a.OffReason, a.WaitsFor, a.ChangedAt, a.ChangedBy, a.toldAt, a.dueAt = 0, "", "", tx.Now(), set.ChangedBy, 0, 0
 	if a.IsOn && a.Payment == "" {
 		a.dueAt = tx.Now() // look at once
 	}
@@ -133,7 +136,14 @@ func (s *Service) checkAuto(tx *db.Tx, a *AutoTopUp) error {
 	if err == nil && len(methods) == 0 {
 		err = fault.New(fault.Conflict, "auto top-up needs a saved payment method: add one first").WithCode("no_payment_method")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	table, buyer, err := s.taxing(tx, a.Organization)
+	if err != nil {
+		return err
+	}
+	return table.Misses(buyer)
 }
 
 // isWanted reports whether auto top-up still wants a payment of its: it is on, and nobody
@@ -203,6 +213,11 @@ func (s *Service) startBackup(tx *db.Tx, a *AutoTopUp, p *Payment) (began bool, 
 	if fits == 0 {
 		return true, s.stopAtCeiling(tx, a, until)
 	}
+	if lacks, err := s.lacksCountry(tx, a.Organization); err != nil {
+		return false, err
+	} else if lacks {
+		return true, s.waitForCountry(tx, a)
+	}
 	return true, s.start(tx, a, fits, next)
 }
 
@@ -229,9 +244,46 @@ func (s *Service) start(tx *db.Tx, a *AutoTopUp, amount credit.Amount, method st
 	return writeAuto(tx, a)
 }
 
+// lacksCountry reports whether an organization cannot be taxed before it names its country.
+func (s *Service) lacksCountry(tx *db.Tx, organization string) (bool, error) {
+	table, buyer, err := s.taxing(tx, organization)
+	return err == nil && table.Misses(buyer) != nil, err
+}
+
+// ForCountry is what auto top-up waits for that cannot be taxed.
+const ForCountry = "country"
+
+// countryPause is the time until it is looked again whether there is a country; one that is
+// set here is seen at once.
+const countryPause = int64(time.Hour)
+
+// waitForCountry waits until the billing profile names a country, and tells the owners once.
+func (s *Service) waitForCountry(tx *db.Tx, a *AutoTopUp) error {
+	isTold := a.WaitsFor == ForCountry
+	a.dueAt = tx.Now() + countryPause
+	a.WaitsFor, a.toldAt = ForCountry, a.dueAt
+	if err := writeAuto(tx, a); err != nil || isTold {
+		return err
+	}
+	return s.tellOwners(tx, a.ID, "auto top-up waits for the country of the billing profile",
+		"tax is collected here by the country of the buyer, and the billing profile names none. Nothing is charged until it does; "+
+			"running work ends when the credits do.")
+}
+
+// Wake has auto top-up of an organization that waits for its billing profile look again.
+func (s *Service) Wake(tx *db.Tx, organization string) error {
+	_, err := tx.Exec(`UPDATE auto_top_ups SET told_at = 0, due_at = $2 WHERE organization = $1 AND waits_for <> '' AND is_on = 1 AND payment = ''`,
+		organization, tx.Now())
+	if err != nil {
+		return fmt.Errorf("wake the auto top-up of %s: %w", organization, err)
+	}
+	tx.AfterCommit(s.ring)
+	return nil
+}
+
 // switchOff ends auto top-up for a reason that the owners are told.
 func (s *Service) switchOff(tx *db.Tx, a *AutoTopUp, why string) error {
-	a.IsOn, a.OffReason, a.dueAt, a.ChangedAt, a.ChangedBy = false, why, 0, tx.Now(), "auto top-up"
+	a.IsOn, a.OffReason, a.WaitsFor, a.dueAt, a.ChangedAt, a.ChangedBy = false, why, "", 0, tx.Now(), "auto top-up"
 	if err := writeAuto(tx, a); err != nil {
 		return err
 	}

@@ -164,6 +164,12 @@ func (s *Service) fire(tx *db.Tx, id ledger.ID) (began bool, err error) {
 	case len(methods) == 0:
 		return true, s.switchOff(tx, &a, "there is no saved payment method any more")
 	}
+	if lacks, err := s.lacksCountry(tx, id.Organization); err != nil {
+		return false, err
+	} else if lacks {
+		return false, s.waitForCountry(tx, &a)
+	}
+	a.WaitsFor = ""
 	amount := s.wanted(&a, view.Balance(now+int64(s.settings.Ahead)).Available)
 	fits, until, err := s.within(tx, &a, amount)
 	if err != nil {

@@ -25,7 +25,8 @@ type Config struct {
 	DB       *db.DB
 	Books    *ledger.Ledger
 	Orgs     *org.Orgs
-	Provider Provider // nil: nothing can be paid
+	Provider Provider                                 // nil: nothing can be paid
+	Seller   func(*db.Tx) (country string, err error) // where the seller is; nil where nobody knows
 	Put      func(*db.Tx, mail.Message) error
 	Operator string // the address of who is told of losses; "" for nobody
 	URL      string // where people reach this server: to come back to from the provider's pages
@@ -87,6 +88,7 @@ type Service struct {
 	put      func(*db.Tx, mail.Message) error
 	operator string
 	audit    *audit.Log
+	seller   func(*db.Tx) (string, error)
 	url      string
 	settings Settings
 	log      *slog.Logger
@@ -103,7 +105,7 @@ type Service struct {
 // New returns the payments of a database.
 func New(c Config) *Service {
 	s := &Service{
-		db: c.DB, books: c.Books, orgs: c.Orgs, provider: c.Provider, put: c.Put, operator: c.Operator, audit: audit.New(c.Books), url: c.URL, settings: c.Settings.filled(),
+		db: c.DB, books: c.Books, orgs: c.Orgs, provider: c.Provider, put: c.Put, operator: c.Operator, seller: c.Seller, audit: audit.New(c.Books), url: c.URL, settings: c.Settings.filled(),
 		log: c.Log, step: c.Step, invoice: c.Invoice, credit: c.Credit, restore: c.Restore, raise: c.Raise,
 		news: make(chan struct{}, 1), seen: lookedAt{at: map[ledger.ID]looked{}},
 	}

@@ -82,7 +82,7 @@ func newTill(t *testing.T, set ...func(*till)) *till {
 		if err != nil {
 			return err
 		}
-		return tax.Replace(tx, tax.Rates{{Country: "GR", Name: "VAT", Rate: 240_000, IsHome: true}})
+		return tax.Replace(tx, tax.Table{Rates: tax.Rates{{Country: "GR", Name: "VAT", Rate: 240_000, IsHome: true}}})
 	})
 	return s
 }

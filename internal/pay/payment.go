@@ -77,7 +77,8 @@ func (p *Payment) Shown() string {
 }
 
 const paymentColumns = `organization, workspace, id, provider, kind, status, net, tax, tax_country, tax_name, tax_rate, tax_reverse, method, save,
-	page, url, expires_at, theirs, lot, code, reason, made_by, created_at, due_at, attempts, ended_at, refunded, refunded_tax, dispute`
+	page, url, expires_at, theirs, lot, code, reason, made_by, created_at, due_at, attempts, ended_at, refunded, refunded_tax, dispute,
+	tax_rule, tax_from, tax_id, tax_id_state, tax_id_verified_on, tax_id_reference`
 
 const selectPayment = `SELECT ` + paymentColumns + ` FROM payments`
 
@@ -85,7 +86,8 @@ func scanPayment(r db.Scanner) (p Payment, err error) {
 	var reverse, save int64
 	err = r.Scan(&p.Organization, &p.Workspace, &p.No, &p.Provider, &p.Kind, &p.Status, &p.Line.Net, &p.Line.Tax, &p.Line.Country, &p.Line.Name,
 		&p.Line.Rate, &reverse, &p.Method, &save, &p.Page, &p.URL, &p.ExpiresAt, &p.Theirs, &p.Lot, &p.Code, &p.Reason, &p.By,
-		&p.CreatedAt, &p.dueAt, &p.attempts, &p.EndedAt, &p.Refunded, &p.RefundedTax, &p.Dispute)
+		&p.CreatedAt, &p.dueAt, &p.attempts, &p.EndedAt, &p.Refunded, &p.RefundedTax, &p.Dispute,
+		&p.Line.Rule, &p.Line.From, &p.Line.TaxID, &p.Line.State, &p.Line.VerifiedOn, &p.Line.Reference)
 	p.Line.IsReverseCharge, p.Save = reverse != 0, save != 0
 	return p, err
 }
@@ -93,10 +95,12 @@ func scanPayment(r db.Scanner) (p Payment, err error) {
 // insertPayment writes a new payment.
 func insertPayment(tx *db.Tx, p *Payment) error {
 	_, err := tx.Exec(`INSERT INTO payments (`+paymentColumns+`) VALUES
-		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)`,
+		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29,
+		$30, $31, $32, $33, $34, $35)`,
 		p.Organization, p.Workspace, p.No, p.Provider, string(p.Kind), string(p.Status), int64(p.Line.Net), int64(p.Line.Tax), p.Line.Country, p.Line.Name,
 		int64(p.Line.Rate), db.Flag(p.Line.IsReverseCharge), p.Method, db.Flag(p.Save), p.Page, p.URL, p.ExpiresAt, p.Theirs, p.Lot, p.Code, p.Reason, p.By,
-		p.CreatedAt, p.dueAt, p.attempts, p.EndedAt, int64(p.Refunded), int64(p.RefundedTax), string(p.Dispute))
+		p.CreatedAt, p.dueAt, p.attempts, p.EndedAt, int64(p.Refunded), int64(p.RefundedTax), string(p.Dispute),
+		string(p.Line.Rule), p.Line.From, p.Line.TaxID, string(p.Line.State), p.Line.VerifiedOn, p.Line.Reference)
 	if err != nil {
 		return fmt.Errorf("write payment %s: %w", p.No, err)
 	}

@@ -74,17 +74,42 @@ func (s *Service) write(tx *db.Tx, id ledger.ID, kind Kind, t TopUp) (Payment, e
 	return p, insertPayment(tx, &p)
 }
 
-// taxed is the tax on a purchase of an organization.
+// taxed is the tax on a purchase of an organization, with what it goes by today.
 func (s *Service) taxed(tx *db.Tx, organization string, net credit.Amount) (tax.Line, error) {
+	table, buyer, err := s.taxing(tx, organization)
+	if err != nil {
+		return tax.Line{}, err
+	}
+	return table.On(buyer, net, tax.Day(tx.Now()))
+}
+
+// taxing is how an organization is taxed.
+func (s *Service) taxing(tx *db.Tx, organization string) (table tax.Table, buyer tax.Buyer, err error) {
 	profile, err := s.orgs.Profile(tx, organization)
 	if err != nil {
-		return tax.Line{}, err
+		return table, buyer, err
 	}
-	rates, err := tax.Read(tx)
+	if table, err = tax.Read(tx); err != nil {
+		return table, buyer, err
+	}
+	if s.seller != nil {
+		table.Seller, err = s.seller(tx)
+	}
+	return table, profile.Buyer(), err
+}
+
+// Review says how a purchase of an organization would be taxed today: the line of one
+// credit, and the fault with which it would be refused, if something is missing.
+func (s *Service) Review(tx *db.Tx, organization string) (line tax.Line, missing *fault.Fault, err error) {
+	table, buyer, err := s.taxing(tx, organization)
 	if err != nil {
-		return tax.Line{}, err
+		return line, nil, err
 	}
-	return rates.On(tax.Buyer{Country: profile.Country, TaxID: profile.TaxID}, net)
+	if f := fault.Of(table.Misses(buyer)); f != nil {
+		return line, f, nil
+	}
+	line, err = table.On(buyer, credit.One, tax.Day(tx.Now()))
+	return line, nil, err
 }
 
 // order is what the provider is told of a payment.

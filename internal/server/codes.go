@@ -40,6 +40,7 @@ var problemCodes = []problemCode{
 	{"payment_key", "The payment provider does not take the key of this server: the operator has to mend it."},
 	{"webhook_signature", "What was sent as a payment provider's is not signed as it signs, or too old."},
 	{"no_payments", "Nobody takes payments on this server."},
+	{"no_tax_country", "Tax is collected here by the country of the buyer, and the billing profile does not have values.field. Set it there first."},
 	{"no_payment_method", "There is no saved payment method. Add one first."},
 	{"credits_used", "Less is unused of these credits than is to be taken back: values.unused says how much."},
 	{"not_paid", "The payment was not made, so that nothing can be given back of it."},

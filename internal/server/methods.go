@@ -128,7 +128,7 @@ func (u *unit) autoTopUp(b *api.AutoTopUpChange) (pay.AutoTopUp, error) {
 func autoOnWire(a *pay.AutoTopUp) api.AutoTopUp {
 	return api.AutoTopUp{
 		Enabled: a.IsOn, Threshold: amount(a.Threshold), Target: amountOrNone(a.Target), Amount: amountOrNone(a.Amount), DayCeiling: amount(a.DayCeiling),
-		MonthCeiling: amount(a.MonthCeiling), Failures: a.Failures, Payment: a.Payment, LastAt: api.AtOrNull(a.StartedAt), OffReason: a.OffReason,
+		MonthCeiling: amount(a.MonthCeiling), Failures: a.Failures, Payment: a.Payment, LastAt: api.AtOrNull(a.StartedAt), OffReason: a.OffReason, WaitsFor: a.WaitsFor,
 		ChangedAt: api.AtOrNull(a.ChangedAt), ChangedBy: a.ChangedBy,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/pay"
+	"github.com/purserhq/purser/internal/tax"
 )
 
 // PaymentPath names a payment.
@@ -22,14 +23,7 @@ func (s *Server) paymentCalls() {
 	query(s, call{
 		id: "get-top-up-options", method: "GET", path: "/v1/workspaces/{workspace}/top-ups", tag: tagPayments, action: org.Pay,
 		summary: "Say what can be bought",
-	}, func(r *reading, _ *WorkspacePath) (api.TopUpOptions, error) {
-		set := r.pays.Settings()
-		out := api.TopUpOptions{Provider: r.pays.Provider(), Presets: []api.Amount{}, Least: amount(set.Least), Most: amount(set.Most)}
-		for _, a := range set.Presets {
-			out.Presets = append(out.Presets, amount(a))
-		}
-		return out, nil
-	})
+	}, topUpOptions)
 	commandThen(s, call{
 		id: "create-top-up", method: "POST", path: "/v1/workspaces/{workspace}/top-ups", tag: tagPayments, action: org.Pay, status: 201,
 		summary: "Buy credits",
@@ -77,6 +71,20 @@ func (s *Server) paymentCalls() {
 		out.Status = b.Status // what is to be said
 		return out, err
 	}, s.sayDispute)
+}
+
+func topUpOptions(r *reading, _ *WorkspacePath) (out api.TopUpOptions, err error) {
+	set := r.pays.Settings()
+	out = api.TopUpOptions{Provider: r.pays.Provider(), Presets: []api.Amount{}, Least: amount(set.Least), Most: amount(set.Most)}
+	for _, a := range set.Presets {
+		out.Presets = append(out.Presets, amount(a))
+	}
+	err = r.view(func(tx *db.Tx) error {
+		line, missing, err := r.pays.Review(tx, r.id.Organization)
+		out.Tax = topUpTaxOnWire(line, missing)
+		return err
+	})
+	return out, err
 }
 
 func topUp(u *unit, _ *WorkspacePath, b *api.NewTopUp) (api.Payment, error) {
@@ -225,11 +233,22 @@ func listRefunds(r *reading, p *PaymentPath) (list api.PaymentRefunds, err error
 	return list, err
 }
 
+// topUpTaxOnWire says how a purchase would be taxed, or what is missing for it.
+func topUpTaxOnWire(l tax.Line, missing *fault.Fault) api.TopUpTax {
+	if missing != nil {
+		return api.TopUpTax{Missing: pay.ForCountry, Detail: missing.Message, Percent: "0"}
+	}
+	return api.TopUpTax{
+		Country: l.Country, Name: l.Name, Percent: api.Amount(l.Rate.Percent()), Rule: string(l.Rule), TaxID: l.TaxID, TaxIDState: string(l.State),
+	}
+}
+
 func paymentOnWire(p *pay.Payment) api.Payment {
 	return api.Payment{
 		ID: p.No, Provider: p.Provider, Kind: string(p.Kind), Status: p.Shown(), Amount: amount(p.Line.Net), Tax: amount(p.Line.Tax), TaxName: p.Line.Name,
 		TaxRate:    api.Amount(p.Line.Rate.Percent()), // millionths: 240,000 are 24 %
-		TaxCountry: p.Line.Country, ReverseCharge: p.Line.IsReverseCharge, Total: amount(p.Line.Gross()), Refunded: amount(p.Refunded),
+		TaxCountry: p.Line.Country, ReverseCharge: p.Line.IsReverseCharge, TaxRule: string(p.Line.Rule), TaxValidFrom: p.Line.From,
+		TaxID: p.Line.TaxID, TaxIDState: string(p.Line.State), TaxIDVerified: p.Line.VerifiedOn, Verification: p.Line.Reference, Total: amount(p.Line.Gross()), Refunded: amount(p.Refunded),
 		RefundedTax: amount(p.RefundedTax), URL: p.URL, ExpiresAt: api.AtOrNull(p.ExpiresAt), Method: p.Method, Lot: p.Lot, Code: p.Code, Reason: p.Reason,
 		By: p.By, CreatedAt: api.At(p.CreatedAt), EndedAt: api.AtOrNull(p.EndedAt),
 	}

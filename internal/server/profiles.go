@@ -64,17 +64,53 @@ func (s *Server) profileCalls() {
 	command(s, call{
 		id: "change-billing-profile", method: "PATCH", path: "/v1/organizations/{organization}/billing-profile", tag: tagPeople,
 		action: org.Pay, summary: "Change what is named of the billing profile",
-	}, func(u *unit, _ *OrganizationPath, b *api.BillingProfileChange) (api.BillingProfile, error) {
-		before, err := u.orgs.Profile(u.tx, u.id.Organization)
-		if err != nil {
-			return api.BillingProfile{}, err
-		}
-		u.before = billingOnWire(before)
+	}, changeBilling)
+	s.taxIDCalls()
+}
+
+func changeBilling(u *unit, _ *OrganizationPath, b *api.BillingProfileChange) (api.BillingProfile, error) {
+	return u.billing(func() (org.Profile, error) {
 		p, err := u.orgs.SetProfile(u.tx, u.id.Organization, org.ProfilePatch{
 			BillingEmail: b.BillingEmail, LegalName: b.LegalName, Address: b.Address, TaxID: b.TaxID, Country: b.Country, Reference: b.Reference,
 		})
-		return billingOnWire(p), err
+		if err != nil {
+			return p, err
+		}
+		return p, u.pays.Wake(u.tx, u.id.Organization)
 	})
+}
+
+// taxIDCalls are the operator's word about the tax ids of organizations.
+func (s *Server) taxIDCalls() {
+	const path = "/v1/organizations/{organization}/tax-id-verification"
+	command(s, call{
+		id: "verify-tax-id", method: "PUT", path: path, tag: tagInvoices, action: org.Operate,
+		summary: "Say that the tax id of an organization is verified",
+		description: "The evidence is kept with the billing profile, and with every payment that is made from now on and its invoice. " +
+			"Another tax id or country ends it.",
+	}, func(u *unit, _ *OrganizationPath, b *api.TaxIDVerification) (api.BillingProfile, error) {
+		return u.billing(func() (org.Profile, error) {
+			return u.orgs.VerifyTaxID(u.tx, u.id.Organization, b.TaxID, org.Verification{On: b.VerifiedOn, Reference: b.Reference, By: u.actor.ID})
+		})
+	})
+	command(s, call{
+		id: "unverify-tax-id", method: "DELETE", path: path, tag: tagInvoices, action: org.Operate, optional: true,
+		summary: "Take back that the tax id of an organization is verified", description: "What has been paid keeps its evidence.",
+	}, func(u *unit, _ *OrganizationPath, _ *none) (api.BillingProfile, error) {
+		return u.billing(func() (org.Profile, error) { return u.orgs.UnverifyTaxID(u.tx, u.id.Organization) })
+	})
+}
+
+// billing answers with a billing profile after a change of it, and keeps what was there
+// before for the audit log.
+func (u *unit) billing(change func() (org.Profile, error)) (api.BillingProfile, error) {
+	before, err := u.orgs.Profile(u.tx, u.id.Organization)
+	if err != nil {
+		return api.BillingProfile{}, err
+	}
+	u.before = billingOnWire(before)
+	p, err := change()
+	return billingOnWire(p), err
 }
 
 func (r *reading) profile() (p org.Profile, err error) {
@@ -90,8 +126,10 @@ func settingsOnWire(p org.Profile) api.OrganizationSettings {
 }
 
 func billingOnWire(p org.Profile) api.BillingProfile {
+	buyer := p.Buyer()
 	return api.BillingProfile{
-		BillingEmail: p.BillingEmail, LegalName: p.LegalName, Address: p.Address, TaxID: p.TaxID, Country: p.Country, Reference: p.Reference,
+		BillingEmail: p.BillingEmail, LegalName: p.LegalName, Address: p.Address, TaxID: p.TaxID, TaxIDState: string(buyer.State),
+		VerifiedOn: buyer.VerifiedOn, Verification: buyer.Reference, Country: p.Country, Reference: p.Reference,
 	}
 }
 

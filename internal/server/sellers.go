@@ -44,8 +44,8 @@ func (s *Server) sellerCalls() {
 		summary: "See the rates of tax",
 	}, func(r *reading, _ *none) (out api.TaxRates, err error) {
 		err = r.view(func(tx *db.Tx) error {
-			rates, err := tax.Read(tx)
-			out = ratesOnWire(rates)
+			table, err := tax.Read(tx)
+			out = ratesOnWire(table)
 			return err
 		})
 		return out, err
@@ -53,7 +53,7 @@ func (s *Server) sellerCalls() {
 	command(s, call{
 		id: "put-tax-rates", method: "PUT", path: "/v1/tax-rates", tag: tagInvoices, action: org.Operate,
 		summary:     "Replace the rates of tax",
-		description: "For what is paid from now on. Where a country is not named no tax is collected.",
+		description: "For payments that are made from now on. Where a country is not named no tax is collected; where any is, who buys has to name its country.",
 	}, putRates)
 }
 
@@ -68,7 +68,7 @@ func putRates(u *unit, _ *none, b *api.TaxRates) (api.TaxRates, error) {
 	var f fields
 	rates := make(tax.Rates, len(b.Rates))
 	for i, r := range b.Rates {
-		rates[i] = tax.Rate{Country: r.Country, Name: r.Name, IsReverseCharge: r.ReverseCharge, IsHome: r.Home}
+		rates[i] = tax.Rate{Country: r.Country, From: r.ValidFrom, Name: r.Name, IsReverseCharge: r.ReverseCharge, IsHome: r.Home}
 		percent, err := credit.Parse(r.Percent)
 		if err != nil || percent%percentPlace != 0 {
 			f.Add(fmt.Sprintf("/rates/%d/percent", i), "must be a number with at most four decimal places, as 24 or 7.7")
@@ -83,19 +83,22 @@ func putRates(u *unit, _ *none, b *api.TaxRates) (api.TaxRates, error) {
 		return api.TaxRates{}, err
 	}
 	u.before = ratesOnWire(before)
-	if err := tax.Replace(u.tx, rates); err != nil {
+	table := tax.Table{Rates: rates, IsVerifiedOnly: b.VerifiedOnly}
+	if err := tax.Replace(u.tx, table); err != nil {
 		return api.TaxRates{}, err
 	}
-	return ratesOnWire(rates), nil
+	return ratesOnWire(table), nil
 }
 
 // percentPlace is a millionth as a part of a percent: the fourth decimal place.
 const percentPlace = credit.One / 10_000
 
-func ratesOnWire(rates tax.Rates) api.TaxRates {
-	out := api.TaxRates{Rates: make([]api.TaxRate, len(rates))}
-	for i, r := range rates {
-		out.Rates[i] = api.TaxRate{Country: r.Country, Name: r.Name, Percent: r.Rate.Percent(), ReverseCharge: r.IsReverseCharge, Home: r.IsHome}
+func ratesOnWire(t tax.Table) api.TaxRates {
+	out := api.TaxRates{Rates: make([]api.TaxRate, len(t.Rates)), VerifiedOnly: t.IsVerifiedOnly}
+	for i, r := range t.Rates {
+		out.Rates[i] = api.TaxRate{
+			Country: r.Country, ValidFrom: r.From, Name: r.Name, Percent: r.Rate.Percent(), ReverseCharge: r.IsReverseCharge, Home: r.IsHome,
+		}
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package paper
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/purserhq/purser/internal/invoice"
@@ -36,14 +37,20 @@ func (s *sheet) bill() {
 	s.total(label+", "+s.doc.Currency, t.Gross, style{bold, 12, 0})
 	if t.ReverseCharge {
 		s.y += 12
-		for _, line := range s.wrap(reverseCharge, right-left, body) {
-			s.room(body.leading())
-			s.text(left, s.y, line, body, false)
-			s.y += body.leading()
-		}
+		s.paragraph(cmp.Or(s.doc.Note, reverseCharge), body)
 	}
 }
 
+// paragraph is a text over the whole width, in as many lines as it needs.
+func (s *sheet) paragraph(text string, of style) {
+	for _, line := range s.wrap(text, right-left, of) {
+		s.room(of.leading())
+		s.text(left, s.y, line, of, false)
+		s.y += of.leading()
+	}
+}
+
+// reverseCharge is for documents that were issued before they had a note of their own.
 const reverseCharge = "Reverse charge: the customer owes the tax on this supply in its own country."
 
 func taxed(t *invoice.TaxBox) string {

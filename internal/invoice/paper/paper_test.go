@@ -42,7 +42,7 @@ func draw(t testing.TB, doc *invoice.Document) []byte {
 // # A document of every format that was ever issued is drawn as it was, to the last byte,
 // also by many at once.
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"1-invoice", "1-reverse-charge", "1-credit-note", "1-statement"} {
+	for _, name := range []string{"1-invoice", "1-reverse-charge", "1-reverse-note", "1-credit-note", "1-statement"} {
 		doc := read(t, name)
 		golden := filepath.Join("testdata", name+".pdf")
 		if *update {
@@ -68,6 +68,16 @@ func TestGolden(t *testing.T) {
 				t.Errorf("%s has %s", name, no)
 			}
 		}
+	}
+}
+
+// # The note of the law stands on a statement too; without one its bytes are what they were.
+func TestNoteOnAStatement(t *testing.T) {
+	doc := read(t, "1-statement")
+	before := draw(t, doc)
+	doc.Note = "Reverse charge"
+	if after := draw(t, doc); bytes.Equal(before, after) {
+		t.Error("the note is not drawn")
 	}
 }
 

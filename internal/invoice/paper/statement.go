@@ -26,10 +26,10 @@ func (s *sheet) accounts() {
 	}
 	s.y += 8
 	s.room(2 * small.leading())
-	for _, line := range s.wrap(aboutCents, right-left, small) {
-		s.room(small.leading())
-		s.text(left, s.y, line, small, false)
-		s.y += small.leading()
+	s.paragraph(aboutCents, small)
+	if s.doc.Note != "" {
+		s.y += 4
+		s.paragraph(s.doc.Note, small)
 	}
 }
 
