@@ -88,7 +88,7 @@ func (p *program) planReview() *cobra.Command {
 		Use:   "review PLAN",
 		Short: "See what a change of plan would do",
 		Long: `Review shows the prices of what was used in the last 30 days on both plans, what that came
-to and would have come to, and which features come and go. It changes nothing; the token
+to and would have come to, which features come and go, and the overdraft. It changes nothing; the token
 that it prints below is for "purser plan change".`,
 		Example: `  purser plan review pro --at-period-end`,
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completePlans(),
@@ -101,8 +101,8 @@ that it prints below is for "purser plan change".`,
 			for _, l := range o.Prices {
 				t.row(text(l.SKU), text(l.Tier), text(l.Unit), quantity(l.Quantity), amountOr(l.Price), amountOr(l.NewPrice), amount(l.Amount), amount(l.NewAmount))
 			}
-			t.last = fmt.Sprintf("from %s to %s, effective %s: %s would have been %s; features gained: %s; lost: %s\ntoken %s", o.From.Name, o.To.Name, o.EffectiveAt,
-				o.Amount, o.NewAmount, orDash(strings.Join(o.Gained, ", ")), orDash(strings.Join(o.Lost, ", ")), o.Token)
+			t.last = fmt.Sprintf("from %s to %s, effective %s: %s would have been %s; features gained: %s; lost: %s; overdraft %s, then %s\ntoken %s", o.From.Name, o.To.Name, o.EffectiveAt,
+				o.Amount, o.NewAmount, orDash(strings.Join(o.Gained, ", ")), orDash(strings.Join(o.Lost, ", ")), o.Overdraft, o.NewOverdraft, o.Token)
 			t.empty += "\n" + t.last
 			return p.show(o, t)
 		},
@@ -157,7 +157,8 @@ func (p *program) planSet() *cobra.Command {
 		Use:   "set PLAN -f FILE",
 		Short: "Make or change a plan (operator)",
 		Long: `Set reads a plan as JSON from FILE, or from standard input if FILE is -. Whoever is on it
-has its prices and features at once. What the file leaves out is nothing.
+has its prices and features at once. What the file leaves out stays as it is; "features": []
+takes all features away.
 
   {"title": "Pro", "discount_percent": 15, "credits": "100", "features": ["sso"]}`,
 		Example: `  purser plan set pro -f pro.json`,

@@ -47,16 +47,21 @@ func (d *Desk) Issue(tx *db.Tx, organization string, p Paid) (id string, err err
 		return idOf(there), err
 	}
 	doc := &Document{Payment: &Payment{p.ID, Instant(p.At), p.Method}, Reference: p.Reference}
-	doc.Tax = &TaxBox{
-		Country: p.Line.Country, Name: p.Line.Name, Percent: p.Line.Rate.Percent(), ReverseCharge: p.Line.IsReverseCharge,
-		Net: Money(p.Line.Net), Tax: Money(p.Line.Tax), Gross: Money(p.Line.Gross()),
-	}
+	doc.Tax = boxed(p.Line)
 	if p.Description == "" {
 		p.Description = bought
 	}
 	doc.Lines = []Line{{Kind: "purchase", Description: p.Description, Amount: doc.Tax.Net, Printed: doc.Tax.Net}}
 	err = d.issue(tx, organization, Invoice, doc, p.ID)
 	return doc.ID, err
+}
+
+// boxed is the tax of a purchase as documents have it.
+func boxed(l tax.Line) *TaxBox {
+	return &TaxBox{
+		Country: l.Country, Name: l.Name, Percent: l.Rate.Percent(), ReverseCharge: l.IsReverseCharge,
+		Net: Money(l.Net), Tax: Money(l.Tax), Gross: Money(l.Gross()),
+	}
 }
 
 // Credit writes the credit note of what is paid back of a payment, in that unit of work,
@@ -139,7 +144,7 @@ func (d *Desk) fits(tx *db.Tx, organization string, of *Document, r Refunded) er
 	}
 	net, added := Money(r.Net), Money(r.Tax)
 	count := func(note *Document) error {
-		if note.Kind != CreditNote || note.Corrects.ID != of.ID {
+		if note.Kind != CreditNote || note.Corrects.ID != of.ID || note.Payment == nil {
 			return nil
 		}
 		cancelled, err := d.about(tx, organization, Invoice, note.Payment.ID)
@@ -205,6 +210,9 @@ func (d *Desk) issue(tx *db.Tx, organization string, kind Kind, doc *Document, s
 	doc.Seller = Party{"", seller.LegalName, seller.Address, seller.Country, seller.TaxID, seller.Email}
 	doc.Buyer = Party{buyer.ID, profile.LegalName, profile.Address, profile.Country, profile.TaxID, profile.BillingEmail}
 	doc.Footer = seller.Footer
+	if doc.Terms != nil {
+		doc.Terms.Instructions = seller.Instructions
+	}
 	if doc.Seller.Name == "" {
 		doc.Seller.Name = unnamed
 	}

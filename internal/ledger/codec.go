@@ -20,6 +20,8 @@ var kinds = map[string]reflect.Type{
 	"create":       reflect.TypeFor[create](),
 	"grant":        reflect.TypeFor[wallet.Grant](),
 	"withdraw":     reflect.TypeFor[wallet.Withdraw](),
+	"bill":         reflect.TypeFor[wallet.Bill](),
+	"settle":       reflect.TypeFor[wallet.Settle](),
 	"start":        reflect.TypeFor[wallet.Start](),
 	"change":       reflect.TypeFor[wallet.Change](),
 	"limit":        reflect.TypeFor[wallet.Limit](),

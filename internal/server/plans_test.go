@@ -197,7 +197,7 @@ func TestATermination(t *testing.T) {
 func TestAChangeOfPlan(t *testing.T) {
 	o := newOffice(t)
 	ctx := t.Context()
-	must(o.PutPlan(ctx, "pro", api.NewPlan{Title: "Pro", DiscountPercent: 15, Credits: "100", Features: []string{"sla"}, Overdraft: "5"}))(t)
+	must(o.PutPlan(ctx, "pro", api.NewPlan{Title: "Pro", DiscountPercent: ptr(int64(15)), Credits: "100", Features: []string{"sla"}, Overdraft: "5"}))(t)
 	flow := o.run("")
 	o.to(start.Add(10 * time.Hour))
 	review := must(o.ReviewPlan(ctx, "acme", api.PlanChoice{Plan: "pro"}))(t)

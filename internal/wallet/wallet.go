@@ -208,6 +208,10 @@ func (w *Wallet) do(c Command) error {
 		return w.grant(c)
 	case Withdraw:
 		return w.withdraw(c)
+	case Bill:
+		return w.bill(c)
+	case Settle:
+		return w.settleInvoice(c)
 	case Start:
 		return w.start(c)
 	case Change:

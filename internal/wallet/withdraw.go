@@ -33,11 +33,11 @@ func (w *Wallet) withdraw(c Withdraw) error {
 	}
 	if c.Amount > 0 {
 		w.setLeft(l, l.Left-c.Amount)
-		w.post(Posting{Kind: PostWithdraw, Lot: l.ID, Amount: c.Amount})
+		w.post(Posting{Kind: PostWithdraw, Lot: l.ID, Amount: c.Amount, OnAccount: c.OnAccount})
 		w.spend(l, c.Amount)
 	}
-	w.postSome(PostLoss, l.ID, c.Loss)
-	w.postSome(PostUntax, l.ID, c.Tax)
+	w.postSome(Posting{Kind: PostLoss, Lot: l.ID, Amount: c.Loss, OnAccount: c.OnAccount})
+	w.postSome(Posting{Kind: PostUntax, Lot: l.ID, Amount: c.Tax, OnAccount: c.OnAccount})
 	w.event(EventWithdrawn, l.ID, "amount", c.Amount.String(), "loss", c.Loss.String(), "reason", c.Reason)
 	return nil
 }
