@@ -173,9 +173,13 @@ POST /v1/organizations/{organization}/plan/cancel
 request = POST /v1/organizations/{organization}/quote-requests {"contact":"x","targets":[{"sku":"gpu.h100","count":1,"duration_days":30}]}
 POST /v1/organizations/{organization}/quote-requests/{request}/decline
 request = POST /v1/organizations/{organization}/quote-requests {"contact":"x","targets":[{"sku":"gpu.h100","count":1,"duration_days":30}]}
-POST /v1/quote-requests/{request}/quote {"until":"2027-03-01T00:00:00Z","valid_until":"2027-02-01T00:00:00Z","commitment":"9","schedule":"monthly"}
+POST /v1/quote-requests/{request}/quote {"until":"2027-03-01T00:00:00Z","valid_until":"2027-02-01T00:00:00Z","commitment":"9","schedule":"monthly","early_termination_percent":50}
 contract = POST /v1/organizations/{organization}/quote-requests/{request}/accept {"quote_no":1}
-POST /v1/organizations/{organization}/contracts/{contract}/terminate {"fee":"0"}
+invoice = GET /v1/organizations/{organization}/invoices?kind=invoice
+payment = POST /v1/organizations/{organization}/invoices/{invoice}/bank-payments {"amount":"1","paid_on":"2027-01-01","reference":"B-1"}
+POST /v1/organizations/{organization}/invoices/{invoice}/bank-payments/{payment}/reverse {"reason":"r"}
+POST /v1/organizations/{organization}/invoices/{invoice}/void {"reason":"r"}
+POST /v1/organizations/{organization}/contracts/{contract}/terminate {"fee":"2.25"}
 PUT /v1/rate-cards/default {"skus":[{"sku":"gpu.h100","unit":"hour","prices":{"on-demand":"2"}},{"sku":"cpu.vcpu","unit":"hour","prices":{"on-demand":"1"}}]}
 `
 
