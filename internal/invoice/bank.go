@@ -77,8 +77,8 @@ func (d *Desk) RecordPayment(tx *db.Tx, organization, by, name string, amount cr
 	}))
 }
 
-// split cuts a payment into its parts for what was invoiced and for the tax: as the
-// invoice has them, rounded down to the cent over all payments together, so that the last
+// split cuts a payment into its parts for what was invoiced and for the tax, in proportion
+// to what is open of each: the first rounded down to the cent, the tax the rest. The last
 // payment leaves nothing open of either.
 func (r *Receivable) split(amount credit.Amount) (net, added credit.Amount) {
 	openNet, openTax := r.Net-r.PaidNet-r.CreditedNet, r.Tax-r.PaidTax-r.CreditedTax
