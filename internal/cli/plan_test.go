@@ -48,7 +48,7 @@ func TestPlansAndContractsByCommand(t *testing.T) {
 	purser(statusFailed, "plan review enterprise", "talk to sales")
 	var review api.PlanReview
 	read("plan review pro", &review)
-	purser(statusDone, "plan review pro --at-period-end", "Nothing was used", "features gained: sla", "token")
+	purser(statusDone, "plan review pro --at-period-end", "Nothing was used", "features gained: sla", "overdraft 0, then 0", "token")
 	purser(statusFailed, "plan change pro --review x", "review the change again")
 	purser(statusDone, "plan change pro --review "+review.Token, "pro", "sso")
 	purser(statusDone, "plan show", "plan-pro")
@@ -70,5 +70,22 @@ func TestPlansAndContractsByCommand(t *testing.T) {
 	purser(statusFailed, "contract terminate "+made.ID+" --fee 1", "costs 100")
 	purser(statusDone, "contract terminate "+made.ID+" --fee 100", "terminated")
 	purser(statusFailed, "quote decline "+asked.ID, "accepted already")
+	purser(statusDone, "contract show "+made.ID, "over 100: open", "termination invoice")
+
+	var invoices api.List[api.Invoice] // the fee, and the part that has come
+	read("invoice ls --kind invoice", &invoices)
+	fee, part := invoices.Items[0].Number, invoices.Items[1].Number
+	purser(statusDone, "invoice unpaid", fee, part, "open", "100")
+	purser(statusDone, "invoice unpaid --overdue", "Nothing is to be paid.")
+	purser(statusUsage, "invoice paid "+part+" --amount 60", "--reference is missing")
+	purser(statusFailed, "invoice paid "+part+" --amount 100.01 --on "+day(0)[:10]+" --reference B-1", "100 of "+part+" are open")
+	var paid api.BankPayment
+	read("invoice paid "+part+" --amount 60 --on "+day(0)[:10]+" --reference B-1", &paid)
+	purser(statusDone, "invoice show "+part, "partly_paid", "40")
+	purser(statusFailed, "invoice paid "+part+" --amount 1 --on "+day(0)[:10]+" --reference B-1", "is recorded for this invoice already")
+	purser(statusDone, "invoice reverse "+part+" "+paid.ID+" --reason mistake", paid.ID)
+	purser(statusDone, "invoice payments "+part, "mistake", "B-1", "60")
+	purser(statusDone, "invoice void "+fee+" --reason agreed", "void", "credited  100")
+	purser(statusDone, "invoice ls --kind credit_note", "CN-")
 	purser(statusDone, "plan show", "plan-pro")
 }

@@ -140,6 +140,16 @@ func TestAnInvoiceOnAccount(t *testing.T) {
 			t.Errorf("%+v: %v", wrong, err)
 		}
 	}
+	other := s.bill(w, "other", cents(1_00), false, 30)
+	for day, isDay := range map[string]bool{"2026-11-24": false, "2026-11-31": false, "22.11.2026": false, "": false, "2026-11-21": true} {
+		err := s.db.Update(t.Context(), func(tx *db.Tx) error {
+			_, err := s.desk.RecordPayment(tx, o.ID, "operator", other, cents(1), day, "B-"+day)
+			return err
+		})
+		if isDay && err != nil || !isDay && !fault.Is(err, fault.Invalid) {
+			t.Errorf("paid on %q: %v", day, err)
+		}
+	}
 	if _, err := s.pay(o, "INV-2026-000009", cents(1), "x"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("of no invoice: %v", err)
 	}

@@ -40,6 +40,9 @@ const (
 	maxPayments  = 1_000 // of an invoice
 )
 
+// furthestEast is by how much the day of a bank may be ahead of UTC.
+const furthestEast = int64(14 * time.Hour)
+
 // RecordPayment books a payment of an invoice, or of a part of it. What is more than is
 // open is refused, and so is a transfer that was recorded for the invoice already.
 func (d *Desk) RecordPayment(tx *db.Tx, organization, by, name string, amount credit.Amount, paidOn, reference string) (BankPayment, error) {
@@ -94,7 +97,7 @@ func checkPayment(now int64, amount credit.Amount, paidOn, reference string) err
 	if amount <= 0 || amount%tax.Cent != 0 {
 		wrong.Add("/amount", "must be whole cents, and more than zero")
 	}
-	if day, err := time.Parse(time.DateOnly, paidOn); err != nil || day.Year() < 2000 || day.UnixNano() > now {
+	if day, err := time.Parse(time.DateOnly, paidOn); err != nil || day.Year() < 2000 || day.UnixNano() > now+furthestEast {
 		wrong.Add("/paid_on", "must be a day that has begun, as 2026-11-30")
 	}
 	checkText(&wrong, "/reference", reference, maxReference)
