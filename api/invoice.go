@@ -14,8 +14,13 @@ type Invoice struct {
 	IssuedAt Instant  `json:"issued_at" format:"date-time"`
 	From     *Instant `json:"from" format:"date-time" doc:"Of a statement: the beginning of its period."`
 	To       *Instant `json:"to" format:"date-time" doc:"Of a statement: the end of its period, which is not in it."`
-	Amount   Amount   `json:"amount" doc:"What was paid or paid back, with tax; of a statement, the closing balance."`
+	Amount   Amount   `json:"amount" doc:"What was paid, is to be paid, or was paid back or credited, with tax; of a statement, the closing balance."`
 	Currency string   `json:"currency" example:"USD"`
+	State    string   `json:"state,omitempty" enum:"open,partly_paid,overdue,paid,void" doc:"Of an invoice. One of a payment is paid; one on account is until it is, or a credit note has taken all of it back: void."`
+	DueOn    string   `json:"due_on,omitempty" format:"date" doc:"Of an invoice on account: the last day to pay it, in UTC."`
+	Paid     Amount   `json:"paid,omitempty" doc:"Of an invoice on account, up to now."`
+	Credited Amount   `json:"credited,omitempty" doc:"Of an invoice on account, by credit notes."`
+	Open     Amount   `json:"open,omitempty" doc:"Of an invoice on account: what is still to be paid."`
 	Digest   string   `json:"digest" doc:"SHA-256 of the document: of the bytes of the member document, as the call for one sends it."`
 }
 
@@ -39,11 +44,13 @@ type InvoiceDocument struct {
 	Reference  string           `json:"reference,omitempty" doc:"The buyer's, as the number of a purchase order."`
 	Corrects   *InvoiceCorrect  `json:"corrects,omitempty" doc:"Of a credit note: the invoice of which it takes something back."`
 	Payment    *InvoicePayment  `json:"payment,omitempty"`
+	Terms      *InvoiceTerms    `json:"terms,omitempty" doc:"Of an invoice on account: how it is to be paid."`
 	Lines      []InvoiceLine    `json:"lines,omitempty"`
 	Tax        *InvoiceTax      `json:"tax,omitempty"`
 	Total      *InvoiceAccount  `json:"total,omitempty" doc:"Of a statement: all workspaces together."`
 	Workspaces []InvoiceAccount `json:"workspaces,omitempty" doc:"Of a statement: each workspace."`
 	Note       string           `json:"note,omitempty" doc:"What the law asks for where no tax is charged: reverse charge, with the tax ids of both sides."`
+	Open       []InvoiceUnpaid  `json:"open,omitempty" doc:"Of a statement: the invoices on account that were not paid at its end."`
 	Footer     string           `json:"footer,omitempty"`
 }
 
@@ -75,6 +82,23 @@ type InvoicePayment struct {
 	ID     string  `json:"id"`
 	At     Instant `json:"at" format:"date-time"`
 	Method string  `json:"method,omitempty" example:"card ending 4242"`
+}
+
+// InvoiceTerms are how an invoice on account is to be paid.
+type InvoiceTerms struct {
+	NetDays      int64  `json:"net_days"`
+	DueOn        string `json:"due_on" format:"date" doc:"The last day, in UTC."`
+	Instructions string `json:"instructions,omitempty"`
+}
+
+// InvoiceUnpaid is an invoice on account that was not paid at the end of a period.
+type InvoiceUnpaid struct {
+	Number   string  `json:"number"`
+	IssuedAt Instant `json:"issued_at" format:"date-time"`
+	DueOn    string  `json:"due_on" format:"date"`
+	Gross    Amount  `json:"gross"`
+	Paid     Amount  `json:"paid"`
+	Open     Amount  `json:"open"`
 }
 
 // InvoiceTax is what was paid, with the tax on it, in whole cents.
@@ -153,6 +177,7 @@ type Seller struct {
 	Country          string `json:"country,omitempty" doc:"Two letters." example:"DE"`
 	Email            string `json:"email,omitempty" maxLength:"254" doc:"Stands on documents, and is told if a statement could not be issued."`
 	Footer           string `json:"footer,omitempty" maxLength:"1000" doc:"At the foot of every page."`
+	Instructions     string `json:"payment_instructions,omitempty" maxLength:"1000" doc:"How invoices on account are paid, as bank and account: stands on them."`
 	InvoicePrefix    string `json:"invoice_prefix,omitempty" maxLength:"20" doc:"INV if missing. Numbers are the prefix, the year and six digits or more." example:"INV"`
 	CreditNotePrefix string `json:"credit_note_prefix,omitempty" maxLength:"20" doc:"CN if missing."`
 	StatementPrefix  string `json:"statement_prefix,omitempty" maxLength:"20" doc:"ST if missing."`

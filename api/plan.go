@@ -20,19 +20,20 @@ type Plan struct {
 	Closed            bool     `json:"closed" doc:"Nobody new comes to it."`
 }
 
-// NewPlan is what a plan is to be. What is missing is nothing.
+// NewPlan is what a plan is to be. What is missing stays as it is; of a new plan it is
+// nothing.
 type NewPlan struct {
 	Title             string   `json:"title,omitempty" maxLength:"100"`
-	Description       string   `json:"description,omitempty" maxLength:"2000"`
-	Card              string   `json:"card,omitempty" maxLength:"63" doc:"default if missing."`
-	DiscountPercent   int64    `json:"discount_percent,omitempty" minimum:"0" maximum:"100"`
+	Description       *string  `json:"description,omitempty" maxLength:"2000"`
+	Card              string   `json:"card,omitempty" maxLength:"63" doc:"Of a new plan default if missing."`
+	DiscountPercent   *int64   `json:"discount_percent,omitempty" minimum:"0" maximum:"100"`
 	Credits           Amount   `json:"credits,omitempty"`
-	CreditsKind       string   `json:"credits_kind,omitempty" enum:"plan,promotional" doc:"plan if missing."`
-	CreditsExpireDays int64    `json:"credits_expire_days,omitempty" minimum:"0" maximum:"3660"`
+	CreditsKind       string   `json:"credits_kind,omitempty" enum:"plan,promotional" doc:"Of a new plan plan if missing."`
+	CreditsExpireDays *int64   `json:"credits_expire_days,omitempty" minimum:"0" maximum:"3660"`
 	Overdraft         Amount   `json:"overdraft,omitempty"`
-	Features          []string `json:"features,omitempty" maxItems:"10" doc:"Of sla, sso and support."`
-	ByContract        bool     `json:"by_contract,omitempty"`
-	Closed            bool     `json:"closed,omitempty"`
+	Features          []string `json:"features,omitzero" required:"false" maxItems:"10" doc:"Of sla, sso and support: all that it is to have. [] takes all away."`
+	ByContract        *bool    `json:"by_contract,omitempty"`
+	Closed            *bool    `json:"closed,omitempty"`
 }
 
 // CurrentPlan is the plan that an organization is on.
@@ -63,6 +64,8 @@ type PlanReview struct {
 	Gained        []string        `json:"features_gained"`
 	Lost          []string        `json:"features_lost"`
 	NextCreditsAt *Instant        `json:"next_credits_at" format:"date-time" doc:"When the first credits of the new plan come; null for never."`
+	Overdraft     Amount          `json:"overdraft" doc:"That the default workspace has now."`
+	NewOverdraft  Amount          `json:"new_overdraft" doc:"That it has with the change. What runs beyond it ends then, without grace."`
 }
 
 // PriceCompared is an SKU at both plans' prices.

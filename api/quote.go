@@ -40,13 +40,14 @@ type Quote struct {
 	DiscountPercent         int64           `json:"discount_percent,omitempty" minimum:"0" maximum:"100" doc:"Off all other prices."`
 	From                    *Instant        `json:"from,omitempty" format:"date-time" doc:"With the acceptance if missing."`
 	Until                   Instant         `json:"until" format:"date-time"`
-	Commitment              Amount          `json:"commitment,omitempty" doc:"Credits committed in all."`
+	Commitment              Amount          `json:"commitment,omitempty" doc:"Credits committed in all, in whole cents. They are invoiced as they come."`
 	Schedule                string          `json:"schedule,omitempty" enum:"at_once,monthly" doc:"All credits with the beginning (if missing), or equal parts for each month that begins."`
 	Capacity                []QuoteCapacity `json:"capacity,omitempty" maxItems:"100" doc:"What was agreed to be kept: a record, which no executor enforces."`
 	SLA                     string          `json:"sla,omitempty" maxLength:"4000"`
 	Reference               string          `json:"reference,omitempty" maxLength:"300" doc:"The number of a purchase order."`
 	ValidUntil              Instant         `json:"valid_until" format:"date-time"`
-	EarlyTerminationPercent int64           `json:"early_termination_percent,omitempty" minimum:"0" maximum:"100" doc:"Of the commitment that has not come yet."`
+	EarlyTerminationPercent int64           `json:"early_termination_percent,omitempty" minimum:"0" maximum:"100" doc:"Of the commitment that has not come yet, rounded down to the cent."`
+	NetDays                 *int64          `json:"net_days,omitempty" minimum:"0" maximum:"365" doc:"Within how many days the invoices of the committed credits are to be paid; 30 if missing. Not there in contracts that were made before there were such invoices."`
 }
 
 // QuoteRequest is a request with what became of it.
@@ -84,6 +85,9 @@ type CommitmentLot struct {
 	At     Instant `json:"at" format:"date-time"`
 	Amount Amount  `json:"amount"`
 	Lot    string  `json:"lot,omitempty" doc:"Missing until they have come."`
+
+	Invoice      string `json:"invoice,omitempty" doc:"The invoice that came with them."`
+	InvoiceState string `json:"invoice_state,omitempty" enum:"open,partly_paid,overdue,paid,void"`
 }
 
 // Contract is a quote that was accepted, with what has become of its credits.
@@ -103,9 +107,12 @@ type Contract struct {
 	Used           Amount          `json:"used" doc:"Of the granted, up to now."`
 	Expired        Amount          `json:"expired" doc:"Of the granted, unused."`
 	Left           Amount          `json:"left" doc:"Of the granted."`
+	TakenBack      Amount          `json:"taken_back" doc:"Of the granted, by credit notes."`
 	ToCome         Amount          `json:"to_come" doc:"Of the committed."`
 	Lots           []CommitmentLot `json:"lots"`
-	TerminationFee Amount          `json:"termination_fee" doc:"What an end at this instant would cost, or the end has cost. It is no credits and is invoiced apart."`
+	TerminationFee Amount          `json:"termination_fee" doc:"What an end at this instant would cost, or the end has cost. It is no credits, and has an invoice of its own."`
+
+	TerminationInvoice string `json:"termination_invoice,omitempty" doc:"The invoice of the fee."`
 }
 
 // Termination ends a contract before its term.

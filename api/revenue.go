@@ -26,7 +26,10 @@ type Revenue struct {
 type RevenuePeriod struct {
 	From         Instant           `json:"from" format:"date-time"`
 	To           Instant           `json:"to" format:"date-time"`
-	CashReceived Amount            `json:"cash_received" doc:"For credits, without tax."`
+	CashReceived Amount            `json:"cash_received" doc:"For credits and fees, without tax. Credits that were invoiced count when their invoice is paid."`
+	Invoiced     Amount            `json:"invoiced" doc:"On account: credits and fees, without tax, less what was credited."`
+	Fees         Amount            `json:"fees" doc:"Invoiced, less what was credited: earned with the invoice."`
+	Uncollected  Amount            `json:"uncollected" doc:"Of invoices that were credited though their credits had been used: the operator's loss."`
 	CashReturned Amount            `json:"cash_returned" doc:"Of unused credits that were taken back: refunds of purchases, and disputes."`
 	ChargedBack  Amount            `json:"charged_back" doc:"Of payments that went back though their credits were used: the operator's loss."`
 	TaxCollected Amount            `json:"tax_collected" doc:"Less what was given back."`
@@ -37,6 +40,7 @@ type RevenuePeriod struct {
 	WrittenOff   Amount            `json:"written_off" doc:"What was owed for retained storage and never paid."`
 	Outstanding  RevenueParts      `json:"outstanding" doc:"At the end: what customers can still use, the liability."`
 	Receivable   Amount            `json:"receivable" doc:"At the end: what customers owe."`
+	InvoicesOpen Amount            `json:"invoices_open" doc:"At the end, of that: invoices on account that are not paid, with tax."`
 	Transit      Amount            `json:"transit" doc:"At the end: transfers under way; zero at rest."`
 }
 

@@ -168,6 +168,7 @@ func (a *App) openServer(ctx context.Context, c Config, metrics *server.Metrics)
 	a.tellers(a.orgs, c.PublicURL)
 	a.plans.Raise = a.notifier.Raise
 	a.invoices = a.desk(a.orgs, c.PublicURL)
+	a.plans.Invoices = a.invoices
 	if err := a.openPayments(c); err != nil {
 		return err
 	}

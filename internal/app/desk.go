@@ -13,7 +13,8 @@ import (
 // desk is what issues documents. They are drawn when they are mailed, with a link to the
 // URL at which people reach the server.
 func (a *App) desk(orgs *org.Orgs, url string) *invoice.Desk {
-	desk := invoice.New(invoice.Config{DB: a.db, Books: a.ledger, Orgs: orgs, Put: a.post(a.mails), Raise: a.notifier.Raise, URL: url, Log: a.log})
+	desk := invoice.New(invoice.Config{DB: a.db, Books: a.ledger, Orgs: orgs, Put: a.post(a.mails), Raise: a.notifier.Raise, URL: url, Log: a.log,
+		Operator: operator(a.config.SMTP)})
 	a.mails.Attach(func(ctx context.Context, organization, id string) (mail.Attachment, error) {
 		var found invoice.Issued
 		err := a.db.View(ctx, func(tx *db.Tx) (err error) {

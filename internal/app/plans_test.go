@@ -30,7 +30,7 @@ import (
 var growing = []string{"audit", "journal", "postings", "charges", "events", "usage_events", "totals", "flows", "holds", "jobs", "lots", "marks",
 	"budgets", "leases", "wallets", "seals", "workspaces", "organizations", "heads", "codes", "redemptions", "day_sums", "users", "tokens", "memberships",
 	"lot_reminders", "plan_overdrafts", "payments", "payment_refunds", "payment_methods", "payment_customers", "payment_disputes",
-	"payment_notices", "payment_early_words", "invoices", "notices", "contract_lots", "auto_top_ups"}
+	"payment_notices", "payment_early_words", "invoices", "receivables", "bank_payments", "notices", "contract_lots", "auto_top_ups"}
 
 // excused are statements, by a part of their text, that may read a table as a whole, and
 // why.
@@ -48,7 +48,7 @@ var excused = map[string]string{
 
 // narrow are indexes of what runs, and of nothing that has ended: to read the whole of
 // one of them is to read what is wanted.
-var narrow = []string{"flows_running", "jobs_active", "auto_top_ups_on", "payments_due", "payment_refunds_due", "payment_methods_due"}
+var narrow = []string{"flows_running", "jobs_active", "auto_top_ups_on", "payments_due", "payment_refunds_due", "payment_methods_due", "receivables_next", "receivables_open"}
 
 // session is a program and what its API answered.
 type session struct {
@@ -176,9 +176,9 @@ POST /v1/organizations/{organization}/plan/cancel
 request = POST /v1/organizations/{organization}/quote-requests {"contact":"x","targets":[{"sku":"gpu.h100","count":1,"duration_days":30}]}
 POST /v1/organizations/{organization}/quote-requests/{request}/decline
 request = POST /v1/organizations/{organization}/quote-requests {"contact":"x","targets":[{"sku":"gpu.h100","count":1,"duration_days":30}]}
-POST /v1/quote-requests/{request}/quote {"until":"2027-03-01T00:00:00Z","valid_until":"2027-02-01T00:00:00Z","commitment":"9","schedule":"monthly"}
+POST /v1/quote-requests/{request}/quote {"until":"2027-03-01T00:00:00Z","valid_until":"2027-02-01T00:00:00Z","commitment":"9","schedule":"monthly","early_termination_percent":50}
 contract = POST /v1/organizations/{organization}/quote-requests/{request}/accept {"quote_no":1}
-POST /v1/organizations/{organization}/contracts/{contract}/terminate {"fee":"0"}
+POST /v1/organizations/{organization}/contracts/{contract}/terminate {"fee":"2.25"}
 PUT /v1/rate-cards/default {"skus":[{"sku":"gpu.h100","unit":"hour","prices":{"on-demand":"2"}},{"sku":"cpu.vcpu","unit":"hour","prices":{"on-demand":"1"}}]}
 `
 
@@ -200,6 +200,7 @@ func (s *session) command() {
 	s.call(`POST /v1/workspaces/{workspace}/charges/{charge}/refund {"amount":"0.000000001"}`)
 	s.known["flow"] = s.known["flow2"]
 	s.mail()
+	s.payOnAccount()
 	s.pay()
 	s.issue()
 	s.call("POST /v1/workspaces/{workspace}/usage-events [" + strings.Repeat(`1,`, 600) + "1]")
@@ -216,6 +217,16 @@ func (s *session) mail() {
 	}
 	mails := s.call("GET /v1/mails")["items"].([]any)
 	s.known["mail"] = mails[0].(map[string]any)["id"].(string)
+}
+
+// payOnAccount pays a part of what a contract commits, takes that back, and voids the invoice.
+func (s *session) payOnAccount() {
+	s.Helper()
+	s.known["invoice"] = s.call("GET /v1/organizations/{organization}/contracts/{contract}")["lots"].([]any)[0].(map[string]any)["invoice"].(string)
+	const path = "POST /v1/organizations/{organization}/invoices/{invoice}"
+	s.known["payment"] = s.call(path + `/bank-payments {"amount":"1","paid_on":"2027-01-01","reference":"B-1"}`)["id"].(string)
+	s.call(path + `/bank-payments/{payment}/reverse {"reason":"r"}`)
+	s.call(path + `/void {"reason":"r"}`)
 }
 
 // pay saves a card, buys with it and on a page, and does what is done with payments.
@@ -271,7 +282,7 @@ var samples = map[string]string{
 	"project": "p", "user": "ann", "sku": "gpu.h100", "card": "default", "version": "1", "after": "1", "last": "2", "subject": "x", "tail": "1", "offset": "0",
 	"limit": "1", "workspace": "default", "actor": "operator", "action": "create-grant", "since": "2027-01-01T00:00:00Z",
 	"until": "2027-01-01T00:00:00Z", "format": "csv", "month": "2027-01", "source": "operator", "q": "credits", "min_amount": "1", "max_amount": "9",
-	"accounts": "house/cash=1000",
+	"accounts": "house/cash=1000", "state": "overdue",
 }
 
 // read is every read, with every parameter, one at a time, and page by page.

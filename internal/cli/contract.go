@@ -52,9 +52,14 @@ func (p *program) showContract(o api.Contract, err error) error {
 	facts := []fact{{"id", text(o.ID)}, {"status", text(o.Status)}, {"rate_card", text(o.RateCard)}, {"from", text(string(o.From))},
 		{"until", text(string(o.Until))}, {"ended_at", exactly(o.EndedAt)}, {"committed", amount(o.Committed)}, {"granted", amount(o.Granted)},
 		{"used", amount(o.Used)}, {"left", amount(o.Left)}, {"to_come", amount(o.ToCome)}, {"expired", amount(o.Expired)},
-		{"termination_fee", amount(o.TerminationFee)}}
+		{"taken_back", amount(o.TakenBack)}, {"termination_fee", amount(o.TerminationFee)}, {"termination_invoice", text(o.TerminationInvoice)}}
+	for _, l := range o.Lots {
+		if l.Invoice != "" {
+			facts = append(facts, fact{"invoice", text(l.Invoice + " over " + string(l.Amount) + ": " + l.InvoiceState)})
+		}
+	}
 	for _, f := range termFacts(o.Terms) {
-		if f.name == "rate" || f.name == "capacity" || f.name == "sla" || f.name == "reference" {
+		if f.name == "rate" || f.name == "capacity" || f.name == "sla" || f.name == "net_days" || f.name == "reference" {
 			facts = append(facts, f)
 		}
 	}

@@ -16,11 +16,12 @@ func (p *program) invoiceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "invoice",
 		Short: "Show and download invoices, credit notes and statements",
-		Long: `There is an invoice for every payment, a credit note for all that was paid back of
-one, and a statement at the end of every month. What was issued never changes: it can
-be downloaded again at any time, byte for byte.`,
+		Long: `There is an invoice for every payment and for what a contract commits, a credit note for
+all that was paid back or credited of one, and a statement at the end of every month. What
+was issued never changes: it can be downloaded again at any time, byte for byte. What
+a contract commits is paid by bank, and the operator records that.`,
 	}
-	c.AddCommand(p.invoiceList(), p.invoiceShow(), p.invoiceDownload())
+	c.AddCommand(p.invoiceList(), p.invoiceShow(), p.invoiceDownload(), p.invoiceUnpaid(), p.invoicePayments(), p.invoicePaid(), p.invoiceReverse(), p.invoiceVoid())
 	return c
 }
 
@@ -51,9 +52,10 @@ func (p *program) invoiceList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := &table{names: []string{"number", "kind", "issued_at", "from", "to", "amount", "currency", "id"}, empty: "Nothing was issued."}
+			t := &table{names: []string{"number", "kind", "issued_at", "from", "to", "amount", "currency", "state", "due_on", "open", "id"}, empty: "Nothing was issued."}
 			for _, i := range found.Items {
-				t.row(text(i.Number), text(i.Kind), when(i.IssuedAt), whenOr(i.From), whenOr(i.To), amount(i.Amount), text(i.Currency), text(i.ID))
+				t.row(text(i.Number), text(i.Kind), when(i.IssuedAt), whenOr(i.From), whenOr(i.To), amount(i.Amount), text(i.Currency), text(i.State), text(i.DueOn),
+					amount(i.Open), text(i.ID))
 			}
 			return p.show(found, t)
 		},
@@ -79,7 +81,8 @@ func (p *program) invoiceShow() *cobra.Command {
 			}
 			facts := []fact{{"number", text(i.Number)}, {"kind", text(i.Kind)}, {"issued_at", when(i.IssuedAt)}, {"from", whenOr(i.From)},
 				{"to", whenOr(i.To)}, {"seller", text(i.Document.Seller.Name)}, {"buyer", text(i.Document.Buyer.Name)},
-				{"reference", text(i.Document.Reference)}, {"amount", amount(i.Amount)}, {"digest", text(i.Digest)}}
+				{"reference", text(i.Document.Reference)}, {"amount", amount(i.Amount)}, {"state", text(i.State)}, {"due_on", text(i.DueOn)},
+				{"paid", amount(i.Paid)}, {"credited", amount(i.Credited)}, {"open", amount(i.Open)}, {"digest", text(i.Digest)}}
 			if err := p.showFacts(i, facts...); err != nil {
 				return err
 			}

@@ -94,7 +94,7 @@ func (p *program) planReview() *cobra.Command {
 		Use:   "review PLAN",
 		Short: "See what a change of plan would do",
 		Long: `Review shows the prices of what was used in the last 30 days on both plans, what that came
-to and would have come to, and which features come and go. It changes nothing; the token
+to and would have come to, which features come and go, and the overdraft. It changes nothing; the token
 that it prints below is for "purser plan change".`,
 		Example: `  purser plan review pro --at-period-end`,
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: p.completePlans(),
@@ -175,7 +175,8 @@ func (p *program) planSet() *cobra.Command {
 		Use:   "set PLAN -f FILE",
 		Short: "Make or change a plan (operator)",
 		Long: `Set reads a plan as JSON from FILE, or from standard input if FILE is -. Whoever is on it
-has its prices and features at once. What the file leaves out is nothing.
+has its prices and features at once. What the file leaves out stays as it is; "features": []
+takes all features away.
 
   {"title": "Pro", "discount_percent": 15, "credits": "100", "features": ["sso"]}`,
 		Example: `  purser plan set pro -f pro.json`,

@@ -71,5 +71,28 @@ func TestPlansAndContractsByCommand(t *testing.T) {
 	purser(statusFailed, "contract terminate "+made.ID+" --fee 1", "costs 100")
 	purser(statusDone, "contract terminate "+made.ID+" --fee 100", "terminated")
 	purser(statusFailed, "quote decline "+asked.ID, "accepted already")
+	purser(statusDone, "contract show "+made.ID, "over 100: open", "termination invoice")
+
+	invoicesOnAccount(purser, read, day(0)[:10])
 	purser(statusDone, "plan show", "plan-pro")
+}
+
+// invoicesOnAccount is what is done with the invoices of a contract, over a fee and a part
+// of its credits.
+func invoicesOnAccount(purser func(int, string, ...string) ran, read func(string, any), today string) {
+	var invoices api.List[api.Invoice] // the fee, and the part that has come
+	read("invoice ls --kind invoice", &invoices)
+	fee, part := invoices.Items[0].Number, invoices.Items[1].Number
+	purser(statusDone, "invoice unpaid", fee, part, "open", "100")
+	purser(statusDone, "invoice unpaid --overdue", "Nothing is to be paid.")
+	purser(statusUsage, "invoice paid "+part+" --amount 60", "--reference is missing")
+	purser(statusFailed, "invoice paid "+part+" --amount 100.01 --on "+today+" --reference B-1", "100 of "+part+" are open")
+	var paid api.BankPayment
+	read("invoice paid "+part+" --amount 60 --on "+today+" --reference B-1", &paid)
+	purser(statusDone, "invoice show "+part, "partly_paid", "40")
+	purser(statusFailed, "invoice paid "+part+" --amount 1 --on "+today+" --reference B-1", "is recorded for this invoice already")
+	purser(statusDone, "invoice reverse "+part+" "+paid.ID+" --reason mistake", paid.ID)
+	purser(statusDone, "invoice payments "+part, "mistake", "B-1", "60")
+	purser(statusDone, "invoice void "+fee+" --reason agreed", "void", "credited  100")
+	purser(statusDone, "invoice ls --kind credit_note", "CN-")
 }

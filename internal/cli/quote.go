@@ -98,6 +98,9 @@ func termFacts(q api.Quote) []fact {
 	for _, k := range q.Capacity {
 		facts = append(facts, fact{"capacity", text(fmt.Sprintf("%d %s", k.Count, k.SKU))})
 	}
+	if q.NetDays != nil {
+		facts = append(facts, fact{"net_days", count(*q.NetDays)})
+	}
 	return append(facts, fact{"sla", text(q.SLA)}, fact{"reference", text(q.Reference)}, fact{"valid_until", text(string(q.ValidUntil))},
 		fact{"early_termination_percent", count(q.EarlyTerminationPercent)})
 }
@@ -191,7 +194,8 @@ takes the place of an earlier one until the organization has decided.
   {"until": "2027-04-01T00:00:00Z", "valid_until": "2027-01-15T00:00:00Z",
    "commitment": "21000", "schedule": "monthly", "discount_percent": 10,
    "rates": [{"sku": "gpu.h100", "price": "1.67"}],
-   "capacity": [{"sku": "gpu.h100", "count": 64}], "early_termination_percent": 50}`,
+   "capacity": [{"sku": "gpu.h100", "count": 64}], "early_termination_percent": 50,
+   "net_days": 30}`,
 		Example: `  purser quote offer qr_01jd3v8m6n7p8q9r0s1t2v3w4x -f quote.json`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

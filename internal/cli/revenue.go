@@ -64,11 +64,12 @@ func (p *program) days(c *cobra.Command, q *api.RevenueQuery, since, until strin
 
 func revenueTable(r api.Revenue) *table {
 	t := &table{names: []string{"from", "cash_received", "cash_returned", "charged_back", "tax", "revenue", "paid", "promotional", "financed", "overdraft", "overrun",
-		"breakage", "outstanding", "outstanding_paid", "receivable"}}
+		"breakage", "outstanding", "outstanding_paid", "receivable", "invoiced", "fees", "uncollected", "invoices_open"}}
 	for _, v := range r.Periods {
 		t.row(when(v.From), amount(v.CashReceived), amount(v.CashReturned), amount(v.ChargedBack), amount(v.TaxCollected), amount(v.Revenue.Total),
 			amount(v.Revenue.Paid), amount(v.Revenue.Promotional), amount(v.Revenue.Financed), amount(v.Revenue.Overdraft), amount(v.Revenue.Overrun),
-			amount(v.Breakage.Total), amount(v.Outstanding.Total), amount(v.Outstanding.Paid), amount(v.Receivable))
+			amount(v.Breakage.Total), amount(v.Outstanding.Total), amount(v.Outstanding.Paid), amount(v.Receivable),
+			amount(v.Invoiced), amount(v.Fees), amount(v.Uncollected), amount(v.InvoicesOpen))
 	}
 	return t
 }

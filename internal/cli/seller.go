@@ -58,7 +58,8 @@ func (p *program) sellerCommand() *cobra.Command {
 		Long: `Set reads the seller as JSON from FILE, or from standard input if FILE is -.
 
   {"legal_name": "Hyper GPU Cloud GmbH", "address": "Street 1\n10115 Berlin",
-   "tax_id": "DE136695976", "country": "DE", "invoice_prefix": "INV"}`,
+   "tax_id": "DE136695976", "country": "DE", "invoice_prefix": "INV",
+   "payment_instructions": "IBAN DE02 1203 0000 0000 2020 51"}`,
 		Example: `  purser seller set -f seller.json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var s api.Seller
@@ -80,7 +81,7 @@ func (p *program) sellerCommand() *cobra.Command {
 
 func (p *program) showSeller(s api.Seller) error {
 	return p.showFacts(s, fact{"legal_name", text(s.LegalName)}, fact{"address", text(s.Address)}, fact{"tax_id", text(s.TaxID)},
-		fact{"country", text(s.Country)}, fact{"email", text(s.Email)}, fact{"footer", text(s.Footer)}, fact{"invoice_prefix", text(s.InvoicePrefix)},
+		fact{"country", text(s.Country)}, fact{"email", text(s.Email)}, fact{"footer", text(s.Footer)}, fact{"payment_instructions", text(s.Instructions)}, fact{"invoice_prefix", text(s.InvoicePrefix)},
 		fact{"credit_note_prefix", text(s.CreditNotePrefix)}, fact{"statement_prefix", text(s.StatementPrefix)})
 }
 

@@ -33,6 +33,12 @@ func (d *Document) CSV() ([]byte, error) {
 	for i := range d.Workspaces {
 		t.account(d.Workspaces[i].Workspace, &d.Workspaces[i])
 	}
+	for _, o := range d.Open {
+		t.line("open", Line{Kind: "open_invoice", Description: o.Number + ", due on " + o.DueOn, Amount: o.Open, Printed: o.Open})
+	}
+	if d.Terms != nil {
+		t.line(string(d.Kind), Line{Kind: "due", Description: "Due on " + d.Terms.DueOn, Amount: d.Tax.Gross, Printed: d.Tax.Gross})
+	}
 	t.Flush()
 	if err := t.Error(); err != nil {
 		return nil, fmt.Errorf("write document %s as CSV: %w", d.ID, err)

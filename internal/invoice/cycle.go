@@ -38,10 +38,13 @@ func (d *Desk) Keep(ctx context.Context) error {
 	}
 }
 
-// RunDue makes all statements that are due, of every organization. One that does not equal
+// RunDue tells of overdue invoices, and makes all statements that are due, of every organization. One that does not equal
 // the ledger, or cannot be made, is left out and told, and tried again in an hour; the others
 // go on. Only a database that is away ends it.
 func (d *Desk) RunDue(ctx context.Context) error {
+	if err := d.remindDue(ctx); err != nil {
+		return err
+	}
 	now := d.DB.Clock().Now()
 	begin := monthOf(now)
 	if d.stated.Load() >= begin || now < d.pause.Load() {
@@ -82,13 +85,18 @@ func (d *Desk) RunDue(ctx context.Context) error {
 	return nil
 }
 
-// NextAt is when the next statements are due, in Unix nanoseconds.
-func (d *Desk) NextAt(context.Context) (int64, error) {
+// NextAt is when the next statements or reminders are due, in Unix nanoseconds.
+func (d *Desk) NextAt(ctx context.Context) (int64, error) {
 	now := d.DB.Clock().Now()
+	next := max(now, d.pause.Load())
 	if d.stated.Load() >= monthOf(now) {
-		return nextMonth(now), nil
+		next = nextMonth(now)
 	}
-	return max(now, d.pause.Load()), nil
+	reminder, err := d.nextReminderAt(ctx)
+	if reminder > 0 && next > now {
+		next = min(next, reminder)
+	}
+	return next, err
 }
 
 // cycle is up to when the statements of an organization have been made.
@@ -196,7 +204,8 @@ func (d *Desk) workOut(tx *db.Tx, organization string, from, to int64) (*Documen
 	} else if isReversed {
 		doc.Note = noteOfStatement
 	}
-	return doc, nil
+	doc.Open, err = d.unpaid(tx, organization, to)
+	return doc, err
 }
 
 // lastStatement is the accounts of the statement before this one, by workspace.
@@ -218,6 +227,9 @@ func (d *Desk) lastStatement(tx *db.Tx, organization string) (map[string]*Accoun
 
 // isEmpty reports whether there is nothing to state: no document is made then.
 func (d *Document) isEmpty() bool {
+	if len(d.Open) > 0 {
+		return false
+	}
 	for _, a := range d.Workspaces {
 		if len(a.Lines) > 0 || a.Opening.Amount != 0 || a.Owed.Amount != 0 || a.NotCharged.Amount != 0 || a.Tax.Amount != 0 {
 			return false

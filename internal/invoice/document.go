@@ -42,11 +42,13 @@ type Document struct {
 	Reference  string     `json:"reference,omitempty"` // the buyer's, as of a purchase order
 	Corrects   *Corrected `json:"corrects,omitempty"`  // of a credit note, and of an invoice that cancels one
 	Payment    *Payment   `json:"payment,omitempty"`
+	Terms      *Terms     `json:"terms,omitempty"` // of an invoice on account
 	Lines      []Line     `json:"lines,omitempty"`
 	Tax        *TaxBox    `json:"tax,omitempty"`
 	Total      *Account   `json:"total,omitempty"`      // of all workspaces: of a statement
 	Workspaces []Account  `json:"workspaces,omitempty"` // each of them
 	Note       string     `json:"note,omitempty"`       // of the law: reverse charge
+	Open       []Unpaid   `json:"open,omitempty"`       // of a statement: the invoices on account that were not paid at its end
 	Footer     string     `json:"footer,omitempty"`
 }
 
@@ -80,6 +82,23 @@ type Payment struct {
 	ID     string  `json:"id"`
 	At     Instant `json:"at"`
 	Method string  `json:"method,omitempty"`
+}
+
+// Terms are how an invoice on account is to be paid.
+type Terms struct {
+	NetDays      int64  `json:"net_days"`
+	DueOn        string `json:"due_on"` // the last day, in UTC
+	Instructions string `json:"instructions,omitempty"`
+}
+
+// Unpaid is an invoice on account that was not paid at the end of a period.
+type Unpaid struct {
+	Number   string  `json:"number"`
+	IssuedAt Instant `json:"issued_at"`
+	DueOn    string  `json:"due_on"`
+	Gross    Money   `json:"gross"`
+	Paid     Money   `json:"paid"`
+	Open     Money   `json:"open"`
 }
 
 // TaxBox is what was paid, with the tax on it. All of it is whole cents.

@@ -47,18 +47,23 @@ func (d *Desk) Issue(tx *db.Tx, organization string, p Paid) (id string, err err
 		return idOf(there), err
 	}
 	doc := &Document{Payment: &Payment{p.ID, Instant(p.At), p.Method}, Reference: p.Reference}
-	doc.Tax = &TaxBox{
-		Country: p.Line.Country, Name: p.Line.Name, Percent: p.Line.Rate.Percent(), ReverseCharge: p.Line.IsReverseCharge,
-		Net: Money(p.Line.Net), Tax: Money(p.Line.Tax), Gross: Money(p.Line.Gross()),
-		Rule: string(p.Line.Rule), ValidFrom: p.Line.From, TaxIDState: string(p.Line.State), VerifiedOn: p.Line.VerifiedOn, Verification: p.Line.Reference,
-	}
-	doc.Buyer.Country, doc.Buyer.TaxID = p.Line.Country, p.Line.TaxID
+	doc.taxed(p.Line)
 	if p.Description == "" {
 		p.Description = bought
 	}
 	doc.Lines = []Line{{Kind: "purchase", Description: p.Description, Amount: doc.Tax.Net, Printed: doc.Tax.Net}}
 	err = d.issue(tx, organization, Invoice, doc, p.ID)
 	return doc.ID, err
+}
+
+// taxed puts in how a document is taxed, and by what of the buyer.
+func (d *Document) taxed(l tax.Line) {
+	d.Tax = &TaxBox{
+		Country: l.Country, Name: l.Name, Percent: l.Rate.Percent(), ReverseCharge: l.IsReverseCharge,
+		Net: Money(l.Net), Tax: Money(l.Tax), Gross: Money(l.Gross()),
+		Rule: string(l.Rule), ValidFrom: l.From, TaxIDState: string(l.State), VerifiedOn: l.VerifiedOn, Verification: l.Reference,
+	}
+	d.Buyer.Country, d.Buyer.TaxID = l.Country, l.TaxID
 }
 
 // Credit writes the credit note of what is paid back of a payment, in that unit of work,
@@ -141,7 +146,7 @@ func (d *Desk) fits(tx *db.Tx, organization string, of *Document, r Refunded) er
 	}
 	net, added := Money(r.Net), Money(r.Tax)
 	count := func(note *Document) error {
-		if note.Kind != CreditNote || note.Corrects.ID != of.ID {
+		if note.Kind != CreditNote || note.Corrects.ID != of.ID || note.Payment == nil {
 			return nil
 		}
 		cancelled, err := d.about(tx, organization, Invoice, note.Payment.ID)
@@ -218,6 +223,9 @@ func (d *Desk) issue(tx *db.Tx, organization string, kind Kind, doc *Document, s
 		doc.Note = noteOfInvoice(doc.Seller, doc.Buyer)
 	}
 	doc.Footer = seller.Footer
+	if doc.Terms != nil {
+		doc.Terms.Instructions = seller.Instructions
+	}
 	if doc.Seller.Name == "" {
 		doc.Seller.Name = unnamed
 	}

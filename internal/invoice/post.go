@@ -45,6 +45,9 @@ func (d *Desk) post(tx *db.Tx, draft *draft) error {
 		if doc.Tax != nil {
 			data["amount"] = doc.Tax.Gross.String() + " " + doc.Currency
 		}
+		if doc.Terms != nil {
+			data["due"] = doc.Terms.DueOn
+		}
 		if doc.Period != nil {
 			data["period"] = doc.Period.From.time().Format("January 2006")
 		}

@@ -19,6 +19,7 @@ import (
 type Seller struct {
 	LegalName, Address, TaxID, Country, Email string
 	Footer                                    string // at the foot of every page
+	Instructions                              string // how invoices on account are paid: bank, account
 	Prefixes                                  Prefixes
 }
 
@@ -45,8 +46,8 @@ const unnamed = "The operator of this installation"
 // ReadSeller is the seller of the installation; one that nobody has named has the
 // default prefixes and nothing else.
 func ReadSeller(tx *db.Tx) (s Seller, err error) {
-	err = tx.QueryRow(`SELECT legal_name, address, tax_id, country, email, footer, invoice_prefix, credit_note_prefix, statement_prefix
-		FROM seller WHERE id = 1`).Scan(&s.LegalName, &s.Address, &s.TaxID, &s.Country, &s.Email, &s.Footer,
+	err = tx.QueryRow(`SELECT legal_name, address, tax_id, country, email, footer, instructions, invoice_prefix, credit_note_prefix, statement_prefix
+		FROM seller WHERE id = 1`).Scan(&s.LegalName, &s.Address, &s.TaxID, &s.Country, &s.Email, &s.Footer, &s.Instructions,
 		&s.Prefixes.Invoice, &s.Prefixes.CreditNote, &s.Prefixes.Statement)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Seller{Prefixes: defaults}, nil
@@ -71,12 +72,12 @@ func PutSeller(tx *db.Tx, s Seller) (Seller, error) {
 		return Seller{}, err
 	}
 	_, err := tx.Exec(`INSERT INTO seller
-		(id, legal_name, address, tax_id, country, email, footer, invoice_prefix, credit_note_prefix, statement_prefix)
-		VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9)
+		(id, legal_name, address, tax_id, country, email, footer, invoice_prefix, credit_note_prefix, statement_prefix, instructions)
+		VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (id) DO UPDATE SET legal_name = excluded.legal_name, address = excluded.address, tax_id = excluded.tax_id,
 			country = excluded.country, email = excluded.email, footer = excluded.footer, invoice_prefix = excluded.invoice_prefix,
-			credit_note_prefix = excluded.credit_note_prefix, statement_prefix = excluded.statement_prefix`,
-		s.LegalName, s.Address, s.TaxID, s.Country, s.Email, s.Footer, s.Prefixes.Invoice, s.Prefixes.CreditNote, s.Prefixes.Statement)
+			credit_note_prefix = excluded.credit_note_prefix, statement_prefix = excluded.statement_prefix, instructions = excluded.instructions`,
+		s.LegalName, s.Address, s.TaxID, s.Country, s.Email, s.Footer, s.Prefixes.Invoice, s.Prefixes.CreditNote, s.Prefixes.Statement, s.Instructions)
 	if err != nil {
 		return Seller{}, fmt.Errorf("write the seller: %w", err)
 	}
@@ -99,7 +100,7 @@ func (s Seller) check() error {
 		most           int
 	}{
 		{"/legal_name", s.LegalName, "", maxName}, {"/address", s.Address, "\n", maxBlock}, {"/tax_id", s.TaxID, "", maxName},
-		{"/footer", s.Footer, "\n", maxBlock},
+		{"/footer", s.Footer, "\n", maxBlock}, {"/payment_instructions", s.Instructions, "\n", maxBlock},
 	} {
 		if !utf8.ValidString(text.value) || utf8.RuneCountInString(text.value) > text.most ||
 			strings.ContainsFunc(text.value, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune(text.but, r) }) {

@@ -36,7 +36,9 @@ var loses = map[wallet.PostingKind]credit.Amount{
 }
 
 // taxes says what a kind of posting does to the tax that was paid.
-var taxes = map[wallet.PostingKind]credit.Amount{wallet.PostTax: 1, wallet.PostUntax: -1}
+var taxes = map[wallet.PostingKind]credit.Amount{
+	wallet.PostTax: 1, wallet.PostUntax: -1, wallet.PostFeeTax: 1, wallet.PostUnfeeTax: -1,
+}
 
 // labels are the lines that are not usage: by the kind of posting, and for grants and
 // withdrawals of the lot.

@@ -14,6 +14,7 @@ const (
 	AccountCredits   = credits
 	AccountOverdraft = overdraft
 	AccountOwed      = owed
+	AccountInvoices  = invoices
 	AccountCash      = cash
 	AccountRevenue   = revenue
 	AccountBreakage  = breakage
@@ -21,6 +22,7 @@ const (
 	AccountTransit   = transit
 	AccountTax       = tax
 	AccountLosses    = losses
+	AccountFees      = fees
 )
 
 // PostingKinds are all kinds of the chart, in order.

@@ -7,7 +7,7 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// The accounts. A wallet has credits/<lot> for every lot, and the two
+// The accounts. A wallet has credits/<lot> for every lot, and the three
 // receivables; the house has the others. The balance of an account is what was
 // moved to it less what was moved from it, so that house/cash, out of which
 // purchased credits come, stands at minus what customers paid in, and the sum
@@ -16,6 +16,7 @@ const (
 	credits    = "credits/" // and the id of the lot
 	overdraft  = "receivable/" + wallet.OverdraftLot
 	owed       = "receivable/" + wallet.OwedLot
+	invoices   = "receivable/invoices"
 	cash       = "house/cash"
 	promotions = "house/promotions"
 	lender     = "house/lender"
@@ -25,6 +26,7 @@ const (
 	transit    = "house/transit"
 	tax        = "house/tax"
 	losses     = "house/losses" // of payments that went back though their credits were used
+	fees       = "house/fees"   // that were invoiced
 )
 
 // account is one side of a row of the chart: it names the account of a posting,
@@ -39,26 +41,34 @@ type entry struct{ debit, credit account }
 // it may go from and to. A kind that is not here is refused.
 var chart = map[wallet.PostingKind]entry{
 	//                           from            to
-	wallet.PostGrant:      {source, lot},
-	wallet.PostCharge:     {lot, sales},
-	wallet.PostOverdraft:  {the(overdraft), sales},
-	wallet.PostOwe:        {the(owed), sales},
-	wallet.PostOverrun:    {the(overrun), sales},
-	wallet.PostRepay:      {lot, the(overdraft)},
-	wallet.PostRepayOwed:  {lot, the(owed)},
-	wallet.PostWriteOff:   {the(overrun), the(owed)},
-	wallet.PostRefund:     {sales, lot},
-	wallet.PostUnOverdraw: {sales, the(overdraft)},
-	wallet.PostUnOwe:      {sales, the(owed)},
-	wallet.PostUnOverrun:  {sales, the(overrun)},
-	wallet.PostExpire:     {lot, the(breakage)},
-	wallet.PostSend:       {lot, the(transit)},
-	wallet.PostReceive:    {the(transit), lot},
-	wallet.PostWithdraw:   {lot, source},
-	wallet.PostLoss:       {the(losses), source},
-	wallet.PostRecover:    {source, the(losses)},
-	wallet.PostTax:        {source, the(tax)},
-	wallet.PostUntax:      {the(tax), source},
+	wallet.PostGrant:       {source, lot},
+	wallet.PostCharge:      {lot, sales},
+	wallet.PostOverdraft:   {the(overdraft), sales},
+	wallet.PostOwe:         {the(owed), sales},
+	wallet.PostOverrun:     {the(overrun), sales},
+	wallet.PostRepay:       {lot, the(overdraft)},
+	wallet.PostRepayOwed:   {lot, the(owed)},
+	wallet.PostWriteOff:    {the(overrun), the(owed)},
+	wallet.PostRefund:      {sales, lot},
+	wallet.PostUnOverdraw:  {sales, the(overdraft)},
+	wallet.PostUnOwe:       {sales, the(owed)},
+	wallet.PostUnOverrun:   {sales, the(overrun)},
+	wallet.PostExpire:      {lot, the(breakage)},
+	wallet.PostSend:        {lot, the(transit)},
+	wallet.PostReceive:     {the(transit), lot},
+	wallet.PostWithdraw:    {lot, source},
+	wallet.PostLoss:        {the(losses), source},
+	wallet.PostRecover:     {source, the(losses)},
+	wallet.PostTax:         {source, the(tax)},
+	wallet.PostUntax:       {the(tax), source},
+	wallet.PostFee:         {the(invoices), the(fees)},
+	wallet.PostUnfee:       {the(fees), the(invoices)},
+	wallet.PostFeeTax:      {the(invoices), the(tax)},
+	wallet.PostUnfeeTax:    {the(tax), the(invoices)},
+	wallet.PostSettle:      {the(cash), the(invoices)},
+	wallet.PostUnsettle:    {the(invoices), the(cash)},
+	wallet.PostSettleTax:   {the(cash), the(invoices)},
+	wallet.PostUnsettleTax: {the(invoices), the(cash)},
 }
 
 // sources says, by the kind of a lot, which account its credits come from.
@@ -83,7 +93,12 @@ var families = map[string]string{
 
 func the(name string) account { return func(wallet.Posting) string { return name } }
 
-func source(p wallet.Posting) string { return sources[p.LotKind] }
+func source(p wallet.Posting) string {
+	if p.OnAccount {
+		return invoices
+	}
+	return sources[p.LotKind]
+}
 
 func lot(p wallet.Posting) string {
 	if p.Lot == "" || p.Lot == wallet.OverdraftLot || p.Lot == wallet.OwedLot || p.Lot == wallet.OverrunLot {

@@ -21,6 +21,8 @@ var kinds = map[string]reflect.Type{
 	"grant":        reflect.TypeFor[wallet.Grant](),
 	"withdraw":     reflect.TypeFor[wallet.Withdraw](),
 	"recover":      reflect.TypeFor[wallet.Recover](),
+	"bill":         reflect.TypeFor[wallet.Bill](),
+	"settle":       reflect.TypeFor[wallet.Settle](),
 	"start":        reflect.TypeFor[wallet.Start](),
 	"change":       reflect.TypeFor[wallet.Change](),
 	"limit":        reflect.TypeFor[wallet.Limit](),

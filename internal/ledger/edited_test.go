@@ -69,11 +69,11 @@ func TestSwapped(t *testing.T) {
 // # Every table is verified, or said not to be.
 func TestEveryTableIsVerified(t *testing.T) {
 	h, others := open(t), []string{
-		"alert_settings", "attempts", "authenticators", "auto_top_ups", "campaigns", "clock", "codes", "contract_lots",
+		"alert_settings", "attempts", "authenticators", "auto_top_ups", "bank_payments", "campaigns", "clock", "codes", "contract_lots",
 		"contracts", "deliveries", "derived_cards", "device_codes", "familiar_addresses", "held_alerts",
 		"identities", "invitations", "invoices", "jobs", "lot_reminders", "mailed_links", "mails", "memberships", "notices", "payment_customers",
 		"payment_disputes", "payment_early_words", "payment_methods", "payment_notices", "payment_refunds", "payments", "plan_credits", "plan_overdrafts", "plans",
-		"profiles", "quote_requests", "recovery_codes", "redemptions", "sandbox_methods", "sandbox_notices", "sandbox_payments",
+		"profiles", "quote_requests", "receivables", "recovery_codes", "redemptions", "sandbox_methods", "sandbox_notices", "sandbox_payments",
 		"sandbox_refunds", "sandbox_secrets", "schema_versions", "seller", "series", "servers", "sessions", "sso_domains",
 		"sso_providers", "sso_visits", "statement_cycles", "subscriptions", "tax_rates", "tax_settings", "token_hashes", "tokens", "users",
 		"webhooks",

@@ -29,7 +29,7 @@ type Message struct {
 // Templates are the texts there are, and what each can be given.
 //
 //	verify, reset, change_email  link, name
-//	invoice                      link, document, kind, number, organization, seller, amount, period
+//	invoice                      link, document, kind, number, organization, seller, amount, period, due
 //	invitation                   link, name, inviter, organization, role
 //	budget                       link, name, organization, budget, percent, spent, amount, until, hard, stopped (a number)
 //	notice                       link, subject, text

@@ -37,9 +37,21 @@ func openContracts(tx *db.Tx, organization string) (why []string, err error) {
 	}, `SELECT id FROM contracts WHERE organization = $1 AND closed = 0 ORDER BY id`, organization)
 }
 
+// openInvoices says which invoices keep an organization from being deleted.
+func openInvoices(tx *db.Tx, organization string) (why []string, err error) {
+	return list(tx, func(r db.Scanner) (string, error) {
+		var number string
+		var open credit.Amount
+		err := r.Scan(&number, &open)
+		return fmt.Sprintf("%s of the invoice %s are not paid: pay it, or have the operator void it", open, number), err
+	}, `SELECT i.number, r.open_amount FROM receivables r JOIN invoices i ON i.organization = r.organization AND i.id = r.invoice
+		WHERE r.organization = $1 AND r.open_amount > 0 ORDER BY r.invoice`, organization)
+}
+
 // Archive deletes an organization: nobody belongs to it any more, its tokens and
 // invitations are gone, and its books stay. It is refused, with all reasons, while
-// something runs, is held or is owed, credits remain, or a contract has not ended.
+// something runs, is held or is owed, credits remain, a contract has not ended, or an
+// invoice is not paid.
 //
 // Nothing can start afterwards: the wallets have no credits and no overdraft, and
 // each is written here, so that a start at the same instant on another server comes
@@ -68,7 +80,11 @@ func (o *Orgs) Archive(tx *db.Tx, organization string) (Organization, error) {
 	if err != nil {
 		return Organization{}, err
 	}
-	if reasons = append(reasons, contracts...); len(reasons) > 0 {
+	invoices, err := openInvoices(tx, found.ID)
+	if err != nil {
+		return Organization{}, err
+	}
+	if reasons = append(append(reasons, contracts...), invoices...); len(reasons) > 0 {
 		return Organization{}, fault.New(fault.Conflict, "%s cannot be deleted yet: %s", found.Slug, strings.Join(reasons, "; ")).
 			WithCode("organization_in_use").With("reasons", reasons)
 	}

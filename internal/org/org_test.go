@@ -292,7 +292,7 @@ func TestAnEditedWorkspaceIsFound(t *testing.T) {
 }
 
 // # Nothing acts any more for an organization that was deleted, and none is deleted whose
-// contract has not ended: every table that is keyed by organization is looked at.
+// contract has not ended or who owes an invoice: every table that is keyed by organization is looked at.
 func TestADeletedOrganizationLeavesNothingLive(t *testing.T) {
 	s := open(t)
 	o, w := s.create("acme")
@@ -327,12 +327,19 @@ func TestADeletedOrganizationLeavesNothingLive(t *testing.T) {
 		t.Fatalf("with a contract: %v", err)
 	}
 	exec(`UPDATE contracts SET closed = 1, due_at = 0 WHERE organization = $1`, o.ID)
+	exec(`INSERT INTO invoices (organization, id, kind, number, source, at, content, digest) VALUES ($1, 'inv_1', 'invoice', 'INV-2026-000007', 'x', 1, '', '')`, o.ID)
+	exec(`INSERT INTO receivables (organization, invoice, workspace, contract, lot, net, tax, paid_net, paid_tax, credited_net, credited_tax, credited_at, withdrawn,
+		open_amount, issued_at, due_at, changed_at, told, next_at) VALUES ($1, 'inv_1', $2, 'ctr_1', '', 5, 0, 0, 0, 0, 0, 0, 0, 5, 1, 2, 1, 0, 2)`, o.ID, w.ID)
+	if err := archive(); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "0.000000005 of the invoice INV-2026-000007 are not paid") {
+		t.Fatalf("with an open invoice: %v", err)
+	}
+	exec(`UPDATE receivables SET paid_net = 5, open_amount = 0, next_at = 0 WHERE organization = $1`, o.ID)
 	if err := archive(); err != nil {
 		t.Fatal(err)
 	}
 	// What stays is history; of some tables only rows that are over do.
 	over := map[string]string{
-		"contracts": "closed = 1", "subscriptions": "next_at = 0", "auto_top_ups": "is_on = 0", "quote_requests": "status = 'declined'",
+		"contracts": "closed = 1", "invoices": "", "receivables": "open_amount = 0 AND next_at = 0", "subscriptions": "next_at = 0", "auto_top_ups": "is_on = 0", "quote_requests": "status = 'declined'",
 		"profiles": "archived_at > 0", "journal": "", "postings": "", "charges": "", "events": "", "notices": "", "marks": "", "declared": "",
 		"lots": "remaining = 0 OR expired = 1 OR kind IN ('overdraft', 'owed')", "wallets": "", "workspaces": "", "heads": "", "audit": "",
 	}

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
@@ -117,6 +117,16 @@ func (b *Book) Accept(tx *db.Tx, organization, by, id string, no int64) (Contrac
 		return Contract{}, fault.New(fault.Conflict, "the quote is number %d by now, and not %d: read it first", q.QuoteNo, no).WithCode("quote_changed")
 	case tx.Now() >= q.Quote.ValidUntil:
 		return Contract{}, fault.New(fault.Conflict, "the quote was good until %s: ask for another", instant(q.Quote.ValidUntil)).WithCode("quote_expired")
+	case q.Quote.Commitment != cents(q.Quote.Commitment):
+		return Contract{}, fault.New(fault.Conflict, "the commitment is not whole cents and cannot be invoiced: ask for another quote").WithCode("quote_expired")
+	}
+	if q.Quote.Commitment > 0 {
+		if err := b.Invoices.MayBill(tx, organization); err != nil {
+			return Contract{}, err
+		}
+	}
+	if !q.Quote.OnAccount { // offered before there were invoices
+		q.Quote.OnAccount, q.Quote.NetDays = true, invoice.DefaultNetDays
 	}
 	c, err := b.begin(tx, q)
 	if err != nil {
@@ -194,8 +204,8 @@ type Lot struct {
 	ID     string // of the lot; "" until they have come
 }
 
-// schedule is when which credits come. Parts of a month are equal; what does not divide
-// is in the first.
+// schedule is when which credits come. Parts of a month are equal, and whole cents; what
+// does not divide is in the first.
 func (c *Contract) schedule() (lots []Lot) {
 	if c.Terms.Commitment == 0 {
 		return nil
@@ -209,10 +219,11 @@ func (c *Contract) schedule() (lots []Lot) {
 		instants = append(instants, at)
 	}
 	n := credit.Amount(len(instants))
+	equal := cents(c.Terms.Commitment / n)
 	for i, at := range instants {
-		part := c.Terms.Commitment / n
+		part := equal
 		if i == 0 {
-			part += c.Terms.Commitment % n
+			part = c.Terms.Commitment - (n-1)*equal
 		}
 		if part > 0 {
 			lots = append(lots, Lot{At: at, Amount: part})
@@ -293,17 +304,27 @@ func (b *Book) act(tx *db.Tx, c *Contract) error {
 	return nil
 }
 
-// grantLot grants credits of a contract. They expire with its term, also if it is
-// terminated: they were committed, and come no more.
+// grantLot grants credits of a contract, and invoices them. They expire with its term, also
+// if it is terminated: they were committed, and come no more. Those of a contract that was
+// made before there were invoices are granted without one.
 func (b *Book) grantLot(tx *db.Tx, c *Contract, l Lot) error {
 	lot := wallet.Lot{
 		ID: tx.NewID("lot_"), Kind: wallet.Commitment, Amount: l.Amount, Priority: wallet.Commitment.DefaultPriority(), ExpiresAt: c.Until,
 		Source: wallet.SourceContract + " " + c.ID, Reason: fmt.Sprintf("contract %s, part %d", c.ID, l.No), CostBasis: l.Amount,
 	}
-	if _, err := b.Books.Apply(tx, c.Wallet(), wallet.Grant{Lot: lot}); err != nil {
+	var err error
+	if c.Terms.OnAccount {
+		_, err = b.Invoices.Bill(tx, c.Wallet(), invoice.Bill{
+			Source: fmt.Sprintf("%s %d", c.ID, l.No), Contract: c.ID, Lot: &lot, Net: l.Amount,
+			Description: fmt.Sprintf("Committed credits, contract %s, part %d (1 credit = 1 USD)", c.ID, l.No), Reference: c.Terms.Reference, NetDays: c.Terms.NetDays,
+		})
+	} else {
+		_, err = b.Books.Apply(tx, c.Wallet(), wallet.Grant{Lot: lot})
+	}
+	if err != nil {
 		return err
 	}
-	_, err := tx.Exec(`UPDATE contract_lots SET lot = $4 WHERE organization = $1 AND contract = $2 AND no = $3`, c.Organization, c.ID, l.No, lot.ID)
+	_, err = tx.Exec(`UPDATE contract_lots SET lot = $4 WHERE organization = $1 AND contract = $2 AND no = $3`, c.Organization, c.ID, l.No, lot.ID)
 	if err != nil {
 		return fmt.Errorf("write a lot of the contract %s: %w", c.ID, err)
 	}
@@ -337,100 +358,4 @@ func (b *Book) allowFor(tx *db.Tx, c *Contract, begins bool) error {
 		return b.allow(tx, c.Organization, s.Plan, c.Plan)
 	}
 	return b.allow(tx, c.Organization, c.Plan, s.Plan)
-}
-
-// Commitment is a contract with what has become of its credits.
-type Commitment struct {
-	Contract
-	Lots      []Lot
-	Committed credit.Amount
-	Granted   credit.Amount // of the committed
-	Used      credit.Amount // of the granted, by now
-	Expired   credit.Amount // of the granted, unused
-	Left      credit.Amount // of the granted
-	ToCome    credit.Amount // of the committed, while the contract runs
-	FeeNow    credit.Amount // of a termination at this instant
-}
-
-// Commitment tells what has become of a contract's credits.
-func (b *Book) Commitment(tx *db.Tx, c Contract, view *wallet.View) (Commitment, error) {
-	out := Commitment{Contract: c}
-	var err error
-	if out.Lots, err = b.lots(tx, &c); err != nil {
-		return out, err
-	}
-	held, inWallet := view.HeldByLot(tx.Now()), map[string]wallet.Lot{}
-	for _, l := range view.Lots(tx.Now()) {
-		inWallet[l.ID] = l
-	}
-	for _, l := range out.Lots {
-		out.Committed += l.Amount
-		if l.ID == "" {
-			if tx.Now() < c.end() {
-				out.ToCome += l.Amount
-			}
-			continue
-		}
-		out.Granted += l.Amount
-		lot := inWallet[l.ID]
-		if lot.Expired || lot.ExpiresAt <= tx.Now() {
-			expired, err := b.Books.Expired(tx, c.Wallet(), lot)
-			if err != nil {
-				return out, err
-			}
-			out.Expired, out.Used = out.Expired+expired, out.Used+l.Amount-expired
-			continue
-		}
-		left := lot.Left + held[l.ID]
-		out.Left, out.Used = out.Left+left, out.Used+l.Amount-left
-	}
-	out.FeeNow = share(out.ToCome, c.Terms.FeePercent)
-	return out, nil
-}
-
-// share is so many percent of an amount, rounded down to the nano-credit.
-func share(of credit.Amount, percent int64) credit.Amount {
-	n := new(big.Int).Mul(big.NewInt(int64(of)), big.NewInt(percent))
-	return credit.Amount(n.Quo(n, big.NewInt(100)).Int64())
-}
-
-// Terminate ends a contract before its term, at once: credits that have not come do not
-// come any more, and fee is what the organization was shown that this costs.
-func (b *Book) Terminate(tx *db.Tx, organization, id string, fee credit.Amount) (Contract, error) {
-	if err := b.hold(tx, organization); err != nil {
-		return Contract{}, err
-	}
-	c, err := b.Contract(tx, organization, id)
-	if err != nil {
-		return c, err
-	}
-	if tx.Now() >= c.end() {
-		return c, fault.New(fault.Conflict, "the contract ended on %s", instant(c.end())).WithCode("contract_ended")
-	}
-	present, err := b.Books.Apply(tx, c.Wallet())
-	if err != nil {
-		return c, err
-	}
-	stands, err := b.Commitment(tx, c, present.Wallet.View())
-	if err != nil {
-		return c, err
-	}
-	if fee != stands.FeeNow {
-		return c, fault.New(fault.Conflict, "to end the contract now costs %s, and not %s: confirm that", stands.FeeNow, fee).
-			WithCode("fee_changed").With("fee", stands.FeeNow)
-	}
-	c.EndedAt, c.Fee = tx.Now(), fee
-	if _, err := tx.Exec(`UPDATE contracts SET ended_at = $3, fee = $4 WHERE organization = $1 AND id = $2`, organization, id, c.EndedAt, int64(fee)); err != nil {
-		return c, fmt.Errorf("terminate the contract %s: %w", id, err)
-	}
-	if err := b.derive(tx, &c); err != nil {
-		return c, err
-	}
-	if err := b.assign(tx, organization); err != nil {
-		return c, err
-	}
-	if err := b.act(tx, &c); err != nil {
-		return c, err
-	}
-	return c, b.tellOfTermination(tx, &c)
 }

@@ -90,7 +90,7 @@ func (b *Book) tellOfEnd(tx *db.Tx, c *Contract) error {
 
 // tellOfTermination tells both sides.
 func (b *Book) tellOfTermination(tx *db.Tx, c *Contract) error {
-	text := fmt.Sprintf("The contract %s was terminated on %s, for a fee of %s, which is no credits and is invoiced apart.", c.ID, mail.Instant(c.EndedAt), c.Fee)
+	text := fmt.Sprintf("The contract %s was terminated on %s, for a fee of %s, which is no credits and has an invoice of its own.", c.ID, mail.Instant(c.EndedAt), c.Fee)
 	if err := b.put(tx, "", b.Operator, "A contract was terminated", text); err != nil {
 		return err
 	}

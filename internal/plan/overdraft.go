@@ -29,7 +29,7 @@ func (b *Book) allow(tx *db.Tx, organization, from, to string) error {
 		return err
 	}
 	current := present.Wallet.Root().Policy.Overdraft
-	own, err := b.ownOverdraft(tx, organization, current, before.Overdraft)
+	own, err := b.ownOverdraft(tx, takenOverdraft, organization, current, before.Overdraft)
 	if err != nil {
 		return err
 	}
@@ -48,14 +48,20 @@ func (b *Book) allow(tx *db.Tx, organization, from, to string) error {
 	return err
 }
 
-// ownOverdraft is what an organization has without its plan, and forgets what the plan
-// has given. What earlier releases gave was not noted: it is the plan's if it is as much.
-func (b *Book) ownOverdraft(tx *db.Tx, organization string, current, ofPlan credit.Amount) (own credit.Amount, err error) {
+// What a plan has given, as it was noted; taken is noted no more.
+const (
+	notedOverdraft = `SELECT given, own FROM plan_overdrafts WHERE organization = $1`
+	takenOverdraft = `DELETE FROM plan_overdrafts WHERE organization = $1 RETURNING given, own`
+)
+
+// ownOverdraft is what an organization has without its plan, by what a query says that the
+// plan has given. What earlier releases gave was not noted: it is the plan's if it is as much.
+func (b *Book) ownOverdraft(tx *db.Tx, query, organization string, current, ofPlan credit.Amount) (own credit.Amount, err error) {
 	given, isNoted := ofPlan, false
 	err = tx.Each(func(r db.Scanner) error {
 		isNoted = true
 		return r.Scan(&given, &own)
-	}, `DELETE FROM plan_overdrafts WHERE organization = $1 RETURNING given, own`, organization)
+	}, query, organization)
 	if err != nil {
 		return 0, fmt.Errorf("read the overdraft of %s: %w", organization, err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
@@ -95,6 +96,7 @@ type Config struct {
 	Prices   *price.Book
 	Orgs     *org.Orgs
 	Usage    *usage.Service
+	Invoices *invoice.Desk                                                                        // of what contracts commit
 	Put      func(*db.Tx, mail.Message) error                                                     // writes a mail that is sent once the unit is durable
 	Raise    func(tx *db.Tx, organization, workspace, event string, data map[string]string) error // tells programs and chats; nil for none
 	URL      string                                                                               // where people reach the server

@@ -13,6 +13,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
@@ -33,6 +34,7 @@ type desk struct {
 	books *ledger.Ledger
 	orgs  *org.Orgs
 	plans *plan.Book
+	desk  *invoice.Desk
 
 	mu    sync.Mutex
 	mails []string
@@ -50,8 +52,9 @@ func newDesk(t *testing.T, url string) *desk {
 	d.books = ledger.New(d.db, log)
 	prices := price.NewBook(d.books)
 	d.orgs = org.New(d.books)
+	d.desk = invoice.New(invoice.Config{DB: d.db, Books: d.books, Orgs: d.orgs})
 	d.plans = plan.New(plan.Config{
-		DB: d.db, Books: d.books, Prices: prices, Orgs: d.orgs, Usage: usage.New(d.books, prices, project.NewBook(d.books)),
+		DB: d.db, Books: d.books, Prices: prices, Orgs: d.orgs, Invoices: d.desk, Usage: usage.New(d.books, prices, project.NewBook(d.books)),
 		URL: "https://purser.example", Operator: "op@purser.example", Log: log, Put: func(tx *db.Tx, m mail.Message) error {
 			tx.AfterCommit(func() {
 				d.mu.Lock()
@@ -255,7 +258,7 @@ func TestWhatAnOrganizationHas(t *testing.T) {
 	})
 	until := time.Date(2027, 4, 30, 23, 0, 0, 0, time.UTC).UnixNano()
 	d.update(func(tx *db.Tx) error {
-		_, err := d.plans.Offer(tx, request.ID, plan.Quote{Until: until, ValidUntil: start + 1, Commitment: 100, Schedule: plan.Monthly})
+		_, err := d.plans.Offer(tx, request.ID, plan.Quote{Until: until, ValidUntil: start + 1, Commitment: 100 * credit.One, Schedule: plan.Monthly})
 		return err
 	})
 	d.update(func(tx *db.Tx) error {
@@ -284,7 +287,7 @@ func TestWhatAnOrganizationHas(t *testing.T) {
 		d.to(next)
 	}
 	has(false)
-	want := []string{"commitment 0.000000033 0 02-28", "commitment 0.000000033 0 03-31", "commitment 0.000000034 0 01-31"}
+	want := []string{"commitment 33.33 0 02-28", "commitment 33.33 0 03-31", "commitment 33.34 0 01-31"}
 	if got := d.lots("default"); !slices.Equal(got, want) {
 		t.Errorf("%v", got)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/price"
 )
 
@@ -74,6 +75,8 @@ type Quote struct {
 	Reference  string // the number of a purchase order
 	ValidUntil int64
 	FeePercent int64 // of the commitment that has not come yet, for an end before the term
+	OnAccount  bool  // its credits are invoiced; quotes of before there were invoices say nothing
+	NetDays    int64 // within which these are to be paid
 }
 
 // Request is a request with what became of it.
@@ -233,6 +236,7 @@ func (b *Book) checkQuote(tx *db.Tx, o *Quote) error {
 	if o.Schedule == "" {
 		o.Schedule = AtOnce
 	}
+	o.OnAccount = true
 	p, err := b.Plan(tx, o.Plan)
 	if err != nil {
 		return err
@@ -255,6 +259,8 @@ func (b *Book) checkQuote(tx *db.Tx, o *Quote) error {
 	refuse(o.ValidUntil >= o.Until, "/valid_until", "must lie before the end of the term")
 	refuse(o.From != 0 && o.ValidUntil > o.From, "/valid_until", "must not lie after the beginning of the term")
 	refuse(o.Commitment < 0 || o.Commitment > maxCommit, "/commitment", "must be between 0 and %s", maxCommit)
+	refuse(o.Commitment != cents(o.Commitment), "/commitment", "must be whole cents: it is invoiced")
+	refuse(o.NetDays < 0 || o.NetDays > invoice.MaxNetDays, "/net_days", "must be between 0 and %d", invoice.MaxNetDays)
 	refuse(o.Schedule != AtOnce && o.Schedule != Monthly, "/schedule", "must be at_once or monthly")
 	refuse(o.Discount < 0 || o.Discount > 100, "/discount_percent", "must be between 0 and 100")
 	refuse(o.FeePercent < 0 || o.FeePercent > 100, "/early_termination_percent", "must be between 0 and 100")

@@ -30,7 +30,9 @@ type Review struct {
 	Amount        credit.Amount // of what was used in the last 30 days
 	NewAmount     credit.Amount // what that would have cost
 	Gained, Lost  []Feature
-	NextCreditsAt int64 // when the first credits of the new plan come; 0 for never
+	NextCreditsAt int64         // when the first credits of the new plan come; 0 for never
+	Overdraft     credit.Amount // of the default workspace now
+	NewOverdraft  credit.Amount // and on the new plan
 }
 
 // Line is an SKU that was used, with both prices. A price is missing where it is not sold.
@@ -44,7 +46,15 @@ type Line struct {
 
 // Review says what a change to a plan would do, at once or at the end of the period.
 func (b *Book) Review(tx *db.Tx, organization, name string, atEnd bool) (Review, error) {
-	s, r, err := b.plannedChange(tx, organization, name, atEnd)
+	id, err := b.wallet(tx, organization)
+	if err != nil {
+		return Review{}, err
+	}
+	view, err := b.Books.Committed(tx, id)
+	if err != nil {
+		return Review{}, err
+	}
+	s, r, err := b.plannedChange(tx, organization, name, atEnd, view.Policy().Overdraft)
 	if err != nil {
 		return r, err
 	}
@@ -74,8 +84,9 @@ func (b *Book) Review(tx *db.Tx, organization, name string, atEnd bool) (Review,
 	return r, nil
 }
 
-// plannedChange is a change with its token, or the reason why there can be none.
-func (b *Book) plannedChange(tx *db.Tx, organization, name string, atEnd bool) (s Standing, r Review, err error) {
+// plannedChange is a change with its token, or the reason why there can be none. overdraft
+// is what the default workspace has now.
+func (b *Book) plannedChange(tx *db.Tx, organization, name string, atEnd bool, overdraft credit.Amount) (s Standing, r Review, err error) {
 	if s, err = b.Of(tx, organization); err != nil {
 		return s, r, err
 	}
@@ -96,7 +107,12 @@ func (b *Book) plannedChange(tx *db.Tx, organization, name string, atEnd bool) (
 	case r.To.Closed:
 		return s, r, fault.New(fault.Conflict, "%s is closed: nobody new comes to it", r.To.Title).WithCode("plan_closed")
 	}
-	text := fmt.Sprint(organization, s.Version, s.Next, s.NextAt, r.From.Name, r.From.Version, r.To.Name, r.To.Version, atEnd)
+	own, err := b.ownOverdraft(tx, notedOverdraft, organization, overdraft, r.From.Overdraft)
+	if err != nil {
+		return s, r, err
+	}
+	r.Overdraft, r.NewOverdraft = overdraft, max(own, r.To.Overdraft)
+	text := fmt.Sprint(int64(r.Overdraft), " ", int64(r.NewOverdraft), " ", organization, s.Version, s.Next, s.NextAt, r.From.Name, r.From.Version, r.To.Name, r.To.Version, atEnd)
 	if atEnd {
 		text += fmt.Sprint(" at ", r.EffectiveAt)
 	}
@@ -204,7 +220,15 @@ func (b *Book) Change(tx *db.Tx, organization, name string, atEnd bool, token st
 	if err := b.hold(tx, organization); err != nil {
 		return Standing{}, err
 	}
-	was, r, err := b.plannedChange(tx, organization, name, atEnd)
+	id, err := b.wallet(tx, organization)
+	if err != nil {
+		return Standing{}, err
+	}
+	present, err := b.Books.Apply(tx, id)
+	if err != nil {
+		return Standing{}, err
+	}
+	was, r, err := b.plannedChange(tx, organization, name, atEnd, present.Wallet.Root().Policy.Overdraft)
 	if err != nil {
 		return Standing{}, err
 	}

@@ -81,6 +81,9 @@ var memos = map[wallet.PostingKind]string{
 	wallet.PostWithdraw: "Credits taken back", wallet.PostLoss: "Payments that went back though their credits were used",
 	wallet.PostRecover: "Payments that came back though their credits were used",
 	wallet.PostTax:     "Tax collected", wallet.PostUntax: "Tax given back",
+	wallet.PostFee: "Fees invoiced", wallet.PostUnfee: "Fees credited", wallet.PostFeeTax: "Tax on fees", wallet.PostUnfeeTax: "Tax on fees given back",
+	wallet.PostSettle: "Invoices paid", wallet.PostUnsettle: "Payments of invoices reversed",
+	wallet.PostSettleTax: "Tax on invoices paid", wallet.PostUnsettleTax: "Tax on payments of invoices reversed",
 }
 
 // Journal calls fn for every line, day by day, or month by month. It stops at an error

@@ -35,6 +35,10 @@ func (p *period) add(k ledger.DayKey, amount credit.Amount) {
 		p.TaxCollected += amount
 	case k.Debit == ledger.AccountTax:
 		p.TaxCollected -= amount
+	case k.Credit == ledger.AccountInvoices:
+		p.credited(k, amount)
+	case k.Debit == ledger.AccountInvoices:
+		p.invoiced(k, amount)
 	case k.Debit == ledger.AccountLosses && k.Credit == ledger.AccountCash:
 		p.ChargedBack += amount
 	case k.Debit == ledger.AccountCash && k.Credit == ledger.AccountLosses:
@@ -47,8 +51,41 @@ func (p *period) add(k ledger.DayKey, amount credit.Amount) {
 	if k.Debit == ledger.AccountCash && kindOf(k.Credit) != "" {
 		p.CashReceived += amount
 	}
+	if k.Debit == ledger.AccountFees {
+		p.Fees -= amount
+	}
+	if k.Credit == ledger.AccountFees {
+		p.Fees += amount
+	}
 	if kind := kindOf(k.Credit); k.Kind == wallet.PostGrant && kind != "" {
 		p.Granted[kind] += amount
+	}
+}
+
+// invoiced takes in what was put on invoices, without tax: credits that come with one, and
+// fees; and payments of invoices that were reversed.
+func (p *period) invoiced(k ledger.DayKey, amount credit.Amount) {
+	if k.Credit != ledger.AccountCash {
+		p.Invoiced += amount
+		return
+	}
+	if k.Kind == wallet.PostUnsettle {
+		p.CashReceived -= amount
+	}
+}
+
+// credited takes in what was taken off invoices: by a payment, or by a credit note. What of
+// a credit note had been used is the operator's loss.
+func (p *period) credited(k ledger.DayKey, amount credit.Amount) {
+	switch {
+	case k.Kind == wallet.PostSettle:
+		p.CashReceived += amount
+	case k.Debit == ledger.AccountCash: // the tax, which was collected with the invoice
+	case k.Debit == ledger.AccountLosses:
+		p.Invoiced -= amount
+		p.Uncollected += amount
+	default:
+		p.Invoiced -= amount
 	}
 }
 
@@ -70,6 +107,9 @@ func (p *period) close(standing map[string]credit.Amount) {
 			*p.Outstanding.of(account) -= amount
 		case account == ledger.AccountOverdraft || account == ledger.AccountOwed:
 			p.Receivable += amount
+		case account == ledger.AccountInvoices:
+			p.Receivable += amount
+			p.InvoicesOpen += amount
 		case account == ledger.AccountTransit:
 			p.Transit -= amount
 		}

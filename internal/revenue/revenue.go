@@ -63,7 +63,10 @@ type SKU struct {
 // Period is what happened from Begin to before End, and how it stood at the end.
 type Period struct {
 	Begin, End   int64
-	CashReceived credit.Amount // for credits, without tax
+	CashReceived credit.Amount // for credits and fees, without tax; credits on account count when their invoice is paid
+	Invoiced     credit.Amount // on account: credits and fees, without tax, less what was credited
+	Fees         credit.Amount // that were invoiced, less what was credited: earned with the invoice
+	Uncollected  credit.Amount // of invoices that were credited though their credits had been used: the operator's loss
 	CashReturned credit.Amount // of credits that were taken back: refunds of purchases, and disputes
 	ChargedBack  credit.Amount // of credits that had been used: the operator's loss
 	TaxCollected credit.Amount // less what was given back
@@ -74,6 +77,7 @@ type Period struct {
 	WrittenOff   credit.Amount // of what was owed
 	Outstanding  Parts         // at the end: what customers can still use
 	Receivable   credit.Amount // at the end: what they owe
+	InvoicesOpen credit.Amount // of that: invoices on account that are not paid, with tax
 	Transit      credit.Amount // at the end: transfers under way, zero at rest
 }
 

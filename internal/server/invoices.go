@@ -27,19 +27,25 @@ func (s *Server) invoiceCalls() {
 	query(s, call{
 		id: "list-invoices", method: "GET", path: invoicePath, tag: tagInvoices, action: org.Account,
 		summary:     "List invoices, credit notes and statements, the newest first",
-		description: "An invoice for every payment, a credit note for all that was paid back of one, and a statement for every month.",
+		description: "An invoice for every payment and for what a contract commits, a credit note for all that was paid back of one, and a statement for every month.",
 	}, listInvoices)
 	query(s, call{
 		id: "get-invoice", method: "GET", path: invoicePath + "/{invoice}", tag: tagInvoices, action: org.Account,
 		summary: "Read a document as it was issued",
 	}, func(r *reading, p *InvoicePath) (out api.IssuedInvoice, err error) {
-		found, _, err := r.document(p)
-		if err != nil {
-			return out, err
-		}
-		if out.Invoice, err = invoiceOnWire(found); err == nil {
-			err = json.Unmarshal([]byte(found.Content), &out.Document)
-		}
+		err = r.view(func(tx *db.Tx) error {
+			found, err := r.invoices.Find(tx, r.id.Organization, p.Invoice)
+			if err != nil {
+				return err
+			}
+			if out.Invoice, err = invoiceOnWire(found); err != nil {
+				return err
+			}
+			if err := json.Unmarshal([]byte(found.Content), &out.Document); err != nil {
+				return err
+			}
+			return r.standing(tx, &out.Invoice)
+		})
 		return out, err
 	})
 	download(s, call{
@@ -51,6 +57,7 @@ func (s *Server) invoiceCalls() {
 		summary:     "Download a document as CSV",
 		description: "Every line, exact and as it is printed. A cell that a spreadsheet would take for a formula has an apostrophe in front.",
 	}, "text/csv", "csv", (*invoice.Document).CSV)
+	s.receivableCalls()
 }
 
 type invoicesOf struct {
@@ -74,6 +81,11 @@ func listInvoices(r *reading, p *invoicesOf) (list api.List[api.Invoice], err er
 			return err
 		}
 		list, err = page(found, p.Limit, func(i invoice.Issued) string { return i.ID }, invoiceOnWire)
+		for i := range list.Items {
+			if err == nil {
+				err = r.standing(tx, &list.Items[i])
+			}
+		}
 		return err
 	})
 	return list, err

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"cmp"
+
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/plan"
 	"github.com/purserhq/purser/internal/wallet"
@@ -20,7 +23,7 @@ func (s *Server) planCalls() {
 	}, listPlans)
 	command(s, call{
 		id: "put-plan", method: "PUT", path: "/v1/plans/{plan}", tag: tagPlans, action: org.Operate, summary: "Make or change a plan",
-		description: "Whoever is on it has its prices and features at once, also what runs; its credits from the next month on.",
+		description: "What is missing stays as it is. Whoever is on it has its prices and features at once, also what runs; its credits from the next month on.",
 	}, putPlan)
 	query(s, call{
 		id: "get-plan", method: "GET", path: "/v1/organizations/{organization}/plan", tag: tagPlans, action: org.Account,
@@ -87,23 +90,50 @@ func listPlans(r *reading, _ *none) (list api.List[api.Plan], err error) {
 }
 
 func putPlan(u *unit, p *PlanPath, b *api.NewPlan) (api.Plan, error) {
-	var f fields
-	n := plan.Plan{
-		Name: p.Plan, Title: b.Title, Description: b.Description, Base: b.Card, Discount: b.DiscountPercent, Credits: f.natural("/credits", b.Credits),
-		CreditsKind: wallet.LotKind(b.CreditsKind), CreditsDays: b.CreditsExpireDays, Overdraft: f.natural("/overdraft", b.Overdraft),
-		ByContract: b.ByContract, Closed: b.Closed,
-	}
-	for _, feature := range b.Features {
-		n.Features = append(n.Features, plan.Feature(feature))
-	}
-	if err := f.Err(); err != nil {
+	n, err := u.plans.Plan(u.tx, p.Plan)
+	switch {
+	case err == nil:
+		u.before = planOnWire(n)
+	case fault.Is(err, fault.NotFound):
+		n = plan.Plan{Name: p.Plan}
+	default:
 		return api.Plan{}, err
 	}
-	if before, err := u.plans.Plan(u.tx, p.Plan); err == nil { // else it is a new one
-		u.before = planOnWire(before)
+	if err := changePlanTo(&n, b); err != nil {
+		return api.Plan{}, err
 	}
 	made, err := u.plans.Set(u.tx, n)
 	return planOnWire(made), err
+}
+
+// changePlanTo puts what a request names into a plan, and leaves the rest as it is.
+func changePlanTo(n *plan.Plan, b *api.NewPlan) error {
+	var f fields
+	n.Title, n.Base, n.CreditsKind = cmp.Or(b.Title, n.Title), cmp.Or(b.Card, n.Base), cmp.Or(wallet.LotKind(b.CreditsKind), n.CreditsKind)
+	n.Description = orElse(b.Description, n.Description)
+	n.Discount, n.CreditsDays = orElse(b.DiscountPercent, n.Discount), orElse(b.CreditsExpireDays, n.CreditsDays)
+	n.ByContract, n.Closed = orElse(b.ByContract, n.ByContract), orElse(b.Closed, n.Closed)
+	if b.Credits != "" {
+		n.Credits = f.natural("/credits", b.Credits)
+	}
+	if b.Overdraft != "" {
+		n.Overdraft = f.natural("/overdraft", b.Overdraft)
+	}
+	if b.Features != nil {
+		n.Features = nil
+		for _, feature := range b.Features {
+			n.Features = append(n.Features, plan.Feature(feature))
+		}
+	}
+	return f.Err()
+}
+
+// orElse is what was given, or else what there is.
+func orElse[T any](given *T, present T) T {
+	if given == nil {
+		return present
+	}
+	return *given
 }
 
 func planOnWire(p plan.Plan) api.Plan {
@@ -134,7 +164,7 @@ func reviewOnWire(r plan.Review) api.PlanReview {
 	out := api.PlanReview{
 		Token: r.Token, From: planOnWire(r.From), To: planOnWire(r.To), When: "now", EffectiveAt: api.At(r.EffectiveAt), Prices: []api.PriceCompared{},
 		Amount: amount(r.Amount), NewAmount: amount(r.NewAmount), Gained: featuresOnWire(r.Gained), Lost: featuresOnWire(r.Lost),
-		NextCreditsAt: api.AtOrNull(r.NextCreditsAt),
+		NextCreditsAt: api.AtOrNull(r.NextCreditsAt), Overdraft: amount(r.Overdraft), NewOverdraft: amount(r.NewOverdraft),
 	}
 	if r.AtEnd {
 		out.When = atPeriodEnd

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ type office struct {
 func newOffice(t *testing.T) *office {
 	o := &office{}
 	o.stage = newStageWith(t, app.Config{TestClock: start.UnixNano(), Mailed: func(m mail.Message) {
-		if m.Template == "invoice" { // the monthly statements, which other tests are about
+		if m.Template == "invoice" || strings.HasSuffix(m.Data["subject"], "is overdue") { // documents, which other tests are about
 			return
 		}
 		o.mu.Lock()
@@ -182,23 +183,38 @@ func TestAQuarterUnderContract(t *testing.T) {
 	o.verified()
 }
 
-// # A contract that is terminated gives no more credits, and its prices end at once.
+// # A contract that is terminated gives no more credits, and its prices end at once. Its fee is
+// an invoice, and owed until it is paid.
 func TestATermination(t *testing.T) {
 	o := newOffice(t)
 	c := o.contracted(api.Quote{Until: *in(start.AddDate(0, 3, 0)), ValidUntil: *in(start.AddDate(0, 0, 7)), Commitment: "1000", Schedule: "monthly",
 		EarlyTerminationPercent: 25, Rates: []api.QuoteRate{{SKU: "gpu.h100", Price: "2"}}})
-	if c.Status != "running" || c.Granted != "333.333333334" || c.TerminationFee != "166.666666666" {
+	if c.Status != "running" || c.Granted != "333.34" || c.TerminationFee != "166.66" {
 		t.Errorf("%+v", c)
 	}
 	flow := o.run("reserved")
 	o.to(start.Add(10 * time.Hour))
 	_, err := o.TerminateContract(t.Context(), "acme", c.ID, api.Termination{Fee: "0"})
-	if p := refused(t, err, 409, "fee_changed"); p.Values["fee"] != "166.666666666" {
+	if p := refused(t, err, 409, "fee_changed"); p.Values["fee"] != "166.66" {
 		t.Errorf("%+v", p)
 	}
 	ended := must(o.TerminateContract(t.Context(), "acme", c.ID, api.Termination{Fee: c.TerminationFee}))(t)
-	if ended.Status != "terminated" || ended.TerminationFee != "166.666666666" || ended.ToCome != "0" || ended.Used != "20" || ended.Left != "313.333333334" {
+	if ended.Status != "terminated" || ended.TerminationFee != "166.66" || ended.ToCome != "0" || ended.Used != "20" || ended.Left != "313.34" {
 		t.Errorf("%+v", ended)
+	}
+	fee := must(o.Invoice(t.Context(), "acme", ended.TerminationInvoice))(t)
+	if fee.Amount != "166.66" || fee.State != "open" || fee.Open != "166.66" || fee.Document.Terms.DueOn != "2027-01-31" ||
+		fee.Document.Lines[0].Description != "Early termination of contract "+c.ID {
+		t.Errorf("%+v", fee)
+	}
+	month := must(o.Revenue(t.Context(), api.RevenueQuery{Bucket: "month"}))(t).Periods[0]
+	if month.Fees != "166.66" || month.InvoicesOpen != "500" || month.Receivable != "500" || month.Invoiced != "500" || month.CashReceived != "100000" { // 333.34 + 166.66
+		t.Errorf("%+v", month)
+	}
+	must(o.RecordBankPayment(t.Context(), "acme", fee.Number, api.NewBankPayment{Amount: "166.66", PaidOn: "2027-01-01", Reference: "B-1"}))(t)
+	month = must(o.Revenue(t.Context(), api.RevenueQuery{Bucket: "month"}))(t).Periods[0]
+	if month.InvoicesOpen != "333.34" || month.CashReceived != "100166.66" || month.Fees != "166.66" {
+		t.Errorf("%+v", month)
 	}
 	o.to(start.Add(20 * time.Hour))
 	if f := must(o.Flow(t.Context(), "acme", flow.ID))(t); f.Charged == "" || f.Rate != "4" {
@@ -206,7 +222,7 @@ func TestATermination(t *testing.T) {
 	}
 	o.stop(flow)
 	o.to(start.AddDate(0, 2, 0))
-	if c = must(o.Contract(t.Context(), "acme", c.ID))(t); c.Granted != "333.333333334" || c.Left != "273.333333334" { // 10 h at 2 and 10 h at 4
+	if c = must(o.Contract(t.Context(), "acme", c.ID))(t); c.Granted != "333.34" || c.Left != "273.34" { // 10 h at 2 and 10 h at 4
 		t.Errorf("%+v", c)
 	}
 	_, err = o.TerminateContract(t.Context(), "acme", c.ID, api.Termination{Fee: "0"})
@@ -218,12 +234,12 @@ func TestATermination(t *testing.T) {
 func TestAChangeOfPlan(t *testing.T) {
 	o := newOffice(t)
 	ctx := t.Context()
-	must(o.PutPlan(ctx, "pro", api.NewPlan{Title: "Pro", DiscountPercent: 15, Credits: "100", Features: []string{"sla"}, Overdraft: "5"}))(t)
+	must(o.PutPlan(ctx, "pro", api.NewPlan{Title: "Pro", DiscountPercent: new(int64(15)), Credits: "100", Features: []string{"sla"}, Overdraft: "5"}))(t)
 	flow := o.run("")
 	o.to(start.Add(10 * time.Hour))
 	review := must(o.ReviewPlan(ctx, "acme", api.PlanChoice{Plan: "pro"}))(t)
 	if len(review.Prices) != 1 || review.Amount != "40" || review.NewAmount != "34" || *review.Prices[0].NewPrice != "3.4" || review.Gained[0] != "sla" || review.Lost[0] != "sso" ||
-		review.When != "now" || *review.NextCreditsAt != *in(start.Add(10 * time.Hour)) {
+		review.Overdraft != "0" || review.NewOverdraft != "5" || review.When != "now" || *review.NextCreditsAt != *in(start.Add(10 * time.Hour)) {
 		t.Errorf("%+v", review)
 	}
 	o.card("5")
@@ -243,7 +259,7 @@ func TestAChangeOfPlan(t *testing.T) {
 
 	later := must(o.ReviewPlan(ctx, "acme", api.PlanChoice{Plan: "core", When: "period_end"}))(t)
 	february := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
-	if later.EffectiveAt != *in(february) || later.Lost[0] != "sla" || later.NextCreditsAt != nil {
+	if later.EffectiveAt != *in(february) || later.Overdraft != "5" || later.NewOverdraft != "0" || later.Lost[0] != "sla" || later.NextCreditsAt != nil {
 		t.Errorf("%+v", later)
 	}
 	back := api.PlanChange{PlanChoice: api.PlanChoice{Plan: "core", When: "period_end"}, Token: later.Token}
@@ -284,6 +300,27 @@ func TestAChangeOfPlan(t *testing.T) {
 	o.verified()
 }
 
+// # A plan keeps what a change of it does not name; what is named as empty is taken away.
+func TestAPlanKeepsWhatIsNotNamed(t *testing.T) {
+	o := newOffice(t)
+	ctx := t.Context()
+	made := must(o.PutPlan(ctx, "pro", api.NewPlan{Title: "Pro", Description: new("d"), DiscountPercent: new(int64(15)), Credits: "100", CreditsKind: "promotional",
+		CreditsExpireDays: new(int64(9)), Overdraft: "5", Features: []string{"sla", "sso"}, Closed: new(true)}))(t)
+	same := must(o.PutPlan(ctx, "pro", api.NewPlan{Title: "Professional"}))(t)
+	made.Title, made.Version = "Professional", 2
+	if fmt.Sprint(same) != fmt.Sprint(made) {
+		t.Errorf("%+v, not %+v", same, made)
+	}
+	core := must(o.PutPlan(ctx, "core", api.NewPlan{Credits: "7"}))(t)
+	if !slices.Equal(core.Features, []string{"sso"}) || core.Title != "Core" || core.Credits != "7" || core.CreditsKind != "promotional" {
+		t.Errorf("%+v", core)
+	}
+	bare := must(o.PutPlan(ctx, "pro", api.NewPlan{Features: []string{}, Description: new(""), DiscountPercent: new(int64(0)), Credits: "0", Closed: new(false)}))(t)
+	if len(bare.Features) != 0 || bare.Description != "" || bare.DiscountPercent != 0 || bare.Credits != "0" || bare.Closed || bare.Overdraft != "5" {
+		t.Errorf("%+v", bare)
+	}
+}
+
 // # What cannot be a plan or a quote is refused by its fields, and decides nothing.
 func TestRefusedPlans(t *testing.T) {
 	o := newOffice(t)
@@ -311,6 +348,8 @@ func TestRefusedPlans(t *testing.T) {
 		`{"until":"2027-06-01T00:00:00Z","valid_until":"2027-01-02T00:00:00Z","plan":"core"}`:                                  "/plan",
 		`{"until":"2027-06-01T00:00:00Z","valid_until":"2027-01-02T00:00:00Z","capacity":[{"sku":"gpu.x1","count":1}]}`:        "/capacity/0/sku",
 		`{"until":"2027-06-01T00:00:00Z","valid_until":"2027-01-02T00:00:00Z","from":"2026-01-01T00:00:00Z","commitment":"1"}`: "/from",
+		`{"until":"2027-06-01T00:00:00Z","valid_until":"2027-01-02T00:00:00Z","commitment":"1.001"}`:                           "/commitment",
+		`{"until":"2027-06-01T00:00:00Z","valid_until":"2027-01-02T00:00:00Z","net_days":366}`:                                 "/net_days",
 	} {
 		if p := o.problem(o.send("POST", path, body)); p.Status != 422 || !strings.Contains(p.Detail, says) {
 			t.Errorf("%s: %+v", body, p)

@@ -25,7 +25,7 @@ func (s *Server) profileCalls() {
 	command(s, call{
 		id: "delete-organization", method: "DELETE", path: "/v1/organizations/{organization}", tag: tagPeople, action: org.Own,
 		optional: true, summary: "Delete an organization",
-		description: "Refused with all reasons while something runs, is held or is owed, or credits remain. Nobody belongs to it afterwards; its books stay.",
+		description: "Refused with all reasons while something runs, is held or is owed, credits remain, a contract has not ended or an invoice is not paid. Nobody belongs to it afterwards; its books stay.",
 	}, func(u *unit, _ *OrganizationPath, _ *none) (api.Organization, error) {
 		o, err := u.orgs.Archive(u.tx, u.id.Organization)
 		if err != nil {

@@ -1,11 +1,13 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +44,7 @@ func TestAQuarterOfThreeOrganizations(t *testing.T) {
 	// The reserved H100 runs at 1.00 from the contract's first hour on.
 	q.until(start.AddDate(0, 0, 1))
 	flows[2] = must(q.StartFlow(ctx, "bank", api.NewFlow{Items: []api.NewItem{{SKU: "gpu.h100", Tier: "reserved", Quantity: "1"}}}))(t)
+	q.bankPays()
 	q.until(time.Date(2027, 3, 31, 9, 0, 0, 0, time.UTC)) // 88 days: 2,112 hours, 2,112 credits
 	must(q.StopFlow(ctx, "bank", flows[2].ID, api.FlowStop{}))(t)
 	q.until(time.Date(2027, 4, 1, 1, 0, 0, 0, time.UTC))
@@ -55,7 +58,9 @@ func TestAQuarterOfThreeOrganizations(t *testing.T) {
 	if c := must(q.Contract(ctx, "bank", contract.ID))(t); c.Committed != "3000" || c.Granted != "3000" || c.Used != "2112" {
 		t.Errorf("%+v", c)
 	}
+	q.stated()
 	q.revenue()
+	q.journal()
 	q.verified()
 }
 
@@ -65,9 +70,13 @@ func newQuarter(t *testing.T) *quarter {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.mails[m.To+" "+m.Template]++
+		if m.Template == "notice" {
+			q.mails[m.To+" "+m.Data["subject"]]++
+		}
 	}})
 	ctx := t.Context()
 	must(q.PutTaxRates(ctx, api.TaxRates{Rates: []api.TaxRate{{Country: "GR", Name: "VAT", Percent: "24", Home: true}}}))(t)
+	must(q.PutSeller(ctx, api.Seller{LegalName: "Seller", Instructions: "IBAN 1"}))(t)
 	for _, slug := range []string{"acme", "hack", "bank"} {
 		must(q.CreateOrganization(ctx, api.NewOrganization{Slug: slug, Name: strings.ToUpper(slug)}))(t)
 		email, country := "cfo@"+slug+".example", "GR"
@@ -194,11 +203,147 @@ func (q *quarter) boughtInTime(f api.Flow) {
 	}
 }
 
-// revenue checks the operator's view: cash for 5,200 and 3,000 credits, 24 % tax on what was
-// bought by card, and what all three have used.
+// due is the newest invoice of the bank, as it stands.
+func (q *quarter) due() api.Invoice {
+	q.Helper()
+	return must(q.Invoices(q.Context(), "bank", api.InvoiceQuery{Kind: "invoice", Page: api.Page{Limit: 1}}))(q).Items[0]
+}
+
+// stands checks how an invoice of the bank over 1,240 stands.
+func (q *quarter) stands(number, state, paid, open string) {
+	q.Helper()
+	i := must(q.Invoice(q.Context(), "bank", number))(q)
+	if i.Amount != "1240" || i.State != state || string(i.Paid) != paid || string(i.Open) != open || i.Document.Tax.Tax != "240" || i.Document.Reference != "PO-7" ||
+		i.Document.Terms.NetDays != 30 || i.Document.Terms.Instructions != "IBAN 1" {
+		q.Errorf("%+v, not %s, %s paid and %s open", i, state, paid, open)
+	}
+}
+
+// paid records what the bank has paid of an invoice.
+func (q *quarter) paid(number, amount, on, reference string) api.BankPayment {
+	q.Helper()
+	return must(q.RecordBankPayment(q.Context(), "bank", number, api.NewBankPayment{Amount: api.Amount(amount), PaidOn: on, Reference: reference}))(q)
+}
+
+// bankPays has every part of the contract invoiced with 24 % tax, 1,240 each, within 30
+// days. The first is paid in two transfers, one of which was recorded twice under another
+// reference; the second too late, in two as well; the third is not due when the quarter ends.
+func (q *quarter) bankPays() {
+	q.Helper()
+	ctx, day := q.Context(), func(month time.Month, day int) { q.until(time.Date(2027, month, day, 12, 0, 0, 0, time.UTC)) }
+	first := q.due()
+	if q.stands(first.Number, "open", "0", "1240"); first.DueOn != "2027-02-01" {
+		q.Errorf("due on %s", first.DueOn)
+	}
+	day(1, 20)
+	q.paid(first.Number, "620", "2027-01-19", "B-1")
+	_, err := q.RecordBankPayment(ctx, "bank", first.Number, api.NewBankPayment{Amount: "620", PaidOn: "2027-01-19", Reference: "B-1"})
+	refused(q.T, err, 409, "payment_recorded")
+	again := q.paid(first.Number, "620", "2027-01-19", "B-1 twice")
+	if q.stands(first.Number, "paid", "1240", "0"); again.Net != "500" || again.Tax != "120" {
+		q.Errorf("%+v", again)
+	}
+	must(q.ReverseBankPayment(ctx, "bank", first.Number, again.ID, api.Reversal{Reason: "recorded twice"}))(q)
+	_, err = q.ReverseBankPayment(ctx, "bank", first.Number, again.ID, api.Reversal{Reason: "recorded twice"})
+	refused(q.T, err, 409, "payment_reversed")
+	q.stands(first.Number, "partly_paid", "620", "620")
+	_, err = q.RecordBankPayment(ctx, "bank", first.Number, api.NewBankPayment{Amount: "620.01", PaidOn: "2027-01-20", Reference: "B-2"})
+	if p := refused(q.T, err, 409, "overpaid"); p.Values["open"] != "620" {
+		q.Errorf("%+v", p)
+	}
+	q.paid(first.Number, "620", "2027-01-20", "B-2")
+	q.stands(first.Number, "paid", "1240", "0")
+
+	day(2, 20)
+	second := q.due()
+	day(3, 4)
+	third := q.due()
+	q.stands(second.Number, "open", "0", "1240")
+	day(3, 10)
+	q.stands(second.Number, "overdue", "0", "1240")
+	overdue := must(q.Receivables(ctx, api.ReceivableQuery{State: "overdue"}))(q).Items
+	if all := must(q.Receivables(ctx, api.ReceivableQuery{}))(q).Items; len(overdue) != 1 || overdue[0].Number != second.Number || len(all) != 2 || all[0].Number != third.Number {
+		q.Errorf("%+v of %+v", overdue, all)
+	}
+	q.paid(second.Number, "1000", "2027-03-09", "B-3")
+	day(3, 15)
+	q.paid(second.Number, "240", "2027-03-12", "B-4")
+	q.stands(second.Number, "paid", "1240", "0")
+	q.stands(third.Number, "open", "0", "1240")
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, to := range []string{"cfo@bank.example", "operator@localhost"} { // on the 5th and the 12th of March
+		if n := q.mails[to+" BANK: invoice "+second.Number+" is overdue"]; n != 2 {
+			q.Errorf("%s was told %d times", to, n)
+		}
+	}
+}
+
+// stated checks that the statement of a month has what was not paid at its end.
+func (q *quarter) stated() {
+	q.Helper()
+	all := must(q.Invoices(q.Context(), "bank", api.InvoiceQuery{Kind: "statement"}))(q).Items
+	var open []string
+	for _, s := range all { // the newest first
+		for _, o := range must(q.Invoice(q.Context(), "bank", s.Number))(q).Document.Open {
+			open = append(open, fmt.Sprintf("%s: %s of %s by %s", (*s.From)[:7], o.Open, o.Gross, o.DueOn))
+		}
+	}
+	if want := []string{"2027-03: 1240 of 1240 by 2027-04-01", "2027-02: 1240 of 1240 by 2027-03-04"}; len(all) != 3 || !slices.Equal(open, want) {
+		q.Errorf("%q on %d statements", open, len(all))
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := q.mails["cfo@bank.example invoice"]; n != 6 { // three invoices and three statements
+		q.Errorf("%d documents were mailed to the bank", n)
+	}
+}
+
+// journal checks that what an accountant books comes to zero every month, and to what is
+// owed and was paid in the end.
+func (q *quarter) journal() {
+	q.Helper()
+	var text strings.Builder
+	export := api.RevenueExport{RevenueQuery: api.RevenueQuery{From: "2027-01-01T00:00:00Z", To: "2027-04-02T00:00:00Z", Bucket: "month"}}
+	if err := q.RevenueJournal(q.Context(), export, &text); err != nil {
+		q.Fatal(err)
+	}
+	dates, accounts := map[string]credit.Amount{}, map[string]credit.Amount{}
+	for line := range strings.Lines(text.String()) {
+		var l api.JournalLine
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			q.Fatal(err)
+		}
+		for _, a := range []struct {
+			text api.Amount
+			sign credit.Amount
+		}{{l.Debit, 1}, {l.Credit, -1}} {
+			parsed, err := credit.Parse(string(a.text))
+			if err != nil {
+				q.Fatal(err)
+			}
+			dates[l.Date] += a.sign * parsed
+			accounts[l.Account] += a.sign * parsed
+		}
+	}
+	for date, sum := range dates {
+		if sum != 0 || len(dates) != 4 {
+			q.Errorf("%s: %s, of %d dates", date, sum, len(dates))
+		}
+	}
+	for account, want := range map[string]string{"receivable/invoices": "1240", "house/cash": "8928", "house/tax": "-1968"} { // 6,448 by card and 2,480 by bank
+		if accounts[account].String() != want {
+			q.Errorf("%s: %s, not %s", account, accounts[account], want)
+		}
+	}
+}
+
+// revenue checks the operator's view: cash for 5,200 credits by card and for 2,000 of the 3,000
+// that were invoiced, 24 % tax on all of it, and what all three have used.
 func (q *quarter) revenue() {
 	q.Helper()
 	r := must(q.Revenue(q.Context(), api.RevenueQuery{From: "2027-01-01T00:00:00Z", To: "2027-04-02T00:00:00Z", Bucket: "month"}))(q)
+	var open []string
 	sums := map[string]credit.Amount{}
 	add := func(name string, a api.Amount) {
 		parsed, err := credit.Parse(string(a))
@@ -213,15 +358,20 @@ func (q *quarter) revenue() {
 		add("used", p.Revenue.Total)
 		add("given", p.Revenue.Promotional)
 		add("breakage", p.Breakage.Promotional)
+		add("invoiced", p.Invoiced)
+		open = append(open, string(p.InvoicesOpen))
 	}
 	for _, a := range r.Accounts {
 		add("all accounts", a.Closing)
 	}
 	for name, want := range map[string]string{
-		"cash": "8200", "tax": "1248", "used": "7262.88", "given": "7.6", "breakage": "32.4", "all accounts": "0", // 5,143.28 + 7.60 + 2,112
+		"cash": "7200", "tax": "1968", "invoiced": "3000", "used": "7262.88", "given": "7.6", "breakage": "32.4", "all accounts": "0", // 5,143.28 + 7.60 + 2,112
 	} {
 		if sums[name].String() != want {
 			q.Errorf("%s: %s, not %s", name, sums[name], want)
 		}
+	}
+	if !slices.Equal(open, []string{"0", "1240", "1240", "1240"}) {
+		q.Errorf("open at the ends of the months: %v", open)
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/invoice"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/plan"
 	"github.com/purserhq/purser/internal/price"
@@ -136,6 +137,10 @@ func offerQuote(u *unit, p *RequestPath, b *api.Quote) (api.QuoteRequest, error)
 	o := plan.Quote{
 		Plan: b.Plan, Discount: b.DiscountPercent, Until: f.instant("/until", b.Until), Commitment: f.natural("/commitment", b.Commitment),
 		Schedule: b.Schedule, SLA: b.SLA, Reference: b.Reference, ValidUntil: f.instant("/valid_until", b.ValidUntil), FeePercent: b.EarlyTerminationPercent,
+		NetDays: invoice.DefaultNetDays,
+	}
+	if b.NetDays != nil {
+		o.NetDays = *b.NetDays
 	}
 	if b.From != nil {
 		o.From = f.instant("/from", *b.From)
@@ -229,6 +234,9 @@ func quoteOnWire(o plan.Quote) api.Quote {
 		Plan: o.Plan, DiscountPercent: o.Discount, From: api.AtOrNull(o.From), Until: api.At(o.Until), Commitment: amountOrNone(o.Commitment),
 		Schedule: o.Schedule, SLA: o.SLA, Reference: o.Reference, ValidUntil: api.At(o.ValidUntil), EarlyTerminationPercent: o.FeePercent,
 	}
+	if o.OnAccount {
+		out.NetDays = &o.NetDays
+	}
 	for _, r := range o.Rates {
 		out.Rates = append(out.Rates, api.QuoteRate{SKU: r.SKU, Tier: r.Tier, Unit: string(r.Unit), Price: amount(r.Price)})
 	}
@@ -243,13 +251,24 @@ func contractOnWire(c plan.Commitment, now int64) api.Contract {
 		ID: c.ID, Organization: c.Organization, Workspace: c.Workspace, Request: c.Request, Status: c.Status(now), RateCard: c.Card,
 		Terms: quoteOnWire(c.Terms), From: api.At(c.From), Until: api.At(c.Until), EndedAt: api.AtOrNull(c.EndedAt), Committed: amount(c.Committed),
 		Granted: amount(c.Granted), Used: amount(c.Used), Expired: amount(c.Expired), Left: amount(c.Left), ToCome: amount(c.ToCome),
-		Lots: []api.CommitmentLot{}, TerminationFee: amount(c.FeeNow),
+		TakenBack: amount(c.TakenBack), Lots: []api.CommitmentLot{}, TerminationFee: amount(c.FeeNow),
+	}
+	invoices := map[string]*invoice.Receivable{}
+	for i := range c.Invoices {
+		invoices[c.Invoices[i].Lot] = &c.Invoices[i]
+	}
+	if fee := invoices[""]; fee != nil {
+		out.TerminationInvoice = fee.Invoice
 	}
 	if c.EndedAt != 0 {
 		out.TerminationFee = amount(c.Fee)
 	}
 	for _, l := range c.Lots {
-		out.Lots = append(out.Lots, api.CommitmentLot{At: api.At(l.At), Amount: amount(l.Amount), Lot: l.ID})
+		lot := api.CommitmentLot{At: api.At(l.At), Amount: amount(l.Amount), Lot: l.ID}
+		if of := invoices[l.ID]; l.ID != "" && of != nil {
+			lot.Invoice, lot.InvoiceState = of.Invoice, of.State(now)
+		}
+		out.Lots = append(out.Lots, lot)
 	}
 	return out
 }

@@ -83,6 +83,7 @@ func periodOnWire(p *revenue.Period) api.RevenuePeriod {
 		ChargedBack: amount(p.ChargedBack), TaxCollected: amount(p.TaxCollected), Granted: map[string]api.Amount{},
 		Revenue: partsOnWire(p.Revenue), SKUs: []api.RevenueSKU{}, Breakage: partsOnWire(p.Breakage), WrittenOff: amount(p.WrittenOff),
 		Outstanding: partsOnWire(p.Outstanding), Receivable: amount(p.Receivable), Transit: amount(p.Transit),
+		Invoiced: amount(p.Invoiced), Fees: amount(p.Fees), Uncollected: amount(p.Uncollected), InvoicesOpen: amount(p.InvoicesOpen),
 	}
 	for kind, granted := range p.Granted {
 		out.Granted[string(kind)] = amount(granted)

@@ -34,7 +34,7 @@ func (s *Server) sellerCalls() {
 		}
 		u.before = sellerOnWire(before)
 		put, err := invoice.PutSeller(u.tx, invoice.Seller{
-			LegalName: b.LegalName, Address: b.Address, TaxID: b.TaxID, Country: b.Country, Email: b.Email, Footer: b.Footer,
+			LegalName: b.LegalName, Address: b.Address, TaxID: b.TaxID, Country: b.Country, Email: b.Email, Footer: b.Footer, Instructions: b.Instructions,
 			Prefixes: invoice.Prefixes{Invoice: b.InvoicePrefix, CreditNote: b.CreditNotePrefix, Statement: b.StatementPrefix},
 		})
 		return sellerOnWire(put), err
@@ -59,7 +59,7 @@ func (s *Server) sellerCalls() {
 
 func sellerOnWire(s invoice.Seller) api.Seller {
 	return api.Seller{
-		LegalName: s.LegalName, Address: s.Address, TaxID: s.TaxID, Country: s.Country, Email: s.Email, Footer: s.Footer,
+		LegalName: s.LegalName, Address: s.Address, TaxID: s.TaxID, Country: s.Country, Email: s.Email, Footer: s.Footer, Instructions: s.Instructions,
 		InvoicePrefix: s.Prefixes.Invoice, CreditNotePrefix: s.Prefixes.CreditNote, StatementPrefix: s.Prefixes.Statement,
 	}
 }

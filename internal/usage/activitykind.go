@@ -39,26 +39,34 @@ func kindList() string {
 // leave the balance as it is. An addition of adjustment credits is a correction, and a
 // deduction that took nothing from the balance an overrun.
 var kinds = map[wallet.PostingKind]ActivityKind{
-	wallet.PostGrant:      Addition,
-	wallet.PostCharge:     Deduction,
-	wallet.PostOverdraft:  Deduction,
-	wallet.PostOwe:        Deduction,
-	wallet.PostOverrun:    Deduction,
-	wallet.PostRepay:      notShown, // what a purchase pays off the overdraft was in the balance all the time
-	wallet.PostRepayOwed:  Deduction,
-	wallet.PostWriteOff:   notShown, // what was owed stood beside the balance
-	wallet.PostRefund:     Refund,
-	wallet.PostUnOverdraw: Refund,
-	wallet.PostUnOwe:      Refund,
-	wallet.PostUnOverrun:  Refund,
-	wallet.PostExpire:     Expiry,
-	wallet.PostSend:       Transfer,
-	wallet.PostReceive:    Transfer,
-	wallet.PostWithdraw:   Withdrawal,
-	wallet.PostLoss:       Withdrawal,
-	wallet.PostRecover:    Withdrawal,
-	wallet.PostTax:        notShown, // credits are without tax
-	wallet.PostUntax:      notShown,
+	wallet.PostGrant:       Addition,
+	wallet.PostCharge:      Deduction,
+	wallet.PostOverdraft:   Deduction,
+	wallet.PostOwe:         Deduction,
+	wallet.PostOverrun:     Deduction,
+	wallet.PostRepay:       notShown, // what a purchase pays off the overdraft was in the balance all the time
+	wallet.PostRepayOwed:   Deduction,
+	wallet.PostWriteOff:    notShown, // what was owed stood beside the balance
+	wallet.PostRefund:      Refund,
+	wallet.PostUnOverdraw:  Refund,
+	wallet.PostUnOwe:       Refund,
+	wallet.PostUnOverrun:   Refund,
+	wallet.PostExpire:      Expiry,
+	wallet.PostSend:        Transfer,
+	wallet.PostReceive:     Transfer,
+	wallet.PostWithdraw:    Withdrawal,
+	wallet.PostLoss:        Withdrawal,
+	wallet.PostRecover:     Withdrawal,
+	wallet.PostTax:         notShown, // credits are without tax
+	wallet.PostUntax:       notShown,
+	wallet.PostFee:         notShown, // what is invoiced and paid besides credits
+	wallet.PostUnfee:       notShown,
+	wallet.PostFeeTax:      notShown,
+	wallet.PostUnfeeTax:    notShown,
+	wallet.PostSettle:      notShown,
+	wallet.PostUnsettle:    notShown,
+	wallet.PostSettleTax:   notShown,
+	wallet.PostUnsettleTax: notShown,
 }
 
 // additions say in the words of somebody who keeps accounts where credits came from.

@@ -9,10 +9,12 @@ type Command interface{ isCommand() }
 
 // Grant adds a lot. Amount, Kind, ID and the terms are taken as they are;
 // CreatedAt and Remaining are set, an EffectiveAt before now becomes now. Tax is
-// what was paid on top of a purchase and is no credits.
+// what was paid on top of a purchase and is no credits. OnAccount credits are not paid
+// yet: they are invoiced.
 type Grant struct {
-	Lot Lot
-	Tax credit.Amount `json:",omitempty"` // journals of before have none
+	Lot       Lot
+	Tax       credit.Amount `json:",omitempty"` // journals of before have none
+	OnAccount bool          `json:",omitempty"`
 }
 
 // Withdraw takes credits of a lot that nothing has used back to where they came
@@ -20,13 +22,15 @@ type Grant struct {
 // was paid on top and goes back with them; Loss is what went back though it had been
 // used, and is the operator's. One that is Forced follows money that has moved already:
 // what running work counts on goes too, and of what is not free, what holds have set aside.
+// What was granted OnAccount goes back so: nothing was paid.
 type Withdraw struct {
-	Lot    string
-	Amount credit.Amount
-	Tax    credit.Amount `json:",omitempty"`
-	Loss   credit.Amount `json:",omitempty"`
-	Reason string        `json:",omitempty"`
-	Forced bool          `json:",omitempty"` // journals of before have none
+	Lot       string
+	Amount    credit.Amount
+	Tax       credit.Amount `json:",omitempty"`
+	Loss      credit.Amount `json:",omitempty"`
+	Reason    string        `json:",omitempty"`
+	Forced    bool          `json:",omitempty"` // journals of before have none
+	OnAccount bool          `json:",omitempty"`
 }
 
 // Recover undoes the loss of a [Withdraw] whose money has come back, and what it said of
@@ -36,6 +40,25 @@ type Recover struct {
 	Loss   credit.Amount
 	Tax    credit.Amount `json:",omitempty"`
 	Reason string        `json:",omitempty"`
+}
+
+// Bill books a fee that is invoiced, and the tax on it: it is no credits, and leaves the
+// balance as it is. Void takes one back, or a part of it.
+type Bill struct {
+	Invoice string
+	Amount  credit.Amount
+	Tax     credit.Amount
+	Void    bool
+}
+
+// Settle books what was paid of an invoice whose credits were granted OnAccount, or of a
+// fee: for what was invoiced, and for the tax. Reversed takes back what was booked so by
+// mistake.
+type Settle struct {
+	Invoice  string
+	Net      credit.Amount
+	Tax      credit.Amount
+	Reversed bool
 }
 
 // Start begins a flow, if the gate agrees. At may lie in the past (not before
@@ -211,6 +234,8 @@ type Tick struct{}
 func (Grant) isCommand()       {}
 func (Withdraw) isCommand()    {}
 func (Recover) isCommand()     {}
+func (Bill) isCommand()        {}
+func (Settle) isCommand()      {}
 func (Start) isCommand()       {}
 func (Change) isCommand()      {}
 func (Limit) isCommand()       {}

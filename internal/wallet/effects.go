@@ -18,26 +18,34 @@ type PostingKind string
 // The kinds of postings the engine makes. Which accounts each goes from and to
 // stands in the ledger's chart.
 const (
-	PostGrant      PostingKind = "grant"       // lot comes from outside, by its kind
-	PostCharge     PostingKind = "charge"      // lot -> revenue
-	PostOverdraft  PostingKind = "overdraft"   // receivable -> revenue
-	PostOwe        PostingKind = "owe"         // receivable -> revenue, retained storage
-	PostOverrun    PostingKind = "overrun"     // operator's loss -> revenue
-	PostRepay      PostingKind = "repay"       // lot -> receivable (overdraft)
-	PostRepayOwed  PostingKind = "repay_owed"  // lot -> receivable (owed)
-	PostWriteOff   PostingKind = "write_off"   // operator's loss -> receivable (owed)
-	PostRefund     PostingKind = "refund"      // revenue -> lot
-	PostUnOverdraw PostingKind = "un_overdraw" // revenue -> receivable (overdraft)
-	PostUnOwe      PostingKind = "un_owe"      // revenue -> receivable (owed)
-	PostUnOverrun  PostingKind = "un_overrun"  // revenue -> operator's loss
-	PostExpire     PostingKind = "expire"      // lot -> breakage
-	PostSend       PostingKind = "send"        // lot -> transit
-	PostReceive    PostingKind = "receive"     // transit -> lot
-	PostWithdraw   PostingKind = "withdraw"    // lot goes back outside, by its kind
-	PostLoss       PostingKind = "loss"        // operator's loss -> outside: what went back though it was used
-	PostRecover    PostingKind = "recover"     // outside -> operator's loss: what was lost and came back
-	PostTax        PostingKind = "tax"         // outside -> tax
-	PostUntax      PostingKind = "untax"       // tax -> outside
+	PostGrant       PostingKind = "grant"        // lot comes from outside, by its kind
+	PostCharge      PostingKind = "charge"       // lot -> revenue
+	PostOverdraft   PostingKind = "overdraft"    // receivable -> revenue
+	PostOwe         PostingKind = "owe"          // receivable -> revenue, retained storage
+	PostOverrun     PostingKind = "overrun"      // operator's loss -> revenue
+	PostRepay       PostingKind = "repay"        // lot -> receivable (overdraft)
+	PostRepayOwed   PostingKind = "repay_owed"   // lot -> receivable (owed)
+	PostWriteOff    PostingKind = "write_off"    // operator's loss -> receivable (owed)
+	PostRefund      PostingKind = "refund"       // revenue -> lot
+	PostUnOverdraw  PostingKind = "un_overdraw"  // revenue -> receivable (overdraft)
+	PostUnOwe       PostingKind = "un_owe"       // revenue -> receivable (owed)
+	PostUnOverrun   PostingKind = "un_overrun"   // revenue -> operator's loss
+	PostExpire      PostingKind = "expire"       // lot -> breakage
+	PostSend        PostingKind = "send"         // lot -> transit
+	PostReceive     PostingKind = "receive"      // transit -> lot
+	PostWithdraw    PostingKind = "withdraw"     // lot goes back outside, by its kind
+	PostLoss        PostingKind = "loss"         // operator's loss -> outside: what went back though it was used
+	PostRecover     PostingKind = "recover"      // outside -> operator's loss: what was lost and came back
+	PostTax         PostingKind = "tax"          // outside -> tax
+	PostUntax       PostingKind = "untax"        // tax -> outside
+	PostFee         PostingKind = "fee"          // receivable (invoices) -> fees
+	PostUnfee       PostingKind = "unfee"        // fees -> receivable (invoices)
+	PostFeeTax      PostingKind = "fee_tax"      // receivable (invoices) -> tax
+	PostUnfeeTax    PostingKind = "unfee_tax"    // tax -> receivable (invoices)
+	PostSettle      PostingKind = "settle"       // cash -> receivable (invoices), for what was invoiced
+	PostUnsettle    PostingKind = "unsettle"     // receivable (invoices) -> cash
+	PostSettleTax   PostingKind = "settle_tax"   // cash -> receivable (invoices), for the tax on it
+	PostUnsettleTax PostingKind = "unsettle_tax" // receivable (invoices) -> cash
 )
 
 // Posting is one movement of one amount. The ledger adds the accounts, from
@@ -53,6 +61,8 @@ type Posting struct {
 	Charge   int64  // number of the charge it belongs to, or 0
 	Corrects int64  // number of the charge it corrects, or 0
 	Transfer string // id of the transfer it belongs to
+
+	OnAccount bool // what the lot comes from, or goes back to, is an invoice and not a payment
 }
 
 // Charge is rated usage.

@@ -21,8 +21,8 @@ func (w *Wallet) grant(c Grant) error {
 	if c.Tax < 0 || c.Tax > maxCredits {
 		return fault.At("/tax", "must be between 0 and %s", maxCredits)
 	}
-	w.admitLot(&l, PostGrant, "")
-	w.postSome(PostTax, l.ID, c.Tax)
+	w.admitLot(&l, Posting{Kind: PostGrant, OnAccount: c.OnAccount})
+	w.postSome(Posting{Kind: PostTax, Lot: l.ID, Amount: c.Tax, OnAccount: c.OnAccount})
 	w.event(EventGranted, l.ID, "kind", string(l.Kind), "amount", l.Amount.String())
 	return nil
 }
@@ -54,12 +54,13 @@ func (w *Wallet) checkLot(l *Lot) error {
 
 // admitLot puts a lot into the wallet. Credits that were bought first pay what
 // is owed.
-func (w *Wallet) admitLot(l *Lot, kind PostingKind, transfer string) {
+func (w *Wallet) admitLot(l *Lot, p Posting) {
 	l.CreatedAt = w.root.At
 	l.EffectiveAt = max(l.EffectiveAt, w.root.At)
 	l.Remaining, l.Left, l.Frozen, l.Expired = l.Amount, l.Amount, false, false
 	w.addLot(l)
-	w.post(Posting{Kind: kind, Lot: l.ID, Amount: l.Amount, Transfer: transfer})
+	p.Lot, p.Amount = l.ID, l.Amount
+	w.post(p)
 	if l.EffectiveAt == w.root.At {
 		w.repay(l)
 		w.added()
@@ -298,7 +299,7 @@ func (w *Wallet) transferIn(c TransferIn) error {
 	}
 	for i := range c.Lots {
 		l := c.Lots[i]
-		w.admitLot(&l, PostReceive, c.ID)
+		w.admitLot(&l, Posting{Kind: PostReceive, Transfer: c.ID})
 	}
 	w.event(EventReceived, c.ID, "amount", sum.String())
 	return nil

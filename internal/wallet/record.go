@@ -17,10 +17,10 @@ func (w *Wallet) post(p Posting) {
 	w.fx.Postings = append(w.fx.Postings, p)
 }
 
-// postSome writes a posting about a lot unless there is nothing to post.
-func (w *Wallet) postSome(kind PostingKind, lot string, amount credit.Amount) {
-	if amount > 0 {
-		w.post(Posting{Kind: kind, Lot: lot, Amount: amount})
+// postSome writes a posting unless there is nothing to post.
+func (w *Wallet) postSome(p Posting) {
+	if p.Amount > 0 {
+		w.post(p)
 	}
 }
 

@@ -210,6 +210,10 @@ func (w *Wallet) do(c Command) error {
 		return w.withdraw(c)
 	case Recover:
 		return w.recover(c)
+	case Bill:
+		return w.bill(c)
+	case Settle:
+		return w.settleInvoice(c)
 	case Start:
 		return w.start(c)
 	case Change:

@@ -38,11 +38,11 @@ func (w *Wallet) withdraw(c Withdraw) error {
 			w.settleHolds()
 			w.takeHeld(l, c.Amount-free)
 		}
-		w.post(Posting{Kind: PostWithdraw, Lot: l.ID, Amount: c.Amount})
+		w.post(Posting{Kind: PostWithdraw, Lot: l.ID, Amount: c.Amount, OnAccount: c.OnAccount})
 		w.spend(l, c.Amount)
 	}
-	w.postSome(PostLoss, l.ID, c.Loss)
-	w.postSome(PostUntax, l.ID, c.Tax)
+	w.postSome(Posting{Kind: PostLoss, Lot: l.ID, Amount: c.Loss, OnAccount: c.OnAccount})
+	w.postSome(Posting{Kind: PostUntax, Lot: l.ID, Amount: c.Tax, OnAccount: c.OnAccount})
 	w.event(EventWithdrawn, l.ID, "amount", c.Amount.String(), "loss", c.Loss.String(), "reason", c.Reason)
 	return nil
 }
@@ -117,7 +117,7 @@ func (w *Wallet) recover(c Recover) error {
 		return fault.New(fault.NotFound, "there is no lot %s", c.Lot)
 	}
 	w.post(Posting{Kind: PostRecover, Lot: c.Lot, Amount: c.Loss})
-	w.postSome(PostTax, c.Lot, c.Tax)
+	w.postSome(Posting{Kind: PostTax, Lot: c.Lot, Amount: c.Tax})
 	w.event(EventRecovered, c.Lot, "loss", c.Loss.String(), "reason", c.Reason)
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 // types are the types of events that webhooks can be told of; docs/webhooks.md says what
 // each carries.
 var types = []string{
-	"balance.alert", "balance.empty", "budget.reached", "flow.ended", "flow.landing", "invoice.issued",
+	"balance.alert", "balance.empty", "budget.reached", "flow.ended", "flow.landing", "invoice.issued", "invoice.overdue", "invoice.paid",
 	"lot.expired", "lot.expiring", "lot.frozen", "lot.granted", "lot.withdrawn", "payment.failed", "payment.succeeded",
 	"topup.disabled", "transfer.received", "transfer.sent",
 }

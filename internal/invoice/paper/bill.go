@@ -2,6 +2,7 @@ package paper
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"github.com/purserhq/purser/internal/invoice"
@@ -30,14 +31,42 @@ func (s *sheet) bill() {
 	}
 	s.put(mark{x: middle, y: s.y, to: right, style: style{gray: 0}})
 	s.y += 4
-	label := "Total paid"
-	if s.doc.Kind == invoice.CreditNote {
-		label = "Total paid back"
-	}
-	s.total(label+", "+s.doc.Currency, t.Gross, style{bold, 12, 0})
+	s.total(totalOf(s.doc)+", "+s.doc.Currency, t.Gross, style{bold, 12, 0})
 	if t.ReverseCharge {
 		s.y += 12
 		s.paragraph(cmp.Or(s.doc.Note, reverseCharge), body)
+	}
+	if s.doc.Terms != nil {
+		s.terms(s.doc.Terms)
+	}
+}
+
+// totalOf is what the total of a document is.
+func totalOf(d *invoice.Document) string {
+	switch {
+	case d.Terms != nil:
+		return "Total to be paid"
+	case d.Kind == invoice.CreditNote && d.Payment == nil:
+		return "Total credited"
+	case d.Kind == invoice.CreditNote:
+		return "Total paid back"
+	}
+	return "Total paid"
+}
+
+// terms is how an invoice on account is to be paid.
+func (s *sheet) terms(t *invoice.Terms) {
+	s.y += 16
+	s.room(4 * body.leading())
+	for _, line := range s.wrap(fmt.Sprintf("To be paid by %s (%d days net). Please name the number %s.", t.DueOn, t.NetDays, s.doc.Number), right-left, strong) {
+		s.room(body.leading())
+		s.text(left, s.y, line, strong, false)
+		s.y += body.leading()
+	}
+	for _, line := range s.wrap(t.Instructions, right-left, body) {
+		s.room(body.leading())
+		s.text(left, s.y, line, body, false)
+		s.y += body.leading()
 	}
 }
 

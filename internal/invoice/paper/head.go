@@ -68,6 +68,9 @@ func (s *sheet) facts() {
 		s.fact(method, d.Payment.Method)
 		s.fact("Payment", d.Payment.ID)
 	}
+	if d.Terms != nil {
+		s.fact("Due", d.Terms.DueOn)
+	}
 	s.fact("Currency", d.Currency)
 }
 

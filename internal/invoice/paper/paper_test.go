@@ -42,7 +42,7 @@ func draw(t testing.TB, doc *invoice.Document) []byte {
 // # A document of every format that was ever issued is drawn as it was, to the last byte,
 // also by many at once.
 func TestGolden(t *testing.T) {
-	for _, name := range []string{"1-invoice", "1-reverse-charge", "1-reverse-note", "1-credit-note", "1-statement"} {
+	for _, name := range []string{"1-invoice", "1-reverse-charge", "1-reverse-note", "1-credit-note", "1-statement", "1-on-account", "1-credited", "1-statement-open"} {
 		doc := read(t, name)
 		golden := filepath.Join("testdata", name+".pdf")
 		if *update {

@@ -24,6 +24,7 @@ func (s *sheet) accounts() {
 			}
 		}
 	}
+	s.unpaid()
 	s.y += 8
 	s.room(2 * small.leading())
 	s.paragraph(aboutCents, small)
@@ -31,6 +32,27 @@ func (s *sheet) accounts() {
 		s.y += 4
 		s.paragraph(s.doc.Note, small)
 	}
+}
+
+// unpaid are the invoices on account that were not paid at the end of the period.
+func (s *sheet) unpaid() {
+	if len(s.doc.Open) == 0 {
+		return
+	}
+	s.y += 18
+	s.room(8 * body.leading())
+	s.text(left, s.y, "Invoices to be paid", section, false)
+	s.y += section.leading()
+	s.again = func() { s.columns("Invoice", "Paid", "Open, "+s.doc.Currency) }
+	s.again()
+	total := invoice.Money(0)
+	for _, o := range s.doc.Open {
+		total += o.Open
+		note := fmt.Sprintf("of %s, over %s, due on %s", o.IssuedAt.Date(), grouped(o.Gross), o.DueOn)
+		s.row(o.Number, note, grouped(o.Paid), grouped(o.Open), body)
+	}
+	s.row("Together", "", "", grouped(total), strong)
+	s.again = nil
 }
 
 const aboutCents = "1 credit = 1 USD. Every line is rounded to the cent, and the line Rounding has what that makes in all. " +
