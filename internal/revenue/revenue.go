@@ -65,7 +65,7 @@ type Period struct {
 	Begin, End   int64
 	CashReceived credit.Amount // for credits, without tax
 	CashReturned credit.Amount // of credits that were taken back: refunds of purchases, and disputes
-	ChargedBack  credit.Amount // of credits that had been used: the operator's loss
+	ChargedBack  credit.Amount // of credits that had been used: the operator's loss, less what came back
 	TaxCollected credit.Amount // less what was given back
 	Granted      map[wallet.LotKind]credit.Amount
 	Revenue      Parts
