@@ -31,7 +31,7 @@ type RevenuePeriod struct {
 	Fees         Amount            `json:"fees" doc:"Invoiced, less what was credited: earned with the invoice."`
 	Uncollected  Amount            `json:"uncollected" doc:"Of invoices that were credited though their credits had been used: the operator's loss."`
 	CashReturned Amount            `json:"cash_returned" doc:"Of unused credits that were taken back: refunds of purchases, and disputes."`
-	ChargedBack  Amount            `json:"charged_back" doc:"Of payments that went back though their credits were used: the operator's loss."`
+	ChargedBack  Amount            `json:"charged_back" doc:"Of payments that went back though their credits were used: the operator's loss, less what came back."`
 	TaxCollected Amount            `json:"tax_collected" doc:"Less what was given back."`
 	Granted      map[string]Amount `json:"granted" doc:"By the kind of credits."`
 	Revenue      RevenueParts      `json:"revenue" doc:"Recognized as credits were used, less refunds."`

@@ -239,7 +239,10 @@ func (s *office) random(r *rand.Rand, w org.Workspace, all []org.Workspace, lots
 	case n < 84:
 		command = wallet.Refund{Charge: wallet.Charge{No: 1 + r.Int64N(40)}}
 	case n < 90:
-		command = wallet.Withdraw{Lot: one(lots[w.ID]), Amount: some(4), Tax: some(1), Loss: some(1)}
+		command = wallet.Withdraw{Lot: one(lots[w.ID]), Amount: some(4), Tax: some(1), Loss: some(1), Forced: n%2 == 0}
+		if n == 89 {
+			command = wallet.Recover{Lot: one(lots[w.ID]), Loss: some(1), Tax: some(1)}
+		}
 	case n < 95:
 		s.transfer(w, all[r.IntN(2)], some(5))
 		return

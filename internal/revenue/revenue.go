@@ -68,7 +68,7 @@ type Period struct {
 	Fees         credit.Amount // that were invoiced, less what was credited: earned with the invoice
 	Uncollected  credit.Amount // of invoices that were credited though their credits had been used: the operator's loss
 	CashReturned credit.Amount // of credits that were taken back: refunds of purchases, and disputes
-	ChargedBack  credit.Amount // of credits that had been used: the operator's loss
+	ChargedBack  credit.Amount // of credits that had been used: the operator's loss, less what came back
 	TaxCollected credit.Amount // less what was given back
 	Granted      map[wallet.LotKind]credit.Amount
 	Revenue      Parts

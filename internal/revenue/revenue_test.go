@@ -197,6 +197,10 @@ func (h *house) step(r *rand.Rand) {
 		if err != nil && fault.Of(err) == nil {
 			break
 		}
+		err = h.apply(id, wallet.Recover{Lot: fmt.Sprint("lot_", 1+r.IntN(h.next)), Loss: credit.Amount(r.Int64N(1e9)), Tax: credit.Amount(r.Int64N(1e9))})
+		if err != nil && fault.Of(err) == nil {
+			break
+		}
 		err = h.apply(id, wallet.Refund{Charge: wallet.Charge{No: 1 + r.Int64N(20)}})
 	default:
 		h.advance(r.Int64N(12 * hour))
@@ -256,6 +260,8 @@ func (t *truth) move(from, to string, amount credit.Amount) {
 		t.moved["tax"] -= amount
 	case from == "house/losses" && to == "house/cash":
 		t.moved["lost"] += amount
+	case from == "house/cash" && to == "house/losses":
+		t.moved["lost"] -= amount
 	case to == "house/breakage":
 		t.moved["breakage"] += amount
 	case strings.HasPrefix(to, "house/revenue/"):

@@ -198,9 +198,11 @@ func TestTheStatementOfPurchases(t *testing.T) {
 	m.apply(wallet.Withdraw{Lot: "lot_a", Amount: amount("15"), Tax: amount("4"), Loss: amount("2")})
 	m.apply(wallet.Withdraw{Lot: "lot_b", Amount: amount("20"), Tax: amount("4.8")})
 	m.apply(wallet.Withdraw{Lot: "lot_b", Loss: amount("1")})
+	m.apply(wallet.Recover{Lot: "lot_b", Loss: amount("1"), Tax: amount("0.24")})
 	m.advance(2 * hour)
 	m.expectStatement(`
 		22T10:30 addition lot_d 1 10.5 (Credits of the plan: plan credits)
+		22T09:30 withdrawal  0 9.5 (Payment that came back; 1 of it had been used, and is the operator's loss no more)
 		22T09:30 withdrawal  0 9.5 (Payment that went back; 1 more went back though it was used, and is the operator's loss)
 		22T09:30 withdrawal lot_b -20 9.5 (Taken back: purchased credits (pay_2))
 		22T09:30 withdrawal lot_a -15 29.5 (Taken back: purchased credits (pay_1); 2 more went back though it was used, and is the operator's loss)
@@ -214,7 +216,7 @@ func TestTheStatementOfPurchases(t *testing.T) {
 	}{
 		{usage.ActivityQuery{Source: "auto"}, 2}, {usage.ActivityQuery{Source: "lot_b"}, 2}, {usage.ActivityQuery{Source: "code"}, 1},
 		{usage.ActivityQuery{Text: "HACKATHON"}, 1}, {usage.ActivityQuery{Text: "went back"}, 2}, {usage.ActivityQuery{Least: amount("15"), Most: amount("19")}, 1},
-		{usage.ActivityQuery{Kind: usage.Withdrawal}, 4}, {usage.ActivityQuery{User: "bob"}, 0}, {usage.ActivityQuery{Most: amount("0.5")}, 2},
+		{usage.ActivityQuery{Kind: usage.Withdrawal}, 5}, {usage.ActivityQuery{User: "bob"}, 0}, {usage.ActivityQuery{Most: amount("0.5")}, 3},
 	} {
 		if got := m.pages(c.q); len(got) != c.want {
 			t.Errorf("%+v: %d lines, want %d\n%s", c.q, len(got), c.want, shown(got))
