@@ -193,12 +193,17 @@ func (s *stage) grant(id ledger.ID, amount credit.Amount, life time.Duration) {
 // burn starts a flow that takes whole credits an hour.
 func (s *stage) burn(id ledger.ID, flow string, perHour int64, project string) {
 	s.Helper()
+	s.burnAs(id, flow, perHour, project, "usr_owner_"+id.Organization)
+}
+
+func (s *stage) burnAs(id ledger.ID, flow string, perHour int64, project, user string) {
+	s.Helper()
 	price := credit.Amount(perHour) * credit.One
 	rate, err := credit.NewRate(price, credit.Units)
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.apply(id, wallet.Start{ID: flow, Project: project, User: "usr_owner_" + id.Organization, Items: []wallet.Item{{
+	s.apply(id, wallet.Start{ID: flow, Project: project, User: user, Items: []wallet.Item{{
 		SKU: "gpu.x", Tier: "on-demand", Unit: "hour", Quantity: credit.Units, Price: price, Card: "default", Version: 1, Rate: rate, Period: credit.Hour}}})
 }
 
