@@ -59,11 +59,11 @@ func TestWhenSilentHoursEnd(t *testing.T) {
 			t.Errorf("%s: %s ends at %q, not %q", c.name, c.at, got, c.ends)
 		}
 	}
-	for _, zone := range []string{"Europe/Berlin", "Europe/Athens", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"} {
+	for _, zone := range []string{"Europe/Berlin", "Australia/Lord_Howe"} {
 		s := Settings{SilentFrom: 2*60 + 30, SilentUntil: 3*60 + 15, Zone: zone}
 		silent := int64(0)
-		from := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
-		for at := from; at < from+366*24*int64(time.Hour); at += int64(15 * time.Minute) {
+		from := time.Date(2027, 3, 20, 0, 0, 0, 0, time.UTC).UnixNano() // both change the clock in the weeks from here
+		for at := from; at < from+30*24*int64(time.Hour); at += int64(15 * time.Minute) {
 			switch ends := s.silence(at); {
 			case ends == 0:
 			case ends <= at || ends > at+3*int64(time.Hour):
@@ -72,8 +72,8 @@ func TestWhenSilentHoursEnd(t *testing.T) {
 				silent += 15
 			}
 		}
-		if silent < 360*45 || silent > 370*45+180 {
-			t.Errorf("%s: %d minutes of the year are silent", zone, silent)
+		if silent < 29*45 || silent > 31*45 {
+			t.Errorf("%s: %d minutes of a month are silent", zone, silent)
 		}
 	}
 }
