@@ -8,3 +8,7 @@ ALTER TABLE held_alerts ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 
 -- The time zone of the silent hours by its IANA name; '' is UTC.
 ALTER TABLE alert_settings ADD COLUMN zone TEXT NOT NULL DEFAULT '';
+
+-- What an endpoint was told, page by page of one status; and whether it has taken anything.
+CREATE INDEX deliveries_status ON deliveries (organization, webhook, status, id);
+CREATE INDEX deliveries_taken ON deliveries (organization, webhook, ended_at) WHERE status = 'delivered';
