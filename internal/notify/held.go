@@ -17,7 +17,6 @@ import (
 const (
 	maxHeld    = 500 // alerts that are told in one
 	maxSummary = 40  // lines of a mail; of the others it says how many there are
-	maxOver    = 100 // organizations that are looked up at once
 	heldPutOff = int64(5 * time.Minute)
 )
 
@@ -47,11 +46,12 @@ func (n *Notifier) over(tx *db.Tx) ([]string, error) {
 	all, err := db.All(tx, func(r db.Scanner) (organization string, err error) {
 		err = r.Scan(&organization)
 		return organization, err
-	}, `SELECT DISTINCT organization FROM held_alerts WHERE due_at <= $1 ORDER BY organization LIMIT $2`, tx.Now(), maxOver)
+	}, `SELECT organization FROM held_alerts WHERE due_at <= $1 ORDER BY due_at LIMIT $2`, tx.Now(), maxHeld)
 	if err != nil {
 		return nil, fmt.Errorf("look whose silent hours have ended: %w", err)
 	}
-	return all, nil
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // NextAt is when silent hours end in which something has happened; 0 for none.

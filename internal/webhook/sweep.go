@@ -13,16 +13,18 @@ import (
 
 // How long deliveries are kept, and how many.
 const (
-	keptEnded  = int64(30 * 24 * time.Hour)
-	keptIdle   = int64(7 * 24 * time.Hour) // that wait for an endpoint to be enabled again
-	maxKept    = 100_000                   // of an endpoint, of each kind
-	sweepBatch = 1_000                     // rows in a unit of work
+	keptEnded = int64(30 * 24 * time.Hour)
+	keptIdle  = int64(7 * 24 * time.Hour) // that wait for an endpoint to be enabled again
+	maxKept   = 100_000                   // of an endpoint, of each kind
 )
 
-// swept is something that a sweep does to rows that find looks up beside the writer, a batch
-// at a time: change is given the arguments of all and the first and last of what was found.
-// So the writer reads what it changes, and little besides.
+// swept is something that a sweep does to rows that are found ([db.Found]).
 type swept struct{ find, change string }
+
+// of is it for an endpoint, or all of them, with what bounds the rows that are found.
+func (s swept) of(endpoint []any, bounds ...any) db.Found {
+	return db.Found{Find: s.find, Of: slices.Concat(endpoint, bounds), Change: s.change, With: endpoint}
+}
 
 // What a sweep does: to what ended long ago; and to the deliveries of an endpoint that was
 // removed, that was disabled long ago, and to those that are more than are kept.
@@ -61,7 +63,7 @@ const (
 // was removed, and ends those that wait for nothing. What there is to do is looked up beside
 // the writer, endpoint by endpoint. Several servers may do it at once.
 func (h *Hooks) Sweep(ctx context.Context) error {
-	err := sweepBy[int64](ctx, h, ended, nil, h.DB.Clock().Now()-keptEnded)
+	err := db.SweepFound[int64](ctx, h.DB, ended.of(nil, h.DB.Clock().Now()-keptEnded))
 	for at := (address{}); err == nil; {
 		var e endpoint
 		if e, err = h.behind(ctx, at); err != nil || e.id == "" {
@@ -111,10 +113,10 @@ func (h *Hooks) behind(ctx context.Context, at address) (e endpoint, err error) 
 func (h *Hooks) sweepOne(ctx context.Context, e endpoint) error {
 	of := []any{e.organization, e.id}
 	if e.isGone {
-		return sweepBy[string](ctx, h, orphaned, of)
+		return db.SweepFound[string](ctx, h.DB, orphaned.of(of))
 	}
 	if e.isDisabled {
-		if err := sweepBy[int64](ctx, h, idle, of, h.DB.Clock().Now()-keptIdle); err != nil {
+		if err := db.SweepFound[int64](ctx, h.DB, idle.of(of, h.DB.Clock().Now()-keptIdle)); err != nil {
 			return err
 		}
 	}
@@ -134,32 +136,7 @@ func (h *Hooks) thin(ctx context.Context, s swept, beyond string, of []any) erro
 	if err != nil {
 		return fmt.Errorf("look for deliveries that are too many: %w", err)
 	}
-	return sweepBy[string](ctx, h, s, of, newest)
-}
-
-// sweepBy looks up what is to be swept and changes it, in units of work of their own, until
-// nothing more is found. T is the type of what find returns.
-func sweepBy[T any](ctx context.Context, h *Hooks, s swept, of []any, bound ...any) error {
-	for n := sweepBatch; n == sweepBatch; {
-		var found []T
-		err := h.DB.View(ctx, func(tx *db.Tx) (err error) {
-			found, err = db.All(tx, func(r db.Scanner) (v T, err error) {
-				err = r.Scan(&v)
-				return v, err
-			}, s.find, slices.Concat(of, bound, []any{sweepBatch})...)
-			return err
-		})
-		if n = len(found); err == nil && n > 0 {
-			err = h.DB.Update(ctx, func(tx *db.Tx) error {
-				_, err := tx.Exec(s.change, slices.Concat(of, []any{found[0], found[n-1]})...)
-				return err
-			})
-		}
-		if err != nil {
-			return fmt.Errorf("sweep the deliveries: %w", err)
-		}
-	}
-	return nil
+	return db.SweepFound[string](ctx, h.DB, s.of(of, newest))
 }
 
 // sweeping sweeps hourly, and the deliveries of an endpoint as soon as it was removed,
