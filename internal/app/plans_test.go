@@ -67,6 +67,13 @@ var excused = map[string]string{
 	"FROM workspaces ORDER BY organization, id":               "the same",
 	"ORDER BY lapse_at LIMIT 1":                               "the first of an index",
 	"FROM seals ORDER BY no DESC LIMIT 1":                     "the last of an index",
+	"FROM webhooks w WHERE w.disabled":                        "what is due is looked for endpoint by endpoint, and nothing is walked through that waits for a dead one (decision 035)",
+	"FROM priced_by ORDER BY organization, no":                "read once, at the start",
+	"FROM projects ORDER BY organization, workspace, slug":    "the same",
+	"FROM project_rules ORDER BY organization, workspace":     "the same",
+	"FROM quote_requests q WHERE ($1":                         "a page of what people have asked for and people answer, the newest first",
+	"FROM mails WHERE status = 'waiting' ORDER BY id DESC":    "beside the writer, hourly, of the 50,000 that are kept",
+	"FROM mails WHERE status <> 'waiting' ORDER BY id DESC":   "the same",
 }
 
 // narrow are indexes of what runs, and of nothing that has ended: to read the whole of
@@ -565,11 +572,15 @@ func sequential(tree any) (found []string) {
 	return found
 }
 
-// oneEach are tables with one row for an organization.
-var oneEach = []string{"plan_overdrafts"}
-
-// grown fills a table with rows of many wallets that nothing is due in.
+// grown fills a table with rows of many wallets that nothing is due in. What stands last in
+// the key of the table is another one in each row.
 func grown(t *testing.T, c *pgx.Conn, table string) string {
+	var last string
+	err := c.QueryRow(t.Context(), `SELECT a.attname FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[x.indnkeyatts - 1]
+		WHERE x.indrelid = $1::regclass AND x.indisprimary`, table).Scan(&last)
+	if err != nil {
+		t.Fatalf("look for the key of %s: %s", table, err)
+	}
 	rows, err := c.Query(t.Context(), `SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1`, table)
 	if err != nil {
 		t.Fatal(err)
@@ -587,9 +598,11 @@ func grown(t *testing.T, c *pgx.Conn, table string) string {
 			value = "0"
 		case name == "ended":
 			value = "1"
-		case name == "organization" && !slices.Contains(oneEach, table):
+		case name == last && kind == "text":
+			value = "'x' || i"
+		case name == "organization":
 			value = "'org_' || i % 100"
-		case name == "workspace" && table != "wallets" && table != "heads" && table != "auto_top_ups":
+		case name == "workspace":
 			value = "'ws_' || i % 100"
 		case kind == "text":
 			value = "'x' || i"
