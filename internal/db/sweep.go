@@ -9,28 +9,25 @@ import (
 // SweepBatch is how many rows a sweep takes in one unit of work.
 const SweepBatch = 1_000
 
-// Sweep runs statements that end or delete at most [SweepBatch] rows each, again and again
-// until they find fewer, each run in a unit of work of its own. Several servers may do it
-// at once: it comes to the same.
-func (d *DB) Sweep(ctx context.Context, statements ...Swept) error {
-	for _, s := range statements {
-		for changed := int64(SweepBatch); changed == SweepBatch; {
-			err := d.Update(ctx, func(tx *Tx) (err error) {
-				changed, err = tx.Exec(s.Query, s.Args(tx.Now())...)
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("sweep: %w", err)
-			}
+// Swept are rows that are deleted once an instant of theirs lies so long in the past.
+type Swept struct {
+	Table string
+	By    string // the column of the instant, which has an index; 0 there is never
+	Kept  int64  // for how long after it
+}
+
+// Sweep deletes what has outlived its time.
+func (d *DB) Sweep(ctx context.Context, all ...Swept) error {
+	for _, s := range all {
+		err := SweepFound[int64](ctx, d, Found{
+			Find: `SELECT ` + s.By + ` FROM ` + s.Table + ` WHERE ` + s.By + ` > 0 AND ` + s.By + ` < $1 ORDER BY ` + s.By + ` LIMIT $2`,
+			Of:   []any{d.Clock().Now() - s.Kept}, Change: `DELETE FROM ` + s.Table + ` WHERE ` + s.By + ` BETWEEN $1 AND $2`,
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Table, err)
 		}
 	}
 	return nil
-}
-
-// Swept is a statement of a sweep, with its arguments at an instant.
-type Swept struct {
-	Query string
-	Args  func(now int64) []any
 }
 
 // Found is what a sweep looks up beside the writer, and does to it: so that the writer reads

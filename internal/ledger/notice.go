@@ -1,9 +1,7 @@
 package ledger
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
@@ -63,42 +61,32 @@ func (l *Ledger) Noticed() <-chan struct{} { return l.noticed }
 
 // HasNotices reports whether there are notices that are due, of any server's commits.
 func (l *Ledger) HasNotices(tx *db.Tx) (bool, error) {
-	_, found, err := one(tx, value[int64], `SELECT 1 FROM notices WHERE due_at <= $1 LIMIT 1`, tx.Now())
+	_, found, err := one(tx, value[int64], `SELECT 1 FROM notices WHERE due_at BETWEEN 0 AND $1 LIMIT 1`, tx.Now())
 	return found, wrapped("look for notices", err)
 }
-
-const dueNotices = `SELECT organization, workspace, no FROM notices WHERE due_at <= $1 ORDER BY due_at, organization, workspace, no LIMIT $2`
 
 // DueNotices are notices that are due, without their events: of a wallet the oldest
 // first, and those that were put off behind the others.
 func (l *Ledger) DueNotices(tx *db.Tx, most int) ([]Notice, error) {
-	due, err := db.All(tx, scanNotice, dueNotices, tx.Now(), most)
+	due, err := db.All(tx, func(r db.Scanner) (n Notice, err error) {
+		err = r.Scan(&n.Organization, &n.Workspace, &n.Event.No)
+		return n, err
+	}, `SELECT organization, workspace, no FROM notices WHERE due_at BETWEEN 0 AND $1 ORDER BY due_at, organization, workspace, no LIMIT $2`, tx.Now(), most)
 	return due, wrapped("look for notices", err)
-}
-
-func scanNotice(r db.Scanner) (n Notice, err error) {
-	err = r.Scan(&n.Organization, &n.Workspace, &n.Event.No)
-	return n, err
 }
 
 // TakeNotices takes notices that are due away, in the order of [Ledger.DueNotices]: whoever
 // does has told of them when the unit of work is committed. Of servers that take at once,
 // each gets others.
-func (l *Ledger) TakeNotices(tx *db.Tx, most int) ([]Notice, error) {
-	taken, err := db.All(tx, scanNotice, `DELETE FROM notices WHERE (organization, workspace, no) IN (`+dueNotices+`)
-		RETURNING organization, workspace, no`, tx.Now(), most)
-	if err != nil {
-		return nil, wrapped("take notices", err)
-	}
-	slices.SortFunc(taken, func(a, b Notice) int {
-		return cmp.Or(cmp.Compare(a.Organization, b.Organization), cmp.Compare(a.Workspace, b.Workspace), cmp.Compare(a.Event.No, b.Event.No))
-	})
-	for i := range taken {
-		if err := l.readNotice(tx, &taken[i]); err != nil {
-			return nil, err
+func (l *Ledger) TakeNotices(tx *db.Tx, most int) (taken []Notice, err error) {
+	due, err := l.DueNotices(tx, most)
+	for i := 0; i < len(due) && err == nil; i++ {
+		var isOurs bool
+		if isOurs, err = l.TakeNotice(tx, &due[i]); isOurs {
+			taken = append(taken, due[i])
 		}
 	}
-	return taken, nil
+	return taken, err
 }
 
 // TakeNotice takes one notice away, as [Ledger.TakeNotices] does; false if somebody else
