@@ -36,7 +36,7 @@ type session struct {
 func newSession(t *testing.T) *session {
 	dir := t.TempDir()
 	a, err := Start(t.Context(), Config{
-		Data: dir, Database: dbtest.URL(t), Listen: "unix:" + filepath.Join(dir, "http.sock"), TestClock: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(),
+		Data: dir, Database: dbtest.Empty(t), Listen: "unix:" + filepath.Join(dir, "http.sock"), TestClock: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ func TestBeatsDoNotWaitForReaders(t *testing.T) {
 		t.Log("SQLite has one server; this runs with " + dbtest.Variable)
 		return
 	}
-	url := dbtest.URL(t)
+	url := dbtest.Empty(t)
 	a := open(t, Config{URL: url, Server: Server{ID: "a", Roles: "jobs"}})
 	b := open(t, Config{URL: url, Server: Server{ID: "b", Roles: "jobs"}})
 	for _, d := range []*DB{a, b} {

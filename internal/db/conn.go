@@ -124,23 +124,25 @@ func (c *conn) begin() error {
 	return c.run("BEGIN IMMEDIATE")
 }
 
-// beginRead begins a transaction and takes its snapshot, which comes with the
-// first read.
+// firstRead is what a transaction that reads begins with: its snapshot comes with it.
+const firstRead = "SELECT version FROM schema_versions LIMIT 1"
+
+// beginRead begins a transaction and takes its snapshot: on PostgreSQL in one trip.
 func (c *conn) beginRead() error {
 	c.trim()
-	begin := "BEGIN"
+	var err error
 	if c.server != nil {
-		begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+		c.later("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", nil)
+		c.later(firstRead, nil)
+		c.isOpen = true
+		err = c.send()
+	} else if err = c.run("BEGIN"); err == nil {
+		err = c.run(firstRead)
 	}
-	if err := c.run(begin); err != nil {
-		return err
-	}
-	c.isOpen = true
-	if err := c.run("SELECT version FROM schema_versions LIMIT 1"); err != nil {
+	if err != nil {
 		c.rollback()
-		return err
 	}
-	return nil
+	return err
 }
 
 func (c *conn) commit() error {

@@ -70,7 +70,7 @@ func TestHeadsOfJournalsThatWereThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := open(t, Config{URL: dbtest.URL(t)})
+	d := open(t, Config{URL: dbtest.Empty(t)})
 	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == "heads" })
 	statements := strings.Split(strings.TrimSpace(steps[at].text), ";\n")
 	update(t, d, func(tx *Tx) error {
@@ -109,7 +109,7 @@ func TestRolesInProjectsThatWereThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := open(t, Config{URL: dbtest.URL(t)})
+	d := open(t, Config{URL: dbtest.Empty(t)})
 	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == "roles" })
 	before := []string{
 		`DROP TABLE memberships`,

@@ -54,7 +54,7 @@ const (
 // A server judges its clock before it admits anything: what is surely more than 250 ms
 // off its database's counts, this way or that.
 func TestAServerKnowsFromTheStartThatItsClockIsOff(t *testing.T) {
-	url := dbtest.URL(t)
+	url := dbtest.Empty(t)
 	if !dbtest.IsPostgres() {
 		if o, isMeasured := open(t, Config{URL: url, Clock: ahead(time.Hour)}).Offset(); isMeasured {
 			t.Errorf("on SQLite there is no other clock, and %+v was measured", o)
@@ -96,7 +96,7 @@ func TestAServerGoesOnWhenItsClockIsRightAgain(t *testing.T) {
 	}
 	var log said
 	clock := ahead(0)
-	d := open(t, Config{URL: dbtest.URL(t), Clock: clock, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	d := open(t, Config{URL: dbtest.Empty(t), Clock: clock, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	for _, by := range []time.Duration{-10 * time.Minute, 1500 * time.Millisecond} {
 		clock.by.Store(int64(by))
 		within(t, "it is off", func() bool { return d.Admits() != nil })
@@ -126,7 +126,7 @@ func TestASlowTripProvesNothing(t *testing.T) {
 		t.Log("on SQLite there is no trip; this runs with " + dbtest.Variable)
 		return
 	}
-	slow := newDelay(t, dbtest.URL(t))
+	slow := newDelay(t, dbtest.Empty(t))
 	clock := ahead(0)
 	d := open(t, Config{URL: slow.url, Clock: clock})
 	measured := func() {

@@ -19,7 +19,7 @@ func TestALostConnectionComesBackWithItsLock(t *testing.T) {
 		t.Log("SQLite has no connection to lose; this runs with " + dbtest.Variable)
 		return
 	}
-	url := dbtest.URL(t)
+	url := dbtest.Empty(t)
 	d := open(t, Config{URL: url, Alone: true})
 	looking := open(t, Config{URL: url, ReadOnly: true})
 	locks := func() int64 {
@@ -55,7 +55,7 @@ func TestServersShareUnlessOneIsAlone(t *testing.T) {
 		t.Log("SQLite has one server; this runs with " + dbtest.Variable)
 		return
 	}
-	url := dbtest.URL(t)
+	url := dbtest.Empty(t)
 	first := open(t, Config{URL: url, Server: Server{ID: "server_a", Roles: "keeper,jobs", Offers: "gpu.h100=8"}})
 	second := open(t, Config{URL: url, Server: Server{ID: "server_b", Roles: "api"}})
 	for d, url := range map[*DB]string{first: "http://a", second: "http://b"} {
@@ -114,7 +114,7 @@ func TestASilentHostIsWaitedForOnce(t *testing.T) {
 	}
 	defer silent.Close() // it accepts, and says nothing
 	began := startWatch()
-	d := open(t, Config{URL: strings.Replace(dbtest.URL(t), "@", "@"+silent.Addr().String()+",", 1) + "&connect_timeout=2"})
+	d := open(t, Config{URL: strings.Replace(dbtest.Empty(t), "@", "@"+silent.Addr().String()+",", 1) + "&connect_timeout=2"})
 	update(t, d, inserting(1))
 	if took := began.elapsed(); took < 2e9 || took > 2*2e9 {
 		t.Errorf("it took %s", time.Duration(took))
@@ -128,7 +128,7 @@ func TestTheDatabaseAnswersOrIsAway(t *testing.T) {
 		t.Log("SQLite is never away; this runs with " + dbtest.Variable)
 		return
 	}
-	d := open(t, Config{URL: dbtest.URL(t)})
+	d := open(t, Config{URL: dbtest.Empty(t)})
 	d.pulse.given.wire.limit.Store(int64(300 * time.Millisecond))
 	err := d.Update(t.Context(), func(tx *Tx) error {
 		var none string

@@ -85,7 +85,7 @@ func TestDistributionIsSQL(t *testing.T) {
 		t.Log("SQLite has no cluster; this runs with " + dbtest.Variable)
 		return
 	}
-	url := dbtest.URL(t)
+	url := dbtest.Empty(t)
 	d := open(t, Config{URL: url})
 	statements, err := Distribution(t.Context())
 	if err != nil {
@@ -112,7 +112,7 @@ func TestDistributionIsSQL(t *testing.T) {
 // migrated is a database that Migrate has made.
 func migrated(t *testing.T) string {
 	t.Helper()
-	url := dbtest.URL(t)
+	url := dbtest.Empty(t)
 	if was, err := Migrate(t.Context(), url); err != nil || was != 0 {
 		t.Fatal(was, err)
 	}
@@ -148,7 +148,7 @@ func TestLookAndMigrate(t *testing.T) {
 
 // A database that lacks a step is what the steps before it make.
 func TestAStepBehind(t *testing.T) {
-	url := dbtest.URL(t)
+	url := dbtest.Empty(t)
 	steps, err := migrations()
 	if err != nil {
 		t.Fatal(err)

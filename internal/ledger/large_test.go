@@ -59,7 +59,7 @@ func TestLargeWallet(t *testing.T) {
 		return wallet.Reserve{ID: fmt.Sprintf("hold_%d", i), Amount: 10, TTL: hour}
 	})
 	h.quick(limit, "capture", func(i int) wallet.Command { return wallet.Capture{Hold: fmt.Sprintf("hold_%d", i), Amount: 5} })
-	h.readsQuickly()
+	h.readsQuickly(form(3, 10), time.Duration(form(5, 1))*time.Millisecond, acme)
 	h.verified()
 }
 
@@ -109,30 +109,5 @@ func (h *house) quick(limit time.Duration, name string, command func(i int) wall
 	}
 	if best > limit {
 		h.t.Errorf("a %s takes %v", name, best)
-	}
-}
-
-// readsQuickly reads the balance at one instant after the other.
-func (h *house) readsQuickly() {
-	h.t.Helper()
-	best, at := time.Duration(1<<63-1), h.clock.Now()
-	var all []time.Duration
-	for range form(3, 10) {
-		var took []time.Duration
-		for range 20 * inRound {
-			began := time.Now()
-			v, err := h.View(context.Background(), acme)
-			h.must(err)
-			at += 1_000_003
-			v.Balance(at)
-			took = append(took, time.Since(began))
-		}
-		slices.Sort(took)
-		best, all = min(best, took[len(took)*99/100]), append(all, took...)
-	}
-	slices.Sort(all)
-	h.t.Logf("balance  median %v; p99 %v, in the best round %v", all[len(all)/2], all[len(all)*99/100], best)
-	if limit := time.Duration(form(5, 1)) * time.Millisecond; best > limit {
-		h.t.Errorf("a balance takes %v at p99", best)
 	}
 }

@@ -56,7 +56,7 @@ func (n *Notifier) over(tx *db.Tx) ([]string, error) {
 
 // NextAt is when silent hours end in which something has happened; 0 for none.
 func (n *Notifier) NextAt(ctx context.Context) (at int64, err error) {
-	err = n.DB.View(ctx, func(tx *db.Tx) error {
+	err = n.DB.Glance(ctx, func(tx *db.Tx) error {
 		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM held_alerts`).Scan(&at)
 	})
 	if err != nil {

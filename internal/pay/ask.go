@@ -2,8 +2,6 @@ package pay
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -81,31 +79,21 @@ func (s *Service) NextAt(ctx context.Context) (next int64, err error) {
 	if s.provider == nil {
 		return 0, nil
 	}
-	err = s.db.View(ctx, func(tx *db.Tx) error {
-		next = 0
-		for _, query := range []string{
-			`SELECT due_at FROM payments WHERE due_at <> 0 AND provider = $1 ORDER BY due_at LIMIT 1`,
-			`SELECT due_at FROM payment_refunds WHERE due_at <> 0 AND provider = $1 ORDER BY due_at LIMIT 1`,
-			`SELECT due_at FROM payment_methods WHERE due_at <> 0 AND provider = $1 ORDER BY due_at LIMIT 1`,
-			`SELECT due_at FROM auto_top_ups WHERE is_on = 1 AND due_at <> 0 AND $1 <> '' ORDER BY due_at LIMIT 1`,
-		} {
-			var at int64
-			err := tx.QueryRow(query, s.Provider()).Scan(&at)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
-				return fmt.Errorf("look up what is due of payments: %w", err)
-			}
-			if at != 0 && (next == 0 || at < next) {
-				next = at
-			}
-		}
-		return nil
+	err = s.db.Glance(ctx, func(tx *db.Tx) error {
+		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM (SELECT MIN(due_at) AS due_at FROM payments WHERE due_at <> 0 AND provider = $1
+			UNION ALL SELECT MIN(due_at) FROM payment_refunds WHERE due_at <> 0 AND provider = $1
+			UNION ALL SELECT MIN(due_at) FROM payment_methods WHERE due_at <> 0 AND provider = $1
+			UNION ALL SELECT MIN(due_at) FROM auto_top_ups WHERE is_on = 1 AND due_at <> 0) AS due`, s.Provider()).Scan(&next)
 	})
-	return next, err
+	if err != nil {
+		return 0, fmt.Errorf("look up what is due of payments: %w", err)
+	}
+	return next, nil
 }
 
 // due are the payments that are to be asked about.
 func (s *Service) due(ctx context.Context) (all []Payment, err error) {
-	err = s.db.View(ctx, func(tx *db.Tx) error {
+	err = s.db.Glance(ctx, func(tx *db.Tx) error {
 		all, err = db.All(tx, scanPayment, selectPayment+` WHERE due_at <> 0 AND due_at <= $1 AND provider = $2 ORDER BY due_at, id LIMIT $3`,
 			tx.Now(), s.Provider(), dueBatch)
 		return err

@@ -274,7 +274,7 @@ func (s *Service) topUpDue(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	var all []AutoTopUp
-	err = s.db.View(ctx, func(tx *db.Tx) error {
+	err = s.db.Glance(ctx, func(tx *db.Tx) error {
 		all, err = db.All(tx, scanAuto, selectAuto+` WHERE is_on = 1 AND due_at <> 0 AND due_at <= $1 ORDER BY due_at LIMIT $2`, tx.Now(), dueBatch)
 		return err
 	})

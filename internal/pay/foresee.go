@@ -42,7 +42,7 @@ func (s *Service) look(ctx context.Context) error {
 		version int64
 	}
 	var all []row
-	err := s.db.View(ctx, func(tx *db.Tx) (err error) {
+	err := s.db.Glance(ctx, func(tx *db.Tx) (err error) {
 		all, err = db.All(tx, func(r db.Scanner) (w row, err error) {
 			err = r.Scan(&w.Organization, &w.Workspace, &w.Threshold, &w.StartedAt, &w.toldAt, &w.ChangedAt, &w.dueAt, &w.version)
 			return w, err

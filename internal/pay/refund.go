@@ -129,7 +129,7 @@ func (p *Payment) mayRefund(provider string) error {
 
 func (s *Service) refundDue(ctx context.Context) (moved bool, err error) {
 	var all []Refund
-	err = s.db.View(ctx, func(tx *db.Tx) error {
+	err = s.db.Glance(ctx, func(tx *db.Tx) error {
 		all, err = db.All(tx, scanRefund, selectRefund+` WHERE due_at <> 0 AND due_at <= $1 AND provider = $2 ORDER BY due_at, id LIMIT $3`,
 			tx.Now(), s.Provider(), dueBatch)
 		return err
@@ -363,7 +363,7 @@ func (s *Service) giveBack(tx *db.Tx, f *Refund) error {
 // forgetDue tells the provider of methods that were removed.
 func (s *Service) forgetDue(ctx context.Context) (moved bool, err error) {
 	var all []Saved
-	err = s.db.View(ctx, func(tx *db.Tx) error {
+	err = s.db.Glance(ctx, func(tx *db.Tx) error {
 		all, err = db.All(tx, scanMethod, `SELECT `+methodColumns+` FROM payment_methods
 			WHERE due_at <> 0 AND due_at <= $1 AND provider = $2 ORDER BY due_at, id LIMIT $3`, tx.Now(), s.Provider(), dueBatch)
 		return err

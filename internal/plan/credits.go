@@ -60,7 +60,7 @@ const lookAtOnce = 1_000
 // that nobody was there for are not made up for.
 func (b *Book) grantMonths(ctx context.Context) error {
 	gives := false
-	err := b.DB.View(ctx, func(tx *db.Tx) (err error) {
+	err := b.DB.Glance(ctx, func(tx *db.Tx) (err error) {
 		gives, err = b.gives(tx)
 		return err
 	})

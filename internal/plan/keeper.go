@@ -65,7 +65,7 @@ func (b *Book) forEach(ctx context.Context, query string, args func(*db.Tx) []an
 	last := ""
 	for ctx.Err() == nil {
 		var names []string
-		err := b.DB.View(ctx, func(tx *db.Tx) (err error) {
+		err := b.DB.Glance(ctx, func(tx *db.Tx) (err error) {
 			names, err = db.All(tx, func(r db.Scanner) (name string, err error) {
 				err = r.Scan(&name)
 				return name, err

@@ -67,7 +67,7 @@ func (h *Hooks) DeliverDue(ctx context.Context) error {
 
 // NextAt is when something is due; 0 if nothing waits.
 func (h *Hooks) NextAt(ctx context.Context) (at int64, err error) {
-	err = h.DB.View(ctx, func(tx *db.Tx) error {
+	err = h.DB.Glance(ctx, func(tx *db.Tx) error {
 		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM (SELECT (SELECT MIN(d.due_at) FROM deliveries d
 			WHERE d.organization = w.organization AND d.webhook = w.id AND d.status = 'waiting') AS due_at FROM webhooks w WHERE w.disabled = '') AS due`).Scan(&at)
 	})
@@ -77,7 +77,7 @@ func (h *Hooks) NextAt(ctx context.Context) (at int64, err error) {
 // start begins to send what is due, as far as there are places, and returns how many.
 func (h *Hooks) start(ctx context.Context) (begun int, err error) {
 	var due []address
-	err = h.DB.View(ctx, func(tx *db.Tx) error {
+	err = h.DB.Glance(ctx, func(tx *db.Tx) error {
 		due, err = db.All(tx, func(r db.Scanner) (a address, err error) {
 			err = r.Scan(&a.organization, &a.id)
 			return a, err

@@ -193,6 +193,7 @@ var arrows = []arrow{
 	{"internal/db", "internal/fault", "a full disk is told to the operator"},
 	{"internal/sso/ssotest", "internal/db/dbtest", "a port for the provider of a test"},
 	{"test/postgres", "internal/db/dbtest", "the server that tests run on"},
+	{"test/postgres", "internal/db", "the schema that their databases have"},
 
 	{"test/bench", "api", "what the echo answers, and the workspaces of a server"},
 	{"test/bench", "internal/app", "the server that is measured"},
@@ -212,6 +213,7 @@ var foreign = []arrow{
 	{"internal/db", "github.com/jackc/pgx/v5/...", "PostgreSQL: its driver, and statements sent together"},
 	{"internal/db/dbtest", "github.com/jackc/pgx/v5", "a database of its own for each test"},
 	{"internal/db/dbtest", "github.com/google/uuid", "names for these"},
+	{"test/postgres", "github.com/jackc/pgx/v5", "the database that has that schema"},
 	{"internal/sso/ssotest", "modernc.org/sqlite", "what the provider of a test begins with"},
 	{"test/bench", "github.com/jackc/pgx/v5", "raw rows and commits, with nothing of ours in between"},
 	{"internal/account", "github.com/alexedwards/argon2id", "what passwords are kept as"},

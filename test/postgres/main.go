@@ -7,12 +7,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
 )
 
@@ -34,12 +38,35 @@ func run(args []string) int {
 	}
 	defer server.Remove()
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM) // the command gets them too, and ends
+	model, err := migrated(server)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	c := exec.Command(args[0], args[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.Env = append(os.Environ(), dbtest.Variable+"="+server.URL("postgres"))
+	c.Env = append(os.Environ(), dbtest.Variable+"="+server.URL("postgres"), dbtest.Model+"="+model)
 	if err := c.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
+}
+
+// migrated makes a database with the schema of the program.
+func migrated(server *dbtest.Server) (url string, err error) {
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, server.URL("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer c.Close(ctx)
+	if _, err := c.Exec(ctx, "CREATE DATABASE model_of_tests TEMPLATE template0"); err != nil {
+		return "", err
+	}
+	d, err := db.Open(ctx, db.Config{URL: server.URL("model_of_tests")})
+	if err != nil {
+		return "", err
+	}
+	return server.URL("model_of_tests"), d.Close()
 }

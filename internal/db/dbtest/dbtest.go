@@ -19,16 +19,47 @@ const Variable = "PURSER_TEST_POSTGRES"
 // IsPostgres reports which of the two it is.
 func IsPostgres() bool { return os.Getenv(Variable) != "" }
 
-// URL is a new, empty database, dropped with the test.
+// URL is a database without rows that no other test uses. It may have the schema already.
 func URL(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv(Variable)
+	if server == "" {
+		return Empty(t)
+	}
+	name := take()
+	if name == "" {
+		name = create(t)
+	}
+	t.Cleanup(func() { leave(t, name) })
+	return on(server, name)
+}
+
+// Empty is a new database with nothing in it, dropped with the test.
+func Empty(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(Variable)
 	if server == "" {
 		return "sqlite:" + filepath.Join(t.TempDir(), "purser.db")
 	}
-	name := "t" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	Do(t, server, "CREATE DATABASE "+name+" TEMPLATE template0 STRATEGY file_copy")
-	t.Cleanup(func() { Do(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	name := create(t)
+	t.Cleanup(func() { drop(t, name) })
+	return on(server, name)
+}
+
+func create(t testing.TB) (name string) {
+	t.Helper()
+	name = "t" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	Do(t, os.Getenv(Variable), "CREATE DATABASE "+name+" TEMPLATE template0 STRATEGY file_copy")
+	return name
+}
+
+func drop(t testing.TB, name string) {
+	t.Helper()
+	Do(t, os.Getenv(Variable), "DROP DATABASE "+name+" WITH (FORCE)")
+}
+
+// on is the URL of another database of a server.
+func on(server, name string) string {
 	head, query, _ := strings.Cut(server, "?")
 	return fmt.Sprintf("%s/%s?%s", head[:strings.LastIndexByte(head, '/')], name, query)
 }
@@ -75,13 +106,17 @@ func Texts(t testing.TB, url, query string) (all []string) {
 
 func connected(t testing.TB, url string, fn func(context.Context, *pgx.Conn) error) {
 	t.Helper()
+	if err := with(url, fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func with(url string, fn func(context.Context, *pgx.Conn) error) error {
 	ctx := context.Background()
 	c, err := pgx.Connect(ctx, url)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer c.Close(ctx)
-	if err := fn(ctx, c); err != nil {
-		t.Fatal(err)
-	}
+	return fn(ctx, c)
 }

@@ -5,10 +5,8 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -179,20 +177,9 @@ func (s *Provider) RunDue(ctx context.Context) (moved bool, err error) {
 
 // NextAt is the instant at which something is due next; 0 if nothing is.
 func (s *Provider) NextAt(ctx context.Context) (next int64, err error) {
-	err = s.db.View(ctx, func(tx *db.Tx) error {
-		next = 0
-		for _, query := range []string{
-			`SELECT due_at FROM sandbox_payments WHERE due_at <> 0 ORDER BY due_at LIMIT 1`, `SELECT due_at FROM sandbox_notices ORDER BY due_at LIMIT 1`,
-		} {
-			var at int64
-			if err := tx.QueryRow(query).Scan(&at); err != nil && !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
-			if at != 0 && (next == 0 || at < next) {
-				next = at
-			}
-		}
-		return nil
+	err = s.db.Glance(ctx, func(tx *db.Tx) error {
+		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM (SELECT MIN(due_at) AS due_at FROM sandbox_payments WHERE due_at <> 0
+			UNION ALL SELECT MIN(due_at) FROM sandbox_notices) AS due`).Scan(&next)
 	})
 	return next, wrapped("look up what is due", err)
 }
@@ -200,7 +187,7 @@ func (s *Provider) NextAt(ctx context.Context) (next int64, err error) {
 // pass lets happen what happens to payments by itself.
 func (s *Provider) pass(ctx context.Context) (moved bool, err error) {
 	due := 0
-	if err := s.db.View(ctx, func(tx *db.Tx) error {
+	if err := s.db.Glance(ctx, func(tx *db.Tx) error {
 		return ignoreNone(tx.QueryRow(`SELECT 1 FROM sandbox_payments WHERE due_at <> 0 AND due_at <= $1 LIMIT 1`, tx.Now()).Scan(&due))
 	}); err != nil || due == 0 {
 		return false, wrapped("look up what is due", err)
@@ -255,7 +242,7 @@ func (s *Provider) send(ctx context.Context) (moved bool, err error) {
 		return false, nil
 	}
 	var all []webhook
-	err = s.db.View(ctx, func(tx *db.Tx) error {
+	err = s.db.Glance(ctx, func(tx *db.Tx) error {
 		all, err = db.All(tx, func(r db.Scanner) (w webhook, err error) { return w, r.Scan(&w.id, &w.body, &w.at, &w.attempts) },
 			`SELECT id, body, due_at, attempts FROM sandbox_notices WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2`, tx.Now(), dueBatch)
 		return err
