@@ -46,7 +46,7 @@ func (n *Notifier) over(tx *db.Tx) ([]string, error) {
 	all, err := db.All(tx, func(r db.Scanner) (organization string, err error) {
 		err = r.Scan(&organization)
 		return organization, err
-	}, `SELECT organization FROM held_alerts WHERE due_at <= $1 ORDER BY due_at LIMIT $2`, tx.Now(), maxHeld)
+	}, `SELECT organization FROM held_alerts WHERE due_at BETWEEN 0 AND $1 ORDER BY due_at LIMIT $2`, tx.Now(), maxHeld)
 	if err != nil {
 		return nil, fmt.Errorf("look whose silent hours have ended: %w", err)
 	}
@@ -74,7 +74,7 @@ func (n *Notifier) tellHeld(ctx context.Context, organization string) error {
 	}
 	n.Log.Error("nobody is told of silent hours; it is tried again later", "organization", organization, "error", err)
 	return n.DB.Update(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(`UPDATE held_alerts SET due_at = $3 WHERE organization = $1 AND due_at <= $2`, organization, tx.Now(), tx.Now()+heldPutOff)
+		_, err := tx.Exec(`UPDATE held_alerts SET due_at = $3 WHERE organization = $1 AND due_at BETWEEN 0 AND $2`, organization, tx.Now(), tx.Now()+heldPutOff)
 		return err
 	})
 }

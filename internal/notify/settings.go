@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -72,7 +73,7 @@ func (n *Notifier) Set(tx *db.Tx, organization string, s Settings) (Settings, er
 	if until := s.silence(due); until != 0 {
 		due = until
 	}
-	_, err = tx.Exec(`UPDATE held_alerts SET due_at = $2 WHERE organization = $1`, organization, due)
+	_, err = tx.Exec(`UPDATE held_alerts SET due_at = $2 WHERE organization = $1 AND due_at BETWEEN 0 AND $3`, organization, due, int64(math.MaxInt64))
 	return s, err
 }
 
