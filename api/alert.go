@@ -7,8 +7,9 @@ type AlertSettings struct {
 	Muted       []string `json:"muted" doc:"Kinds of alerts that nobody is told of: amount, budget, empty, expiry, landing, payment, percent, runway."`
 	Roles       []string `json:"roles" doc:"Who is told. None: who may pay or set budgets, as it concerns them."`
 	Addresses   []string `json:"addresses" doc:"Who is told besides, and where bills go."`
-	SilentFrom  string   `json:"silent_from" doc:"When silent hours begin each day, in UTC; empty for none." example:"22:00"`
+	SilentFrom  string   `json:"silent_from" doc:"When silent hours begin each day, by the clock of the time zone; empty for none." example:"22:00"`
 	SilentUntil string   `json:"silent_until" doc:"When they end. What happened in them is told then, all in one; that work is about to be stopped, or was, is told at once." example:"07:00"`
+	SilentZone  string   `json:"silent_zone" doc:"The time zone of these by its IANA name; empty is UTC." example:"Europe/Athens"`
 }
 
 // AlertSettingsChange changes what it names of the settings.
@@ -18,6 +19,7 @@ type AlertSettingsChange struct {
 	Addresses   *[]string `json:"addresses,omitempty" maxItems:"10"`
 	SilentFrom  *string   `json:"silent_from,omitempty" maxLength:"5"`
 	SilentUntil *string   `json:"silent_until,omitempty" maxLength:"5"`
+	SilentZone  *string   `json:"silent_zone,omitempty" maxLength:"60"`
 }
 
 // AlertThresholds are at what a workspace is told that its credits run low: each once

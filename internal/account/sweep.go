@@ -16,14 +16,9 @@ const forgetBatch = 100
 
 // sweeps are what a sweep forgets of itself: what has expired is good for nothing.
 var sweeps = []db.Swept{
-	{Query: `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`, Args: expired},
-	{Query: `DELETE FROM mailed_links WHERE digest IN (SELECT digest FROM mailed_links WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`, Args: expired},
-	{Query: `DELETE FROM device_codes WHERE digest IN (SELECT digest FROM device_codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`, Args: expired},
-	{Query: `DELETE FROM attempts WHERE subject IN (SELECT subject FROM attempts WHERE tried_at < $1 ORDER BY tried_at LIMIT $2)`,
-		Args: func(now int64) []any { return []any{now - forgetting, db.SweepBatch} }},
+	{Table: "sessions", By: "expires_at"}, {Table: "mailed_links", By: "expires_at"}, {Table: "device_codes", By: "expires_at"},
+	{Table: "attempts", By: "tried_at", Kept: forgetting},
 }
-
-func expired(now int64) []any { return []any{now, db.SweepBatch} }
 
 // Sweep forgets what has expired, and accounts whose address nobody has verified.
 func (a *Accounts) Sweep(ctx context.Context, d *db.DB) error {

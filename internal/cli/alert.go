@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func (p *program) showAlerts(s api.AlertSettings, t api.AlertThresholds) error {
 	}
 	silent := ""
 	if s.SilentFrom != "" {
-		silent = s.SilentFrom + "-" + s.SilentUntil + " UTC"
+		silent = s.SilentFrom + "-" + s.SilentUntil + " " + cmp.Or(s.SilentZone, "UTC")
 	}
 	words := func(all []string, none string) cell {
 		if len(all) == 0 {
@@ -81,7 +82,7 @@ func (p *program) alertLs() *cobra.Command {
 func (p *program) alertSet() *cobra.Command {
 	var percents []int
 	var amounts, runways, muted, roles, addresses []string
-	var silent string
+	var silent, zone string
 	c := &cobra.Command{
 		Use:   "set",
 		Short: "Change at what alerts come, to whom, and when not",
@@ -89,7 +90,7 @@ func (p *program) alertSet() *cobra.Command {
 the one before, and an empty one ("") takes it away. In silent hours nobody is told but that
 work is about to be stopped, or was; the rest is told in one when they end.`,
 		Example: `  purser alert set --percent 50,20 --runway 48h,2h --amount 100
-  purser alert set --role owner,finance --address oncall@acme.example --silent 22:00-07:00
+  purser alert set --role owner,finance --address oncall@acme.example --silent 22:00-07:00 --zone Europe/Athens
   purser alert set --mute percent --silent ""`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -118,6 +119,7 @@ work is about to be stopped, or was; the rest is told in one when they end.`,
 			s := api.AlertSettingsChange{
 				Muted: filled(given("mute"), muted), Roles: filled(given("role"), roles), Addresses: filled(given("address"), addresses),
 			}
+			s.SilentZone = pointer(given("zone"), zone)
 			if given("silent") {
 				from, until, isSpan := strings.Cut(silent, "-")
 				if silent != "" && !isSpan {
@@ -135,7 +137,8 @@ work is about to be stopped, or was; the rest is told in one when they end.`,
 	f.StringSliceVar(&muted, "mute", nil, "kinds that nobody is told of: amount, budget, empty, expiry, landing, payment, percent or runway")
 	f.StringSliceVar(&roles, "role", nil, "who is told, in place of those who may pay or set budgets")
 	f.StringSliceVar(&addresses, "address", nil, "mail addresses that are told besides")
-	f.StringVar(&silent, "silent", "", "hours in which nobody is told, in UTC, as 22:00-07:00")
+	f.StringVar(&silent, "silent", "", "hours in which nobody is told, as 22:00-07:00")
+	f.StringVar(&zone, "zone", "", "time zone of these, as Europe/Athens; UTC if it is empty")
 	return c
 }
 

@@ -2,10 +2,11 @@ package invoice
 
 import (
 	"bytes"
-	"encoding/csv"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/purserhq/purser/internal/sheet"
 )
 
 var csvColumns = strings.Fields(`document issued_at part kind description project sku tier quantity unit count amount printed owed not_charged`)
@@ -14,7 +15,7 @@ var csvColumns = strings.Fields(`document issued_at part kind description projec
 // spreadsheet would take for a formula has an apostrophe in front.
 func (d *Document) CSV() ([]byte, error) {
 	var out bytes.Buffer
-	t := table{csv.NewWriter(&out), d}
+	t := table{Writer: sheet.NewWriter(&out), doc: d}
 	t.write(csvColumns...)
 	for _, l := range d.Lines {
 		t.line(string(d.Kind), l)
@@ -39,8 +40,7 @@ func (d *Document) CSV() ([]byte, error) {
 	if d.Terms != nil {
 		t.line(string(d.Kind), Line{Kind: "due", Description: "Due on " + d.Terms.DueOn, Amount: d.Tax.Gross, Printed: d.Tax.Gross})
 	}
-	t.Flush()
-	if err := t.Error(); err != nil {
+	if err := t.Flush(); err != nil {
 		return nil, fmt.Errorf("write document %s as CSV: %w", d.ID, err)
 	}
 	return out.Bytes(), nil
@@ -48,7 +48,7 @@ func (d *Document) CSV() ([]byte, error) {
 
 // table writes the rows of a document.
 type table struct {
-	*csv.Writer
+	sheet.Writer
 	doc *Document
 }
 
@@ -90,13 +90,5 @@ func some(m Money) string {
 	return exact(m)
 }
 
-// write writes a row; its error is kept by the writer. Amounts may begin with a minus.
-func (t table) write(cells ...string) {
-	for i, cell := range cells {
-		isText := i < len(cells)-4
-		if isText && cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-			cells[i] = "'" + cell
-		}
-	}
-	_ = t.Write(cells) // see Error
-}
+// write writes a row; its error is that of [sheet.Writer.Flush].
+func (t table) write(cells ...string) { _ = t.Write(cells...) }

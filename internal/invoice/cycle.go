@@ -114,8 +114,10 @@ func (d *Desk) due(ctx context.Context, begin int64, after string) (due []cycle,
 			err = r.Scan(&c.id, &created, &c.statedTo)
 			c.statedTo = cmp.Or(c.statedTo, monthOf(created))
 			return c, err
-		}, `SELECT o.id, o.created_at, COALESCE(s.stated_to, 0) FROM organizations o LEFT JOIN statement_cycles s ON s.organization = o.id
-			WHERE o.id > $1 AND COALESCE(s.stated_to, o.created_at) < $2 ORDER BY o.id LIMIT $3`, after, begin, stateBatch)
+		}, `SELECT id, created_at, stated_to FROM (SELECT o.id, o.created_at,
+				COALESCE((SELECT s.stated_to FROM statement_cycles s WHERE s.organization = o.id), 0) AS stated_to
+				FROM organizations o WHERE o.id > $1) AS c
+			WHERE COALESCE(NULLIF(stated_to, 0), created_at) < $2 ORDER BY id LIMIT $3`, after, begin, stateBatch)
 		return wrapped("look for statements that are due", err)
 	})
 	return due, err

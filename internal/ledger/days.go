@@ -139,10 +139,10 @@ func uncoveredAfter(tx *db.Tx, after ID, limit int) ([]uncovered, error) {
 	return db.All(tx, func(r db.Scanner) (u uncovered, err error) {
 		err = r.Scan(&u.Organization, &u.Workspace, &u.no, &u.last)
 		return u, err
-	}, `SELECT w.organization, w.workspace, COALESCE(d.no, 0), w.next_posting - 1 FROM wallets w
-		LEFT JOIN day_covers d ON d.organization = w.organization AND d.workspace = w.workspace
-		WHERE (w.organization, w.workspace) > ($1, $2) AND w.next_posting - 1 > COALESCE(d.no, 0)
-		ORDER BY w.organization, w.workspace LIMIT $3`, after.Organization, after.Workspace, int64(limit))
+	}, `SELECT organization, workspace, covered, last FROM (SELECT w.organization, w.workspace, w.next_posting - 1 AS last,
+			COALESCE((SELECT d.no FROM day_covers d WHERE d.organization = w.organization AND d.workspace = w.workspace), 0) AS covered
+			FROM wallets w WHERE (w.organization, w.workspace) > ($1, $2)) AS behind
+		WHERE last > covered ORDER BY organization, workspace LIMIT $3`, after.Organization, after.Workspace, int64(limit))
 }
 
 // classOf is an account in which a lot is known by its kind.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
@@ -58,32 +59,73 @@ func (l *Ledger) notice() {
 // Noticed says that there are notices, of this server's commits.
 func (l *Ledger) Noticed() <-chan struct{} { return l.noticed }
 
-// HasNotices reports whether there are notices, of any server's commits.
+// HasNotices reports whether there are notices that are due, of any server's commits.
 func (l *Ledger) HasNotices(tx *db.Tx) (bool, error) {
-	_, found, err := one(tx, value[int64], `SELECT 1 FROM notices LIMIT 1`)
+	_, found, err := one(tx, value[int64], `SELECT 1 FROM notices WHERE due_at BETWEEN 0 AND $1 LIMIT 1`, tx.Now())
 	return found, wrapped("look for notices", err)
 }
 
-// TakeNotices takes notices away: whoever does has told of them when the unit of work is
-// committed. Of servers that take at once, each gets others.
-func (l *Ledger) TakeNotices(tx *db.Tx, most int) ([]Notice, error) {
-	taken, err := db.All(tx, func(r db.Scanner) (n Notice, err error) {
+// DueNotices are notices that are due, without their events: of a wallet the oldest
+// first, and those that were put off behind the others.
+func (l *Ledger) DueNotices(tx *db.Tx, most int) ([]Notice, error) {
+	due, err := db.All(tx, func(r db.Scanner) (n Notice, err error) {
 		err = r.Scan(&n.Organization, &n.Workspace, &n.Event.No)
 		return n, err
-	}, `DELETE FROM notices WHERE (organization, workspace, no) IN (SELECT organization, workspace, no FROM notices LIMIT $1)
-		RETURNING organization, workspace, no`, most)
-	if err != nil {
-		return nil, wrapped("take notices", err)
-	}
-	for i := range taken {
-		n := &taken[i]
-		n.Event, err = scanEvent(tx.QueryRow(`SELECT no, at, kind, subject, data FROM events`+inWallet+` AND no = $3`,
-			n.Organization, n.Workspace, n.Event.No))
-		if err != nil {
-			return nil, fmt.Errorf("read the event of a notice in %s: %w", n.ID, err)
+	}, `SELECT organization, workspace, no FROM notices WHERE due_at BETWEEN 0 AND $1 ORDER BY due_at, organization, workspace, no LIMIT $2`, tx.Now(), most)
+	return due, wrapped("look for notices", err)
+}
+
+// TakeNotices takes notices that are due away, in the order of [Ledger.DueNotices]: whoever
+// does has told of them when the unit of work is committed. Of servers that take at once,
+// each gets others.
+func (l *Ledger) TakeNotices(tx *db.Tx, most int) (taken []Notice, err error) {
+	due, err := l.DueNotices(tx, most)
+	for i := 0; i < len(due) && err == nil; i++ {
+		var isOurs bool
+		if isOurs, err = l.TakeNotice(tx, &due[i]); isOurs {
+			taken = append(taken, due[i])
 		}
 	}
-	return taken, nil
+	return taken, err
+}
+
+// TakeNotice takes one notice away, as [Ledger.TakeNotices] does; false if somebody else
+// has.
+func (l *Ledger) TakeNotice(tx *db.Tx, n *Notice) (bool, error) {
+	_, found, err := one(tx, value[int64], `DELETE FROM notices`+inWallet+` AND no = $3 RETURNING no`, n.Organization, n.Workspace, n.Event.No)
+	if err != nil || !found {
+		return false, wrapped("take a notice", err)
+	}
+	return true, l.readNotice(tx, n)
+}
+
+func (l *Ledger) readNotice(tx *db.Tx, n *Notice) (err error) {
+	n.Event, err = scanEvent(tx.QueryRow(`SELECT no, at, kind, subject, data FROM events`+inWallet+` AND no = $3`,
+		n.Organization, n.Workspace, n.Event.No))
+	if err != nil {
+		return fmt.Errorf("read the event of a notice in %s: %w", n.ID, err)
+	}
+	return nil
+}
+
+// The pauses before a notice is tried again of which nobody could be told: each twice the
+// one before.
+const (
+	firstPutOff = int64(5 * time.Second)
+	longPutOff  = int64(time.Hour)
+)
+
+// PutOffNotice has a notice wait that could not be told of, so that it holds up no others.
+// It is never given up: what is wrong may be mended with the next release.
+func (l *Ledger) PutOffNotice(tx *db.Tx, n Notice) error {
+	tries, found, err := one(tx, value[int64], `SELECT attempts FROM notices`+inWallet+` AND no = $3`, n.Organization, n.Workspace, n.Event.No)
+	if err != nil || !found {
+		return wrapped("read a notice", err)
+	}
+	pause := min(firstPutOff<<min(tries, 20), longPutOff)
+	_, err = tx.Exec(`UPDATE notices SET due_at = $4, attempts = $5`+inWallet+` AND no = $3`,
+		n.Organization, n.Workspace, n.Event.No, tx.Now()+pause, tries+1)
+	return wrapped("put a notice off", err)
 }
 
 // IsFirst reports whether no event of the same kind happened to the wallet at the same

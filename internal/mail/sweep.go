@@ -2,6 +2,9 @@ package mail
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
@@ -15,20 +18,55 @@ const (
 	maxWaiting = 50_000
 )
 
-// sweeps are what a sweep does, each with the instant before which, and whatever else.
-var sweeps = []db.Swept{
-	{Query: `UPDATE mails SET status = 'expired', data = '', ended_at = $1 WHERE id IN
-		(SELECT id FROM mails WHERE status = 'waiting' AND created_at < $2 LIMIT $3)`,
-		Args: func(now int64) []any { return []any{now, now - keptUnsent, db.SweepBatch} }},
-	{Query: `UPDATE mails SET status = 'expired', data = '', ended_at = $1 WHERE id IN
-		(SELECT id FROM mails WHERE status = 'waiting' ORDER BY id DESC LIMIT $3 OFFSET $2)`,
-		Args: func(now int64) []any { return []any{now, maxWaiting, db.SweepBatch} }},
-	{Query: `DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE status <> 'waiting' AND ended_at < $1 ORDER BY ended_at LIMIT $2)`,
-		Args: func(now int64) []any { return []any{now - keptEnded, db.SweepBatch} }},
-	{Query: `DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE status <> 'waiting' ORDER BY id DESC LIMIT $2 OFFSET $1)`,
-		Args: func(int64) []any { return []any{maxEnded, db.SweepBatch} }},
-}
+// What a sweep does to mails between two ids, and what finds these.
+const (
+	expire      = `UPDATE mails SET status = 'expired', data = '', ended_at = $1 WHERE status = 'waiting' AND id BETWEEN $2 AND $3`
+	unsent      = `SELECT id FROM mails WHERE status = 'waiting' AND created_at < $1 ORDER BY id LIMIT $2`
+	tooMany     = `SELECT id FROM mails WHERE status = 'waiting' AND id <= $1 ORDER BY id LIMIT $2`
+	lastWaiting = `SELECT id FROM mails WHERE status = 'waiting' ORDER BY id DESC LIMIT 1 OFFSET $1`
+
+	forget    = `DELETE FROM mails WHERE status <> 'waiting' AND id BETWEEN $1 AND $2`
+	crowded   = `SELECT id FROM mails WHERE status <> 'waiting' AND id <= $1 ORDER BY id LIMIT $2`
+	lastEnded = `SELECT id FROM mails WHERE status <> 'waiting' ORDER BY id DESC LIMIT 1 OFFSET $1`
+
+	old       = `SELECT ended_at FROM mails WHERE status <> 'waiting' AND ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2`
+	forgetOld = `DELETE FROM mails WHERE status <> 'waiting' AND ended_at BETWEEN $1 AND $2`
+)
 
 // Sweep ends mails that nobody sends, and forgets those that ended long ago, or before
 // many others. Several servers may do it at once: it comes to the same.
-func (o *Outbox) Sweep(ctx context.Context) error { return o.db.Sweep(ctx, sweeps...) }
+func (o *Outbox) Sweep(ctx context.Context) error {
+	now := o.db.Clock().Now()
+	sweeps := []db.Found{{Find: unsent, Of: []any{now - keptUnsent}, Change: expire, With: []any{now}}}
+	last, err := o.beyond(ctx, lastWaiting, maxWaiting)
+	if last != "" {
+		sweeps = append(sweeps, db.Found{Find: tooMany, Of: []any{last}, Change: expire, With: []any{now}})
+	}
+	for _, s := range sweeps {
+		if err == nil {
+			err = db.SweepFound[string](ctx, o.db, s)
+		}
+	}
+	if err == nil {
+		err = db.SweepFound[int64](ctx, o.db, db.Found{Find: old, Of: []any{now - keptEnded}, Change: forgetOld})
+	}
+	if err == nil {
+		last, err = o.beyond(ctx, lastEnded, maxEnded)
+	}
+	if err == nil && last != "" {
+		err = db.SweepFound[string](ctx, o.db, db.Found{Find: crowded, Of: []any{last}, Change: forget})
+	}
+	return err
+}
+
+// beyond is the newest mail that is not kept, by its id; "" if all are.
+func (o *Outbox) beyond(ctx context.Context, query string, kept int) (id string, err error) {
+	err = o.db.View(ctx, func(tx *db.Tx) error { return tx.QueryRow(query, kept).Scan(&id) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for mails that are too many: %w", err)
+	}
+	return id, nil
+}

@@ -24,23 +24,36 @@ type alert struct {
 	isUrgent bool // silent hours or not
 }
 
-// tellOf tells webhooks, people and chats of a notice.
+// tellOf tells webhooks, people and chats of a notice. Of a workspace that is gone
+// nobody is told but webhooks; everything else that is missing is an error.
 func (n *Notifier) tellOf(tx *db.Tx, notice ledger.Notice) error {
-	if err := n.carry(tx, notice); err != nil {
-		return err
+	err := n.carry(tx, notice)
+	if err == nil {
+		err = n.write(tx, notice)
 	}
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w", notice.Event.Kind, notice.ID, err)
+	}
+	return nil
+}
+
+func (n *Notifier) write(tx *db.Tx, notice ledger.Notice) error {
 	s, err := n.Settings(tx, notice.Organization)
 	if err != nil {
 		return err
 	}
-	told, err := n.write(tx, notice, s)
-	if fault.Is(err, fault.NotFound) { // the organization was deleted since
+	w, err := n.Orgs.Owner(tx, notice.ID)
+	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
-	if err != nil || told == nil {
+	if err != nil {
 		return err
 	}
-	return n.tell(tx, notice.Organization, s, told)
+	a, err := n.alert(tx, notice, w, s)
+	if err != nil || a == nil {
+		return err
+	}
+	return n.tell(tx, notice.Organization, s, a)
 }
 
 // tell tells people and chats: now, or when the silent hours end.
@@ -143,8 +156,8 @@ func distinct(to []org.Recipient) map[string]bool {
 }
 
 func (n *Notifier) mayTest(tx *db.Tx, organization string) error {
-	changed, err := tx.Exec(`INSERT INTO alert_settings (organization, muted, roles, addresses, silent_from, silent_until, tested_at)
-		VALUES ($1, '', '', '', 0, 0, $2) ON CONFLICT (organization) DO UPDATE SET tested_at = excluded.tested_at
+	changed, err := tx.Exec(`INSERT INTO alert_settings (organization, muted, roles, addresses, silent_from, silent_until, zone, tested_at)
+		VALUES ($1, '', '', '', 0, 0, '', $2) ON CONFLICT (organization) DO UPDATE SET tested_at = excluded.tested_at
 		WHERE alert_settings.tested_at <= excluded.tested_at - $3`, organization, tx.Now(), testEvery)
 	if err != nil {
 		return fmt.Errorf("note a test of alerts: %w", err)

@@ -14,7 +14,7 @@ import (
 // budget tells of a budget that has come to a share of it: those who may set budgets
 // where it counts, whom it caps, and whose work it has stopped. Of one that was removed
 // since nobody is told.
-func (n *Notifier) budget(tx *db.Tx, notice ledger.Notice, s Settings) (*alert, error) {
+func (n *Notifier) budget(tx *db.Tx, notice ledger.Notice, w org.Workspace, s Settings) (*alert, error) {
 	present, err := n.Books.Apply(tx, notice.ID)
 	if err != nil {
 		return nil, err
@@ -26,10 +26,6 @@ func (n *Notifier) budget(tx *db.Tx, notice ledger.Notice, s Settings) (*alert, 
 	}
 	b, event := &budgets[i], notice.Event
 	to, stopped, err := n.concerned(tx, notice, b, s)
-	if err != nil {
-		return nil, err
-	}
-	w, err := n.Orgs.Owner(tx, notice.ID)
 	if err != nil {
 		return nil, err
 	}

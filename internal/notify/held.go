@@ -3,7 +3,9 @@ package notify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -16,12 +18,13 @@ import (
 const (
 	maxHeld    = 500 // alerts that are told in one
 	maxSummary = 40  // lines of a mail; of the others it says how many there are
+	heldPutOff = int64(5 * time.Minute)
 )
 
 // held is an alert of silent hours.
 type held struct {
-	organization, kind, line, users string
-	isForAll                        bool
+	id, event, kind, line, users string
+	isForAll                     bool
 }
 
 // hold keeps an alert until the silent hours end.
@@ -30,18 +33,26 @@ func (n *Notifier) hold(tx *db.Tx, organization string, until int64, a *alert) e
 	if a.isForAll {
 		isForAll = 1
 	}
-	_, err := tx.Exec(`INSERT INTO held_alerts (organization, id, due_at, type, line, users, is_for_all) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		organization, tx.NewID("alt_"), until, a.event, mail.Instant(tx.Now())+" "+a.line, listed(a.to), isForAll)
+	_, err := tx.Exec(`INSERT INTO held_alerts (organization, id, due_at, type, kind, line, users, is_for_all) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		organization, tx.NewID("alt_"), until, a.event, a.kind, mail.Instant(tx.Now())+" "+a.line, listed(a.to), isForAll)
 	if err != nil {
 		return fmt.Errorf("keep an alert until silent hours end: %w", err)
 	}
 	return nil
 }
 
-// hasHeld reports whether there are alerts whose silent hours have ended.
-func (n *Notifier) hasHeld(tx *db.Tx) (due bool, err error) {
-	err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM held_alerts WHERE due_at <= $1)`, tx.Now()).Scan(&due)
-	return due, err
+// over are organizations whose silent hours have ended and in which something has
+// happened.
+func (n *Notifier) over(tx *db.Tx) ([]string, error) {
+	all, err := db.All(tx, func(r db.Scanner) (organization string, err error) {
+		err = r.Scan(&organization)
+		return organization, err
+	}, `SELECT organization FROM held_alerts WHERE due_at BETWEEN 0 AND $1 ORDER BY due_at LIMIT $2`, tx.Now(), maxHeld)
+	if err != nil {
+		return nil, fmt.Errorf("look whose silent hours have ended: %w", err)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // NextAt is when silent hours end in which something has happened; 0 for none.
@@ -55,25 +66,43 @@ func (n *Notifier) NextAt(ctx context.Context) (at int64, err error) {
 	return at, nil
 }
 
-// sumUp tells an organization what has happened in its silent hours: everybody what he is
-// to know, in one mail, and each chat in one message.
-func (n *Notifier) sumUp(tx *db.Tx) error {
-	all, err := db.All(tx, func(r db.Scanner) (a held, err error) {
-		id, isForAll := "", int64(0)
-		err = r.Scan(&a.organization, &id, &a.kind, &a.line, &a.users, &isForAll)
-		a.isForAll = isForAll != 0
-		return a, err
-	}, `DELETE FROM held_alerts WHERE (organization, id) IN (SELECT organization, id FROM held_alerts
-		WHERE due_at <= $1 AND organization = (SELECT MIN(organization) FROM held_alerts WHERE due_at <= $1) ORDER BY id LIMIT $2)
-		RETURNING organization, id, type, line, users, is_for_all`, tx.Now(), maxHeld)
-	if err != nil || len(all) == 0 {
+// tellHeld tells an organization what has happened in its silent hours; if that cannot be,
+// it waits, and holds up no others.
+func (n *Notifier) tellHeld(ctx context.Context, organization string) error {
+	err := n.DB.Update(ctx, func(tx *db.Tx) error { return n.sumUp(tx, organization) })
+	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	organization := all[0].organization
+	n.Log.Error("nobody is told of silent hours; it is tried again later", "organization", organization, "error", err)
+	return n.DB.Update(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(`UPDATE held_alerts SET due_at = $3 WHERE organization = $1 AND due_at BETWEEN 0 AND $2`, organization, tx.Now(), tx.Now()+heldPutOff)
+		return err
+	})
+}
+
+// sumUp tells an organization what has happened in its silent hours, but for what it has
+// muted since: everybody what he is to know, in one mail, and each chat in one message.
+func (n *Notifier) sumUp(tx *db.Tx, organization string) error {
+	all, err := db.All(tx, func(r db.Scanner) (a held, err error) {
+		isForAll := int64(0)
+		err = r.Scan(&a.id, &a.event, &a.kind, &a.line, &a.users, &isForAll)
+		a.isForAll = isForAll != 0
+		return a, err
+	}, `DELETE FROM held_alerts WHERE organization = $1 AND id IN (SELECT id FROM held_alerts
+		WHERE organization = $1 AND due_at <= $2 ORDER BY id LIMIT $3)
+		RETURNING id, type, kind, line, users, is_for_all`, organization, tx.Now(), maxHeld)
+	if err != nil {
+		return fmt.Errorf("take the alerts of silent hours: %w", err)
+	}
 	s, err := n.Settings(tx, organization)
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(a held) bool { return slices.Contains(s.Muted, a.kind) })
+	if len(all) == 0 {
+		return nil
+	}
+	slices.SortFunc(all, func(a, b held) int { return strings.Compare(a.id, b.id) })
 	others, err := n.addresses(tx, organization, s)
 	if err != nil {
 		return err
@@ -93,7 +122,7 @@ func (n *Notifier) sumUp(tx *db.Tx) error {
 			}
 			lines[r.Email] = append(lines[r.Email], a.line)
 		}
-		said = append(said, webhook.Line{Type: a.kind, Text: a.line})
+		said = append(said, webhook.Line{Type: a.event, Text: a.line})
 	}
 	return n.summarize(tx, organization, people, lines, said)
 }
@@ -113,13 +142,20 @@ func (n *Notifier) summarize(tx *db.Tx, organization string, people map[string]o
 			text += fmt.Sprintf("\nand %d more", more)
 		}
 		err := n.mail(tx, organization, "notice", []org.Recipient{people[email]}, map[string]string{
-			"subject": fmt.Sprintf("%s: %d alerts of your silent hours", found.Slug, len(told)), "text": text,
+			"subject": found.Slug + ": " + counted(len(told), "alert") + " of your silent hours", "text": text,
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return n.Hooks.Say(tx, organization, said...)
+}
+
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 func tooSoon() error {

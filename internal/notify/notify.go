@@ -62,41 +62,78 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 }
 
-// TellDue tells of everything that was noted by now.
+// TellDue tells of everything that was noted by now. Of what nobody can be told is put off,
+// with a line in the log, and holds up nothing else.
 func (n *Notifier) TellDue(ctx context.Context) error {
 	for ctx.Err() == nil {
-		var isNoted, isOver bool
+		var isNoted bool
+		var over []string
 		err := n.DB.View(ctx, func(tx *db.Tx) (err error) {
 			if isNoted, err = n.Books.HasNotices(tx); err == nil {
-				isOver, err = n.hasHeld(tx)
+				over, err = n.over(tx)
 			}
 			return err
 		})
-		if err != nil || !isNoted && !isOver {
-			return err
+		if err == nil && !isNoted && len(over) == 0 {
+			return nil
 		}
-		tell := n.tellSome
-		if !isNoted {
-			tell = n.sumUp
+		if err == nil && isNoted {
+			err = n.tellNoted(ctx)
 		}
-		if err := n.DB.Update(ctx, tell); err != nil {
+		for _, organization := range over {
+			if err == nil {
+				err = n.tellHeld(ctx, organization)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("tell people of events: %w", err)
 		}
 	}
 	return ctx.Err()
 }
 
-func (n *Notifier) tellSome(tx *db.Tx) error {
-	taken, err := n.Books.TakeNotices(tx, takeAtOnce)
-	if err != nil {
+// tellNoted tells of some notices in one unit of work, or, if that fails, of each in one of
+// its own.
+func (n *Notifier) tellNoted(ctx context.Context) error {
+	err := n.DB.Update(ctx, func(tx *db.Tx) error {
+		taken, err := n.Books.TakeNotices(tx, takeAtOnce)
+		for _, notice := range taken {
+			if err == nil {
+				err = n.tellOf(tx, notice)
+			}
+		}
+		return err
+	})
+	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	for _, notice := range taken {
-		if err := n.tellOf(tx, notice); err != nil {
-			return fmt.Errorf("%s of %s: %w", notice.Event.Kind, notice.ID, err)
+	var due []ledger.Notice
+	err = n.DB.View(ctx, func(tx *db.Tx) (err error) {
+		due, err = n.Books.DueNotices(tx, takeAtOnce)
+		return err
+	})
+	for _, notice := range due {
+		if err == nil {
+			err = n.tellAlone(ctx, notice)
 		}
 	}
-	return nil
+	return err
+}
+
+func (n *Notifier) tellAlone(ctx context.Context, notice ledger.Notice) error {
+	err := n.DB.Update(ctx, func(tx *db.Tx) error {
+		own := notice // a unit may run again
+		isOurs, err := n.Books.TakeNotice(tx, &own)
+		if err != nil || !isOurs {
+			return err
+		}
+		return n.tellOf(tx, own)
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	n.Log.Error("nobody is told of an event; it is tried again later", "wallet", notice.ID.String(), "event", notice.Event.No, "error", err)
+	return n.DB.Update(ctx, func(tx *db.Tx) error { return n.Books.PutOffNotice(tx, notice) })
 }
 
 // mail writes a mail to each of some people, once to each, with what is the same for all.

@@ -15,14 +15,10 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-// write makes the alert of a notice; nil if people are told nothing of it.
-func (n *Notifier) write(tx *db.Tx, notice ledger.Notice, s Settings) (*alert, error) {
+// alert makes the alert of a notice of a workspace; nil if people are told nothing of it.
+func (n *Notifier) alert(tx *db.Tx, notice ledger.Notice, w org.Workspace, s Settings) (_ *alert, err error) {
 	if notice.Event.Kind == wallet.EventBudget {
-		return n.budget(tx, notice, s)
-	}
-	w, err := n.Orgs.Owner(tx, notice.ID)
-	if err != nil {
-		return nil, err
+		return n.budget(tx, notice, w, s)
 	}
 	a, e := &alert{event: notice.Event.Kind, template: "notice", isForAll: true}, &notice.Event
 	subject, text, actions := "", "", []org.Action{org.Pay, org.Govern}

@@ -16,12 +16,7 @@ const (
 	keptTokens      = int64(30*86_400) * second // after they were revoked or have expired, and nothing runs by them
 )
 
-var sweeps = []db.Swept{
-	{Query: `DELETE FROM token_hashes WHERE hash IN (SELECT hash FROM token_hashes WHERE expires_at > 0 AND expires_at < $1 ORDER BY expires_at LIMIT $2)`,
-		Args: func(now int64) []any { return []any{now, db.SweepBatch} }},
-	{Query: `DELETE FROM invitations WHERE (organization, id) IN (SELECT organization, id FROM invitations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`,
-		Args: func(now int64) []any { return []any{now - keptInvitations, db.SweepBatch} }},
-}
+var sweeps = []db.Swept{{Table: "token_hashes", By: "expires_at"}, {Table: "invitations", By: "expires_at", Kept: keptInvitations}}
 
 // Sweep forgets invitations and tokens that have ended, of organizations that are
 // archived as of any other: their things end with them. With a token go its budgets.

@@ -41,15 +41,17 @@ func (b *Book) grantMonth(tx *db.Tx, organization string) error {
 }
 
 // monthDue are the next organizations, and whether each is still to have the credits of
-// this month, by what the rows say; who has a contract is judged by that.
-const monthDue = `SELECT o.id, CASE WHEN p.credits > 0 AND g.organization IS NULL AND COALESCE(f.archived_at, 0) = 0 THEN 1 ELSE 0 END
-	FROM (SELECT id FROM organizations WHERE id > $3 ORDER BY id LIMIT $4) o
-	LEFT JOIN plan_credits g ON g.organization = o.id AND g.month = $1
-	LEFT JOIN profiles f ON f.organization = o.id
-	LEFT JOIN subscriptions s ON s.organization = o.id
-	LEFT JOIN contracts c ON c.organization = o.id AND c.from_at <= $2 AND $2 < CASE WHEN c.ended_at > 0 THEN c.ended_at ELSE c.until_at END
-	LEFT JOIN plans p ON p.name = COALESCE(c.plan, CASE WHEN s.next_at > 0 AND s.next_at <= $2 THEN s.next ELSE s.plan END, 'core')
-	ORDER BY o.id`
+// this month, by what the rows say; who has a contract is judged by that. Each is looked up
+// by itself: a join would be made with whole tables where a plan is made without knowing
+// how few organizations are asked for.
+const monthDue = `SELECT o.id, CASE WHEN COALESCE((SELECT f.archived_at FROM profiles f WHERE f.organization = o.id), 0) = 0
+		AND (SELECT COUNT(*) FROM plan_credits g WHERE g.organization = o.id AND g.month = $1) = 0
+		AND COALESCE((SELECT p.credits FROM plans p WHERE p.name = COALESCE(
+			(SELECT c.plan FROM contracts c WHERE c.organization = o.id AND c.from_at <= $2
+				AND $2 < CASE WHEN c.ended_at > 0 THEN c.ended_at ELSE c.until_at END ORDER BY c.id LIMIT 1),
+			(SELECT CASE WHEN s.next_at > 0 AND s.next_at <= $2 THEN s.next ELSE s.plan END FROM subscriptions s WHERE s.organization = o.id),
+			'core')), 0) > 0 THEN 1 ELSE 0 END
+	FROM organizations o WHERE o.id > $3 ORDER BY o.id LIMIT $4`
 
 // lookAtOnce is how many organizations are looked at in one statement.
 const lookAtOnce = 1_000

@@ -68,6 +68,9 @@ func changeAlertSettings(u *unit, _ *OrganizationPath, b *api.AlertSettingsChang
 			s.Roles = append(s.Roles, org.Role(r))
 		}
 	}
+	if b.SilentZone != nil {
+		s.Zone = *b.SilentZone
+	}
 	var f fields
 	s.SilentFrom = f.timeOfDay("/silent_from", b.SilentFrom, s.SilentFrom)
 	s.SilentUntil = f.timeOfDay("/silent_until", b.SilentUntil, s.SilentUntil)
@@ -129,6 +132,7 @@ func alertSettingsOnWire(s notify.Settings) api.AlertSettings {
 	if s.SilentFrom != s.SilentUntil {
 		out.SilentFrom, out.SilentUntil = clock(s.SilentFrom), clock(s.SilentUntil)
 	}
+	out.SilentZone = s.Zone
 	return out
 }
 

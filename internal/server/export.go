@@ -2,14 +2,13 @@ package server
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"net/http"
-	"regexp"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/purserhq/purser/internal/sheet"
 )
 
 const aboutExport = "As JSON lines, or as CSV. A cell that a spreadsheet would take for a formula has an apostrophe in front. " +
@@ -68,10 +67,10 @@ func (e *export[T]) write(w http.ResponseWriter, page []T, isMore bool) (err err
 	lines := json.NewEncoder(w)
 	media, put, flush := "application/jsonl", func(item T) error { return lines.Encode(item) }, func() error { return nil }
 	if e.format == "csv" {
-		out := csv.NewWriter(w)
-		media, put = "text/csv; charset=utf-8", func(item T) error { return out.Write(guarded(e.cells(item))) }
-		flush = func() error { out.Flush(); return out.Error() }
-		if err := out.Write(e.columns); err != nil {
+		out := sheet.NewWriter(w)
+		media, put = "text/csv; charset=utf-8", func(item T) error { return out.Write(e.cells(item)...) }
+		flush = out.Flush
+		if err := out.Write(e.columns...); err != nil {
 			return err
 		}
 	}
@@ -92,17 +91,4 @@ func (e *export[T]) write(w http.ResponseWriter, page []T, isMore bool) (err err
 			return err
 		}
 	}
-}
-
-var plainNumber = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
-
-// guarded puts an apostrophe before what a spreadsheet would take for a formula; a
-// number is none.
-func guarded(cells []string) []string {
-	for i, cell := range cells {
-		if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) && !plainNumber.MatchString(cell) {
-			cells[i] = "'" + cell
-		}
-	}
-	return cells
 }

@@ -3,8 +3,8 @@ package server
 import (
 	"context"
 	_ "embed"
-	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -18,6 +18,7 @@ import (
 	"github.com/purserhq/purser/internal/campaign"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
+	"github.com/purserhq/purser/internal/sheet"
 )
 
 //go:embed cards.html
@@ -126,15 +127,12 @@ func printJSON(w io.Writer, c campaign.Campaign, codes []campaign.Made) error {
 }
 
 func printCSV(w io.Writer, _ campaign.Campaign, codes []campaign.Made) error {
-	out := csv.NewWriter(w)
-	err := out.Write([]string{"no", "code"})
+	out := sheet.NewWriter(w)
+	err := out.Write("no", "code")
 	for i := 0; err == nil && i < len(codes); i++ {
-		err = out.Write([]string{strconv.FormatInt(codes[i].No, 10), codes[i].Code.Print()})
+		err = out.Write(strconv.FormatInt(codes[i].No, 10), codes[i].Code.Print())
 	}
-	if out.Flush(); err == nil {
-		err = out.Error()
-	}
-	return err
+	return errors.Join(err, out.Flush())
 }
 
 // card is what is printed for one code. The link has the code behind the #, which

@@ -21,13 +21,13 @@ const (
 	maxDue  = 10_000 // endpoints that are looked at
 )
 
-// Run sends, and sweeps, until ctx ends.
+// Run sends, and sweeps beside, until ctx ends.
 func (h *Hooks) Run(ctx context.Context) error {
 	ctx = db.InLane(ctx, "webhooks")
 	defer h.sends.Wait()
-	look, sweep := time.NewTicker(lookEvery), time.NewTicker(sweepEvery)
+	h.sends.Go(func() { h.sweeping(ctx) })
+	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	defer sweep.Stop()
 	for {
 		_, freed := h.places.look()
 		_, err := h.start(ctx)
@@ -45,10 +45,6 @@ func (h *Hooks) Run(ctx context.Context) error {
 		case <-freed:
 		case <-h.news:
 		case <-look.C:
-		case <-sweep.C:
-			if err := h.Sweep(ctx); err != nil && ctx.Err() == nil {
-				h.Log.Warn("old deliveries are not swept; it is tried again", "error", err)
-			}
 		}
 	}
 }
@@ -72,8 +68,8 @@ func (h *Hooks) DeliverDue(ctx context.Context) error {
 // NextAt is when something is due; 0 if nothing waits.
 func (h *Hooks) NextAt(ctx context.Context) (at int64, err error) {
 	err = h.DB.Glance(ctx, func(tx *db.Tx) error {
-		return tx.QueryRow(`SELECT COALESCE(MIN(d.due_at), 0) FROM webhooks w JOIN deliveries d
-			ON d.organization = w.organization AND d.webhook = w.id AND d.status = 'waiting' WHERE w.disabled = ''`).Scan(&at)
+		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM (SELECT (SELECT MIN(d.due_at) FROM deliveries d
+			WHERE d.organization = w.organization AND d.webhook = w.id AND d.status = 'waiting') AS due_at FROM webhooks w WHERE w.disabled = '') AS due`).Scan(&at)
 	})
 	return at, wrapped("look what webhooks wait for", err)
 }

@@ -50,8 +50,11 @@ func (h *Hooks) Deliveries(tx *db.Tx, w Webhook, status, before string, limit in
 	if before == "" {
 		before = "msg_~" // behind all ids
 	}
-	all, err := db.All(tx, scanDelivery, deliveryColumns+` WHERE organization = $1 AND webhook = $2 AND id < $3 AND ($4 = '' OR status = $4)
-		ORDER BY id DESC LIMIT $5`, w.Organization, w.ID, before, status, limit)
+	query, args := ` WHERE organization = $1 AND webhook = $2 AND id < $3 ORDER BY id DESC LIMIT $4`, []any{w.Organization, w.ID, before, limit}
+	if status != "" {
+		query, args = ` WHERE organization = $1 AND webhook = $2 AND id < $3 AND status = $5 ORDER BY id DESC LIMIT $4`, append(args, status)
+	}
+	all, err := db.All(tx, scanDelivery, deliveryColumns+query, args...)
 	return all, wrapped("list deliveries", err)
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/purserhq/purser/internal/db"
 )
@@ -81,6 +82,12 @@ func (h *Hooks) Raise(tx *db.Tx, organization, workspace, kind string, at int64,
 // Line is what chats are told of an event.
 type Line struct{ Type, Text string }
 
+// The limits of a message to a chat.
+const (
+	maxLines = 40    // of the others it says how many there are
+	maxLine  = 1_000 // bytes of one
+)
+
 // Say tells the chats of an organization of events, each in one message of those that it
 // wants.
 func (h *Hooks) Say(tx *db.Tx, organization string, lines ...Line) error {
@@ -89,14 +96,14 @@ func (h *Hooks) Say(tx *db.Tx, organization string, lines ...Line) error {
 		return err
 	}
 	for i := range all {
-		var wanted []string
+		var wanted []Line
 		for _, l := range lines {
 			if all[i].Format == Text && all[i].wants(l.Type) {
-				wanted = append(wanted, l.Text)
+				wanted = append(wanted, l)
 			}
 		}
 		if len(wanted) > 0 {
-			if err := h.say(tx, &all[i], lines[0].Type, wanted); err != nil {
+			if err := h.say(tx, &all[i], wanted); err != nil {
 				return err
 			}
 		}
@@ -104,12 +111,27 @@ func (h *Hooks) Say(tx *db.Tx, organization string, lines ...Line) error {
 	return nil
 }
 
-func (h *Hooks) say(tx *db.Tx, w *Webhook, kind string, lines []string) error {
-	body, err := encode(map[string]string{"text": escapes.Replace(strings.Join(lines, "\n"))})
+func (h *Hooks) say(tx *db.Tx, w *Webhook, lines []Line) error {
+	var texts []string
+	for _, l := range lines[:min(len(lines), maxLines)] {
+		texts = append(texts, escapes.Replace(cut(strings.Map(inLine, l.Text), maxLine)))
+	}
+	if more := len(lines) - maxLines; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	body, err := encode(map[string]string{"text": strings.Join(texts, "\n")})
 	if err != nil {
 		return err
 	}
-	return h.put(tx, w, tx.NewID("msg_"), kind, body)
+	return h.put(tx, w, tx.NewID("msg_"), lines[0].Type, body)
+}
+
+// inLine has a blank stand for what would begin another line, or is no text.
+func inLine(r rune) rune {
+	if unicode.IsControl(r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) {
+		return ' '
+	}
+	return r
 }
 
 // escapes are what chats take for more than text: a name cannot call a whole channel.

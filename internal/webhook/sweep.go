@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
@@ -12,35 +13,57 @@ import (
 
 // How long deliveries are kept, and how many.
 const (
-	keptEnded  = int64(30 * 24 * time.Hour)
-	keptIdle   = int64(7 * 24 * time.Hour) // that wait for an endpoint to be enabled again
-	maxKept    = 100_000                   // of an endpoint, of each kind
-	sweepBatch = 1_000                     // rows in a unit of work
+	keptEnded = int64(30 * 24 * time.Hour)
+	keptIdle  = int64(7 * 24 * time.Hour) // that wait for an endpoint to be enabled again
+	maxKept   = 100_000                   // of an endpoint, of each kind
 )
 
-// ended are those that ended long ago.
-const ended = `DELETE FROM deliveries WHERE (organization, webhook, id) IN (SELECT organization, webhook, id FROM deliveries
-	WHERE status <> 'waiting' AND ended_at < $1 ORDER BY ended_at LIMIT $2)`
+// swept is something that a sweep does to rows that are found ([db.Found]).
+type swept struct{ find, change string }
 
-// What a sweep does to the deliveries of an endpoint: that was removed, that was disabled
-// long ago, and to those that are more than are kept.
+// of is it for an endpoint, or all of them, with what bounds the rows that are found.
+func (s swept) of(endpoint []any, bounds ...any) db.Found {
+	return db.Found{Find: s.find, Of: slices.Concat(endpoint, bounds), Change: s.change, With: endpoint}
+}
+
+// What a sweep does: to what ended long ago; and to the deliveries of an endpoint that was
+// removed, that was disabled long ago, and to those that are more than are kept.
+var (
+	ended = swept{
+		`SELECT ended_at FROM deliveries WHERE status <> 'waiting' AND ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2`,
+		`DELETE FROM deliveries WHERE status <> 'waiting' AND ended_at BETWEEN $1 AND $2`,
+	}
+	orphaned = swept{
+		`SELECT id FROM deliveries WHERE organization = $1 AND webhook = $2 ORDER BY id LIMIT $3`,
+		`DELETE FROM deliveries WHERE organization = $1 AND webhook = $2 AND id BETWEEN $3 AND $4`,
+	}
+	idle = swept{
+		`SELECT due_at FROM deliveries WHERE organization = $1 AND webhook = $2 AND status = 'waiting' AND due_at < $3 ORDER BY due_at LIMIT $4`,
+		`UPDATE deliveries SET status = 'failed', ended_at = due_at, result = 'the webhook was disabled'
+			WHERE organization = $1 AND webhook = $2 AND status = 'waiting' AND due_at BETWEEN $3 AND $4`,
+	}
+	crowdedEnded = swept{
+		`SELECT id FROM deliveries WHERE organization = $1 AND webhook = $2 AND id <= $3 AND status <> 'waiting' ORDER BY id LIMIT $4`,
+		`DELETE FROM deliveries WHERE organization = $1 AND webhook = $2 AND id BETWEEN $3 AND $4 AND status <> 'waiting'`,
+	}
+	crowdedWaiting = swept{
+		`SELECT id FROM deliveries WHERE organization = $1 AND webhook = $2 AND id <= $3 AND status = 'waiting' ORDER BY id LIMIT $4`,
+		`UPDATE deliveries SET status = 'failed', ended_at = due_at, result = 'too many others waited'
+			WHERE organization = $1 AND webhook = $2 AND id BETWEEN $3 AND $4 AND status = 'waiting'`,
+	}
+)
+
+// The newest of an endpoint that is not kept, of what has ended and of what waits.
 const (
-	orphaned = `DELETE FROM deliveries WHERE organization = $1 AND webhook = $2 AND id IN (SELECT id FROM deliveries
-		WHERE organization = $1 AND webhook = $2 LIMIT $3)`
-	idle = `UPDATE deliveries SET status = 'failed', ended_at = due_at, result = 'the webhook was disabled'
-		WHERE organization = $1 AND webhook = $2 AND id IN (SELECT id FROM deliveries
-			WHERE organization = $1 AND webhook = $2 AND status = 'waiting' AND due_at < $4 LIMIT $3)`
-	crowdedEnded = `DELETE FROM deliveries WHERE organization = $1 AND webhook = $2 AND id IN (SELECT id FROM deliveries
-		WHERE organization = $1 AND webhook = $2 AND status <> 'waiting' ORDER BY id DESC LIMIT $3 OFFSET $4)`
-	crowdedWaiting = `UPDATE deliveries SET status = 'failed', ended_at = due_at, result = 'too many others waited' WHERE organization = $1 AND webhook = $2
-		AND id IN (SELECT id FROM deliveries WHERE organization = $1 AND webhook = $2 AND status = 'waiting' ORDER BY id DESC LIMIT $3 OFFSET $4)`
+	beyondEnded   = `SELECT id FROM deliveries WHERE organization = $1 AND webhook = $2 AND status <> 'waiting' ORDER BY id DESC LIMIT 1 OFFSET $3`
+	beyondWaiting = `SELECT id FROM deliveries WHERE organization = $1 AND webhook = $2 AND status = 'waiting' ORDER BY id DESC LIMIT 1 OFFSET $3`
 )
 
 // Sweep forgets deliveries that ended long ago, or before many others, or whose endpoint
 // was removed, and ends those that wait for nothing. What there is to do is looked up beside
 // the writer, endpoint by endpoint. Several servers may do it at once.
 func (h *Hooks) Sweep(ctx context.Context) error {
-	err := h.repeat(ctx, func(tx *db.Tx) (int64, error) { return tx.Exec(ended, tx.Now()-keptEnded, sweepBatch) })
+	err := db.SweepFound[int64](ctx, h.DB, ended.of(nil, h.DB.Clock().Now()-keptEnded))
 	for at := (address{}); err == nil; {
 		var e endpoint
 		if e, err = h.behind(ctx, at); err != nil || e.id == "" {
@@ -88,35 +111,51 @@ func (h *Hooks) behind(ctx context.Context, at address) (e endpoint, err error) 
 }
 
 func (h *Hooks) sweepOne(ctx context.Context, e endpoint) error {
-	run := func(query string, more ...any) error {
-		return h.repeat(ctx, func(tx *db.Tx) (int64, error) {
-			return tx.Exec(query, append([]any{e.organization, e.id, sweepBatch}, more...)...)
-		})
-	}
+	of := []any{e.organization, e.id}
 	if e.isGone {
-		return run(orphaned)
+		return db.SweepFound[string](ctx, h.DB, orphaned.of(of))
 	}
 	if e.isDisabled {
-		if err := run(idle, h.DB.Clock().Now()-keptIdle); err != nil {
+		if err := db.SweepFound[int64](ctx, h.DB, idle.of(of, h.DB.Clock().Now()-keptIdle)); err != nil {
 			return err
 		}
 	}
 	if !e.isCrowded {
 		return nil
 	}
-	return errors.Join(run(crowdedEnded, maxKept), run(crowdedWaiting, maxKept))
+	return errors.Join(h.thin(ctx, crowdedEnded, beyondEnded, of), h.thin(ctx, crowdedWaiting, beyondWaiting, of))
 }
 
-// repeat runs a statement, in units of work of their own, until it changes less than it may.
-func (h *Hooks) repeat(ctx context.Context, run func(*db.Tx) (int64, error)) error {
-	for changed := int64(sweepBatch); changed == sweepBatch; {
-		err := h.DB.Update(ctx, func(tx *db.Tx) (err error) {
-			changed, err = run(tx)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("sweep the deliveries: %w", err)
+// thin does something to those of an endpoint that are more than are kept.
+func (h *Hooks) thin(ctx context.Context, s swept, beyond string, of []any) error {
+	var newest string
+	err := h.DB.View(ctx, func(tx *db.Tx) error { return tx.QueryRow(beyond, append(of[:2:2], maxKept)...).Scan(&newest) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for deliveries that are too many: %w", err)
+	}
+	return db.SweepFound[string](ctx, h.DB, s.of(of, newest))
+}
+
+// sweeping sweeps hourly, and the deliveries of an endpoint as soon as it was removed,
+// until ctx ends.
+func (h *Hooks) sweeping(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			err = h.Sweep(ctx)
+		case at := <-h.removed:
+			err = h.sweepOne(ctx, endpoint{address: at, isGone: true})
+		}
+		if err != nil && ctx.Err() == nil {
+			h.Log.Warn("old deliveries are not swept; it is tried again", "error", err)
 		}
 	}
-	return nil
 }

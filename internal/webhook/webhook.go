@@ -74,12 +74,14 @@ type Hooks struct {
 	client *http.Client
 	news   chan struct{} // one token: something is due
 	places places
-	sends  sync.WaitGroup
+	sends  sync.WaitGroup // and the sweeps beside
+
+	removed chan address // whose deliveries are to go
 }
 
 // New returns the webhooks of a database.
 func New(c Config) *Hooks {
-	h := &Hooks{Config: c, client: c.Rules.Client(), news: make(chan struct{}, 1), places: newPlaces()}
+	h := &Hooks{Config: c, client: c.Rules.Client(), news: make(chan struct{}, 1), places: newPlaces(), removed: make(chan address, maxWebhooks)}
 	if h.Now == nil {
 		h.Now = c.DB.Clock().Now
 	}
@@ -191,8 +193,15 @@ func (h *Hooks) Rotate(tx *db.Tx, w Webhook, overlap int64) (Webhook, string, er
 	return w, w.secret, wrapped("rotate the secret of a webhook", err)
 }
 
-// Remove removes an endpoint, and with it, sooner or later, what it was told.
+// Remove removes an endpoint: it is told nothing more from then on, and the deliveries go
+// in units of work of their own, soon, or with the next sweep if the server ends before.
 func (h *Hooks) Remove(tx *db.Tx, w Webhook) error {
+	tx.AfterCommit(func() {
+		select {
+		case h.removed <- address{w.Organization, w.ID}:
+		default:
+		}
+	})
 	_, err := tx.Exec(`DELETE FROM webhooks WHERE organization = $1 AND id = $2`, w.Organization, w.ID)
 	return wrapped("remove a webhook", err)
 }

@@ -49,6 +49,7 @@ var arrows = []arrow{
 	{"internal/server", "internal/plan", "requests about plans, quotes and contracts"},
 	{"internal/server", "internal/price", "requests about prices"},
 	{"internal/server", "internal/sso", "people who come from a provider, and how it is set up"},
+	{"internal/server", "internal/sheet", "lists as CSV"},
 	{"internal/server", "internal/usage", "requests about usage"},
 	{"internal/server", "internal/wallet", "the commands and the views of wallets"},
 
@@ -156,6 +157,7 @@ var arrows = []arrow{
 	{"internal/invoice", "internal/db", "a document is a row of the unit of work of what it is about"},
 	{"internal/invoice", "internal/credit", "amounts and quantities"},
 	{"internal/invoice", "internal/fault", "refusals"},
+	{"internal/invoice", "internal/sheet", "a document as CSV"},
 	{"internal/invoice/paper", "internal/invoice", "the documents that it draws"},
 
 	{"internal/tax", "internal/db", "the rates are rows"},
