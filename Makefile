@@ -22,7 +22,7 @@ demo: build ## the main job from start to end: half a minute, and the first buil
 	$(BIN) demo
 
 # What keeps rows is tested on both databases; what takes longest begins first.
-ON_BOTH := ./internal/server ./internal/db ./internal/ledger ./internal/usage ./internal/org ./internal/account ./internal/sso ./internal/project ./internal/mail ./internal/audit ./internal/tax ./internal/price ./internal/campaign ./internal/revenue ./internal/plan ./internal/webhook ./internal/invoice ./internal/pay ./internal/job ./internal/app ./test/bench
+ON_BOTH := ./internal/server ./internal/db ./internal/ledger ./internal/usage ./internal/org ./internal/account ./internal/sso ./internal/project ./internal/mail ./internal/audit ./internal/tax ./internal/price ./internal/campaign ./internal/revenue ./internal/plan ./internal/notify ./internal/webhook ./internal/invoice ./internal/pay ./internal/job ./internal/app ./test/bench
 
 test: lint postgres openid ## lint and every test, in its short form of fixed size, on SQLite and on PostgreSQL
 	$(GO) test -count=1 -timeout $(TIMEOUT) ./... # never from the cache: test/e2e builds the program, seeds are new
