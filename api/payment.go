@@ -46,7 +46,7 @@ type Payment struct {
 	TaxValidFrom  string   `json:"tax_valid_from,omitempty" doc:"The day since which the rate held; missing for always."`
 	TaxID         string   `json:"tax_id,omitempty" doc:"The buyer's, as it was when the payment was made."`
 	TaxIDState    string   `json:"tax_id_state,omitempty" enum:"unchecked,form_checked,verified" doc:"What was known of it then."`
-	TaxIDVerified string   `json:"tax_id_verified_on,omitempty" doc:"The day on which the operator had verified it."`
+	VerifiedOn    string   `json:"tax_id_verified_on,omitempty" doc:"The day on which the operator had verified it."`
 	Verification  string   `json:"tax_id_verification,omitempty" doc:"What the operator's evidence was."`
 	Total         Amount   `json:"total" doc:"What is paid: amount and tax."`
 	Refunded      Amount   `json:"refunded" doc:"Of the amount."`

@@ -25,10 +25,10 @@ type Plan struct {
 type NewPlan struct {
 	Title             string   `json:"title,omitempty" maxLength:"100"`
 	Description       *string  `json:"description,omitempty" maxLength:"2000"`
-	Card              string   `json:"card,omitempty" maxLength:"63" doc:"Of a new plan default if missing."`
+	Card              string   `json:"card,omitempty" maxLength:"63" doc:"Of a new plan: default if missing."`
 	DiscountPercent   *int64   `json:"discount_percent,omitempty" minimum:"0" maximum:"100"`
 	Credits           Amount   `json:"credits,omitempty"`
-	CreditsKind       string   `json:"credits_kind,omitempty" enum:"plan,promotional" doc:"Of a new plan plan if missing."`
+	CreditsKind       string   `json:"credits_kind,omitempty" enum:"plan,promotional" doc:"Of a new plan: plan if missing."`
 	CreditsExpireDays *int64   `json:"credits_expire_days,omitempty" minimum:"0" maximum:"3660"`
 	Overdraft         Amount   `json:"overdraft,omitempty"`
 	Features          []string `json:"features,omitzero" required:"false" maxItems:"10" doc:"Of sla, sso and support: all that it is to have. [] takes all away."`

@@ -122,7 +122,7 @@ func reviewed(o api.PlanReview) string {
 	fmt.Fprintf(&lines, "from %s to %s, effective %s: %s would have been %s; features gained: %s; lost: %s\n", o.From.Name, o.To.Name, when(o.EffectiveAt).human+" UTC",
 		o.Amount, o.NewAmount, orDash(strings.Join(o.Gained, ", ")), orDash(strings.Join(o.Lost, ", ")))
 	fmt.Fprintf(&lines, "discount %d %%, before %d %%; credits a month %s, before %s; overdraft %s, before %s\n", o.To.DiscountPercent, o.From.DiscountPercent,
-		o.To.Credits, o.From.Credits, o.To.Overdraft, o.From.Overdraft)
+		o.To.Credits, o.From.Credits, o.NewOverdraft, o.Overdraft)
 	if o.NextCreditsAt != nil {
 		fmt.Fprintf(&lines, "the first credits come %s UTC\n", when(*o.NextCreditsAt).human)
 	}

@@ -96,3 +96,14 @@ func invoicesOnAccount(purser func(int, string, ...string) ran, read func(string
 	purser(statusDone, "invoice void "+fee+" --reason agreed", "void", "credited  100")
 	purser(statusDone, "invoice ls --kind credit_note", "CN-")
 }
+
+// # A review says what overdraft the workspace has and will have, also where the operator has
+// given it more than its plans do.
+func TestAReviewHasTheOverdraftOfTheWorkspace(t *testing.T) {
+	text := reviewed(api.PlanReview{
+		From: api.Plan{Name: "core", Overdraft: "0"}, To: api.Plan{Name: "pro", Overdraft: "5"}, Overdraft: "49", NewOverdraft: "50", EffectiveAt: "2027-01-01T00:00:00Z",
+	})
+	if !strings.Contains(text, "; overdraft 50, before 49\n") {
+		t.Error(text)
+	}
+}

@@ -268,7 +268,7 @@ func TestOverdueInvoices(t *testing.T) {
 		_, err := invoice.PutSeller(tx, invoice.Seller{Email: "billing@seller.example", Instructions: "IBAN 1"})
 		return err
 	})
-	late, paid, at := s.bill(w, "late", cents(100_00), false, 10), s.bill(w, "paid", cents(50_00), false, 10), s.bill(w, "long", cents(25_00), false, 40)
+	late, paid, long := s.bill(w, "late", cents(100_00), false, 10), s.bill(w, "paid", cents(50_00), false, 10), s.bill(w, "long", cents(25_00), false, 40)
 	day := func(days int) time.Time { return start.Truncate(24*time.Hour).AddDate(0, 0, days) }
 	told := func(now time.Time) (numbers []string) {
 		t.Helper()
@@ -321,7 +321,7 @@ func TestOverdueInvoices(t *testing.T) {
 		t.Errorf("due again at %s, %v", time.Unix(0, next), err)
 	}
 	for id, want := range map[string]string{
-		late: "overdue 100+24 paid 0+0 open 124", paid: "paid 50+12 paid 50+12 open 0", at: "overdue 25+6 paid 0+0 open 31",
+		late: "overdue 100+24 paid 0+0 open 124", paid: "paid 50+12 paid 50+12 open 0", long: "overdue 25+6 paid 0+0 open 31",
 	} {
 		if got := s.stands(o, w, id); got != want {
 			t.Errorf("%s, not %s", got, want)

@@ -1,6 +1,7 @@
 package invoice
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -13,8 +14,7 @@ import (
 // after its day has passed.
 var reminders = []int64{0, 7, 14, 30}
 
-// aDay is its nanoseconds.
-const aDay = int64(86_400_000_000_000)
+const day = int64(86_400_000_000_000) // nanoseconds
 
 // remindBatch bounds how many invoices are looked up at a time.
 const remindBatch = 64
@@ -24,7 +24,7 @@ func (r *Receivable) nextReminder() int64 {
 	if r.told >= int64(len(reminders)) {
 		return 0
 	}
-	return r.DueAt + reminders[r.told]*aDay
+	return r.DueAt + reminders[r.told]*day
 }
 
 // remindDue tells of all invoices whose reminder is due, each in a unit of work of its own
@@ -110,10 +110,7 @@ func (d *Desk) tellOverdue(tx *db.Tx, r *Receivable, found Issued) error {
 			return err
 		}
 	}
-	operator := seller.Email
-	if operator == "" {
-		operator = d.Operator
-	}
+	operator := cmp.Or(seller.Email, d.Operator)
 	if operator == "" {
 		return nil
 	}

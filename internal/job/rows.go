@@ -41,12 +41,9 @@ func (j *Job) save(tx *db.Tx) error {
 	if err != nil {
 		return fmt.Errorf("job %s: write its state: %w", j.ID, err)
 	}
-	flow, ended := "", 0
+	flow := ""
 	if r := j.last(); r != nil {
 		flow = r.Flow
-	}
-	if j.Status.Ended() {
-		ended = 1
 	}
 	_, err = tx.Exec(`INSERT INTO jobs (`+columns+`, flow, ended, project)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -54,7 +51,7 @@ func (j *Job) save(tx *db.Tx) error {
 		state = excluded.state, hold = excluded.hold, started_at = excluded.started_at, ended_at = excluded.ended_at,
 		flow = excluded.flow, ended = excluded.ended`,
 		j.Wallet.Organization, j.Wallet.Workspace, j.ID, string(j.Status), string(spec), string(rest), j.Hold,
-		j.CreatedAt, j.StartedAt, j.EndedAt, flow, ended, j.Request.Project)
+		j.CreatedAt, j.StartedAt, j.EndedAt, flow, db.Flag(j.Status.Ended()), j.Request.Project)
 	if err != nil {
 		return fmt.Errorf("job %s: write its row: %w", j.ID, err)
 	}

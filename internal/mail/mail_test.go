@@ -140,8 +140,7 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-// # What fails for now is tried again, ever more seldom, under the same Message-ID; what
-// fails for good is not.
+// # An instant stands in mails to the minute, in UTC, wherever it was read.
 func TestInstantsAreReadable(t *testing.T) {
 	at := time.Date(2026, 11, 7, 22, 49, 59, 999, time.FixedZone("CET", 3600))
 	if got := Instant(at.UnixNano()); got != "7 November 2026, 21:49 UTC" {
@@ -149,6 +148,8 @@ func TestInstantsAreReadable(t *testing.T) {
 	}
 }
 
+// # What fails for now is tried again, ever more seldom, under the same Message-ID; what
+// fails for good is not.
 func TestRefused(t *testing.T) {
 	p := newPost(t, false, false)
 	o := open(t, p, "")

@@ -37,36 +37,29 @@ const (
 // many others. Several servers may do it at once: it comes to the same.
 func (o *Outbox) Sweep(ctx context.Context) error {
 	now := o.db.Clock().Now()
-	sweeps := []db.Found{{Find: unsent, Of: []any{now - keptUnsent}, Change: expire, With: []any{now}}}
-	last, err := o.beyond(ctx, lastWaiting, maxWaiting)
-	if last != "" {
-		sweeps = append(sweeps, db.Found{Find: tooMany, Of: []any{last}, Change: expire, With: []any{now}})
-	}
-	for _, s := range sweeps {
-		if err == nil {
-			err = db.SweepFound[string](ctx, o.db, s)
-		}
+	err := db.SweepFound[string](ctx, o.db, db.Found{Find: unsent, Of: []any{now - keptUnsent}, Change: expire, With: []any{now}})
+	if err == nil {
+		err = o.thin(ctx, lastWaiting, maxWaiting, db.Found{Find: tooMany, Change: expire, With: []any{now}})
 	}
 	if err == nil {
 		err = db.SweepFound[int64](ctx, o.db, db.Found{Find: old, Of: []any{now - keptEnded}, Change: forgetOld})
 	}
 	if err == nil {
-		last, err = o.beyond(ctx, lastEnded, maxEnded)
-	}
-	if err == nil && last != "" {
-		err = db.SweepFound[string](ctx, o.db, db.Found{Find: crowded, Of: []any{last}, Change: forget})
+		err = o.thin(ctx, lastEnded, maxEnded, db.Found{Find: crowded, Change: forget})
 	}
 	return err
 }
 
-// beyond is the newest mail that is not kept, by its id; "" if all are.
-func (o *Outbox) beyond(ctx context.Context, query string, kept int) (id string, err error) {
-	err = o.db.View(ctx, func(tx *db.Tx) error { return tx.QueryRow(query, kept).Scan(&id) })
+// thin does something to mails that are more than are kept.
+func (o *Outbox) thin(ctx context.Context, beyond string, kept int, f db.Found) error {
+	var newest string
+	err := o.db.View(ctx, func(tx *db.Tx) error { return tx.QueryRow(beyond, kept).Scan(&newest) })
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
+		return nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("look for mails that are too many: %w", err)
+		return fmt.Errorf("look for mails that are too many: %w", err)
 	}
-	return id, nil
+	f.Of = []any{newest}
+	return db.SweepFound[string](ctx, o.db, f)
 }

@@ -29,7 +29,7 @@ type alert struct {
 func (n *Notifier) tellOf(tx *db.Tx, notice ledger.Notice) error {
 	err := n.carry(tx, notice)
 	if err == nil {
-		err = n.write(tx, notice)
+		err = n.tellPeople(tx, notice)
 	}
 	if err != nil {
 		return fmt.Errorf("%s of %s: %w", notice.Event.Kind, notice.ID, err)
@@ -37,7 +37,8 @@ func (n *Notifier) tellOf(tx *db.Tx, notice ledger.Notice) error {
 	return nil
 }
 
-func (n *Notifier) write(tx *db.Tx, notice ledger.Notice) error {
+// tellPeople tells people and chats of a notice, now or when silent hours end.
+func (n *Notifier) tellPeople(tx *db.Tx, notice ledger.Notice) error {
 	s, err := n.Settings(tx, notice.Organization)
 	if err != nil {
 		return err

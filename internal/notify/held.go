@@ -29,12 +29,8 @@ type held struct {
 
 // hold keeps an alert until the silent hours end.
 func (n *Notifier) hold(tx *db.Tx, organization string, until int64, a *alert) error {
-	isForAll := 0
-	if a.isForAll {
-		isForAll = 1
-	}
 	_, err := tx.Exec(`INSERT INTO held_alerts (organization, id, due_at, type, kind, line, users, is_for_all) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		organization, tx.NewID("alt_"), until, a.event, a.kind, mail.Instant(tx.Now())+" "+a.line, listed(a.to), isForAll)
+		organization, tx.NewID("alt_"), until, a.event, a.kind, mail.Instant(tx.Now())+" "+a.line, listed(a.to), db.Flag(a.isForAll))
 	if err != nil {
 		return fmt.Errorf("keep an alert until silent hours end: %w", err)
 	}

@@ -185,9 +185,6 @@ func TestEachKindIsMuted(t *testing.T) {
 	s := newStage(t)
 	for i, k := range kinds {
 		id := s.organization("o" + string(rune('a'+i)))
-		if err := s.clock.Set(t.Context(), s.clock.Now()); err != nil {
-			t.Fatal(err)
-		}
 		s.settings(id, Settings{Muted: Kinds})
 		s.listens(id, s.chat, webhook.Text)
 		s.listens(id, s.programs, webhook.Standard)

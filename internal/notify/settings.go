@@ -107,7 +107,7 @@ func (s *Settings) check() error {
 		}
 	}
 	if _, err := time.LoadLocation(s.Zone); err != nil || s.Zone == "Local" || len(s.Zone) > maxZone {
-		wrong.Add("/silent_zone", "is no time zone, such as Europe/Athens")
+		wrong.Add("/silent_zone", "must be the IANA name of a time zone, as Europe/Athens")
 	}
 	return wrong.Err()
 }

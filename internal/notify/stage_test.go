@@ -207,7 +207,7 @@ func (s *stage) burnAs(id ledger.ID, flow string, perHour int64, project, user s
 		SKU: "gpu.x", Tier: "on-demand", Unit: "hour", Quantity: credit.Units, Price: price, Card: "default", Version: 1, Rate: rate, Period: credit.Hour}}})
 }
 
-// set sets the alert settings of an organization.
+// settings sets the alert settings of an organization.
 func (s *stage) settings(id ledger.ID, set Settings) {
 	s.Helper()
 	s.update(func(tx *db.Tx) error {

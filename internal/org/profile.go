@@ -109,10 +109,6 @@ func (o *Orgs) SetProfile(tx *db.Tx, organization string, change ProfilePatch) (
 }
 
 func (o *Orgs) writeProfile(tx *db.Tx, organization string, p Profile) error {
-	twoFactor := 0
-	if p.RequireTwoFactor {
-		twoFactor = 1
-	}
 	_, err := tx.Exec(`INSERT INTO profiles
 		(organization, require_two_factor, default_role, billing_email, legal_name, address, tax_id, country, reference,
 			tax_id_verified_on, tax_id_reference, tax_id_verified_by, archived_at)
@@ -122,7 +118,7 @@ func (o *Orgs) writeProfile(tx *db.Tx, organization string, p Profile) error {
 			address = excluded.address, tax_id = excluded.tax_id, country = excluded.country, reference = excluded.reference,
 			tax_id_verified_on = excluded.tax_id_verified_on, tax_id_reference = excluded.tax_id_reference,
 			tax_id_verified_by = excluded.tax_id_verified_by, archived_at = excluded.archived_at`,
-		organization, twoFactor, string(p.DefaultRole), p.BillingEmail, p.LegalName, p.Address, p.TaxID, p.Country, p.Reference,
+		organization, db.Flag(p.RequireTwoFactor), string(p.DefaultRole), p.BillingEmail, p.LegalName, p.Address, p.TaxID, p.Country, p.Reference,
 		p.Verification.On, p.Verification.Reference, p.Verification.By, p.ArchivedAt)
 	if err != nil {
 		return fmt.Errorf("write the profile of %s: %w", organization, err)

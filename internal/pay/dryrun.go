@@ -27,7 +27,7 @@ type DryRun struct {
 // TryAutoTopUp runs settings against the usage of last month by the hourly totals, in a
 // wallet that had as much at its beginning as the settings fill up to. Within an hour the
 // usage counts as even, and every payment succeeds at once: with work that begins and ends
-// at full hours it buys what auto top-up buys, at the same nanoseconds. What is used at one
+// at full hours it buys what auto top-up buys, to the cent and within a millisecond. What is used at one
 // instant is bought in other parts, which add up to the same but for what is left in the
 // wallet at the end.
 func (s *Service) TryAutoTopUp(tx *db.Tx, a AutoTopUp) (run DryRun, err error) {

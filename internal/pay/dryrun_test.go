@@ -113,7 +113,7 @@ func (s *till) lived(dice *rand.Rand, set pay.AutoTopUp) {
 }
 
 // # The dry run over a month that auto top-up has lived through says what it has charged,
-// payment for payment, to the cent and the nanosecond.
+// payment for payment, to the cent and within a millisecond.
 func TestADryRunIsWhatWasCharged(t *testing.T) {
 	for _, seed := range seeds(3, 100) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

@@ -149,7 +149,7 @@ func refundThere(u *unit, p *PaymentPath, b *api.NewProviderRefund) (out api.Pay
 		return out, err
 	}
 	if u.sandbox == nil {
-		return out, fault.New(fault.Conflict, "only the sandbox pays back by itself for trying out").WithCode("no_sandbox")
+		return out, fault.New(fault.Conflict, "only the sandbox pays back by itself for trying out: with a real provider that is done in its dashboard").WithCode("no_sandbox")
 	}
 	found, err := u.pays.Payment(u.tx, u.id, p.Payment)
 	return api.PaymentRefund{
@@ -248,7 +248,7 @@ func paymentOnWire(p *pay.Payment) api.Payment {
 		ID: p.No, Provider: p.Provider, Kind: string(p.Kind), Status: p.Shown(), Amount: amount(p.Line.Net), Tax: amount(p.Line.Tax), TaxName: p.Line.Name,
 		TaxRate:    api.Amount(p.Line.Rate.Percent()), // millionths: 240,000 are 24 %
 		TaxCountry: p.Line.Country, ReverseCharge: p.Line.IsReverseCharge, TaxRule: string(p.Line.Rule), TaxValidFrom: p.Line.From,
-		TaxID: p.Line.TaxID, TaxIDState: string(p.Line.State), TaxIDVerified: p.Line.VerifiedOn, Verification: p.Line.Reference, Total: amount(p.Line.Gross()), Refunded: amount(p.Refunded),
+		TaxID: p.Line.TaxID, TaxIDState: string(p.Line.State), VerifiedOn: p.Line.VerifiedOn, Verification: p.Line.Reference, Total: amount(p.Line.Gross()), Refunded: amount(p.Refunded),
 		RefundedTax: amount(p.RefundedTax), URL: p.URL, ExpiresAt: api.AtOrNull(p.ExpiresAt), Method: p.Method, Lot: p.Lot, Code: p.Code, Reason: p.Reason,
 		By: p.By, CreatedAt: api.At(p.CreatedAt), EndedAt: api.AtOrNull(p.EndedAt),
 	}

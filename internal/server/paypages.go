@@ -64,7 +64,6 @@ func (s *Server) sandboxPage(w http.ResponseWriter, r *http.Request) {
 
 // submitSandbox leads on to the page as it is then, so that neither a reload nor the way
 // back sends the form again.
-
 func (s *Server) submitSandbox(w http.ResponseWriter, r *http.Request) {
 	var page sandbox.Page
 	var err error

@@ -82,7 +82,7 @@ func (s *stage) paidLater(profile string) {
 	s.send("PATCH", profile, `{"country":"US","tax_id":""}`)
 	s.browse(bought.URL, url.Values{"card": {"4242"}})
 	s.advance("60")
-	if now := must(s.Payment(ctx, "default", bought.ID))(s); now.Status != "succeeded" || now.TaxCountry != "DE" || now.TaxIDVerified != "2026-12-31" {
+	if now := must(s.Payment(ctx, "default", bought.ID))(s); now.Status != "succeeded" || now.TaxCountry != "DE" || now.VerifiedOn != "2026-12-31" {
 		s.Errorf("%+v", now)
 	}
 	issued := must(s.Invoices(ctx, "default", api.InvoiceQuery{}))(s).Items

@@ -1,7 +1,6 @@
 package tax
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -38,7 +37,7 @@ func ReadID(country, text string) (string, State, error) {
 		return text, plain(text), nil
 	}
 	id := bare.Replace(strings.ToUpper(text))
-	if id, ok := form.read(id); ok {
+	if form.fits(id) {
 		return id, FormChecked, nil
 	}
 	return "", NoID, fault.At("/tax_id", "must be %s, as %s: a digit is wrong, or it is another country's", form.name, form.example)
@@ -77,14 +76,14 @@ type shape struct {
 	fits    func(digits string) bool
 }
 
-// read reports whether an id has one of the forms.
-func (f form) read(id string) (string, bool) {
+// fits reports whether an id has one of the forms.
+func (f form) fits(id string) bool {
 	for _, s := range f.all {
 		if m := s.pattern.FindStringSubmatch(id); m != nil && (s.fits == nil || s.fits(m[1])) {
-			return id, true
+			return true
 		}
 	}
-	return "", false
+	return false
 }
 
 func shapeOf(pattern string, fits func(string) bool) shape {
@@ -155,13 +154,4 @@ const union = " AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT N
 // InUnion reports whether the VAT of the European Union holds in a country.
 func InUnion(country string) bool {
 	return country != "" && strings.Contains(union, " "+country+" ")
-}
-
-// Forms are the countries whose tax ids are checked by their form.
-func Forms() map[string]string {
-	all := make(map[string]string, len(forms))
-	for country, f := range forms {
-		all[country] = fmt.Sprintf("%s, as %s", f.name, f.example)
-	}
-	return all
 }

@@ -58,16 +58,8 @@ func totalOf(d *invoice.Document) string {
 func (s *sheet) terms(t *invoice.Terms) {
 	s.y += 16
 	s.room(4 * body.leading())
-	for _, line := range s.wrap(fmt.Sprintf("To be paid by %s (%d days net). Please name the number %s.", t.DueOn, t.NetDays, s.doc.Number), right-left, strong) {
-		s.room(body.leading())
-		s.text(left, s.y, line, strong, false)
-		s.y += body.leading()
-	}
-	for _, line := range s.wrap(t.Instructions, right-left, body) {
-		s.room(body.leading())
-		s.text(left, s.y, line, body, false)
-		s.y += body.leading()
-	}
+	s.paragraph(fmt.Sprintf("To be paid by %s (%d days net). Please name the number %s.", t.DueOn, t.NetDays, s.doc.Number), strong)
+	s.paragraph(t.Instructions, body)
 }
 
 // paragraph is a text over the whole width, in as many lines as it needs.
