@@ -19,6 +19,15 @@ func (s *Service) refundedThere(tx *db.Tx, p *Payment, n Notice) error {
 		return err
 	}
 	for i := range known {
+		if o.State != Failed || known[i].Unbooked == 0 {
+			continue
+		}
+		known[i].Unbooked = 0 // or the part that is undone first would be booked for this one
+		if err := updateRefund(tx, &known[i]); err != nil {
+			return err
+		}
+	}
+	for i := range known {
 		if err := s.refunded(tx, &known[i], o); err != nil {
 			return err
 		}
