@@ -32,3 +32,24 @@ func TestARefundInPartsComesBackWhole(t *testing.T) {
 	}
 	s.holdsBooks("all came back", 124*one, 24*one, 0)
 }
+
+// # What comes back of a payment that was lost in part is out of use as long as another
+// dispute of it is open.
+//
+//	100 bought for 124; 30 refunded; of two disputes one is lost over the other 70; the 30 come back
+func TestWhatComesBackIsStillContested(t *testing.T) {
+	s := newTill(t)
+	p := s.paid(100 * one)
+	s.there(p, "re_1", pay.Succeeded, 3_720*cent)
+	s.told(pay.DisputeOpened, p, "d2")
+	s.word(pay.Notice{ID: "d1", Kind: pay.DisputeLost, Payment: p.No, Dispute: "d1", Outcome: pay.Outcome{Amount: 8_680 * cent}})
+	s.there(p, "re_1", pay.Failed, 3_720*cent)
+	if s.available() != 0 || s.frozenIn(s.id) != 30*one || s.shown(p) != "disputed" {
+		t.Errorf("open: %s available, %s frozen, %s", s.available(), s.frozenIn(s.id), s.shown(p))
+	}
+	s.told(pay.DisputeWon, p, "d2")
+	if s.available() != 30*one || s.shown(p) != "partly_charged_back" {
+		t.Errorf("won: %s available, %s", s.available(), s.shown(p))
+	}
+	s.holdsBooks("the other is won", 3_720*cent, 720*cent, 0)
+}

@@ -156,6 +156,11 @@ func (s *Service) bookDisputed(tx *db.Tx, p *Payment, after string) error {
 	}
 	if p.Dispute == Lost { // of what came back, they may have left something
 		p.Dispute = p.standing(all)
+		if p.Dispute == Open { // over what came back, which was given back for use
+			if _, _, err := s.freeze(tx, p); err != nil {
+				return err
+			}
+		}
 		return updatePayment(tx, p)
 	}
 	return nil
