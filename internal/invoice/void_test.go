@@ -1,6 +1,8 @@
 package invoice_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +28,14 @@ func TestAVoidInvoiceOfHeldCredits(t *testing.T) {
 	s.apply(w, wallet.Release{Hold: "hold_x"})
 	if err := s.void(o, id); err != nil {
 		t.Fatal(err)
+	}
+	s.until(month(1))
+	var lines []string
+	for _, l := range s.all(o, invoice.Statement)[0].Total.Lines {
+		lines = append(lines, fmt.Sprint(l.Kind, " ", l.Description, " ", l.Amount))
+	}
+	if !slices.Contains(lines, "withdrawal Unused credits taken back by credit notes -90.00") { // nothing was paid back
+		t.Errorf("the statement: %q", lines)
 	}
 	s.update(func(tx *db.Tx) error {
 		now, err := s.books.Apply(tx, w.Wallet())
