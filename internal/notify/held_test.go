@@ -119,11 +119,11 @@ func TestTheMorning(t *testing.T) {
 	for _, to := range []string{"owner@acme.example", "oncall@acme.example"} {
 		l := s.post.take(to)
 		if len(l) != 1 || l[0].subject != "acme: 1 alert of your silent hours" ||
-			!strings.HasPrefix(l[0].text, "2027-01-13 17:00 UTC acme: 80 credits are left; you asked to be told at 80.\n") {
+			!strings.HasPrefix(l[0].text, "13 January 2027, 17:00 UTC acme: 80 credits are left; you asked to be told at 80.\n") {
 			t.Errorf("%s is told %+v", to, l)
 		}
 	}
-	equal(t, "the chat", s.chat.texts(t), []string{"2027-01-13 17:00 UTC acme: 80 credits are left; you asked to be told at 80."})
+	equal(t, "the chat", s.chat.texts(t), []string{"13 January 2027, 17:00 UTC acme: 80 credits are left; you asked to be told at 80."})
 }
 
 // A kind that is muted while it waits is not told when silent hours end; the others are.
@@ -142,7 +142,7 @@ func TestMutedMeanwhile(t *testing.T) {
 	s.settings(id, night)
 	s.pass(5 * time.Hour)
 	equal(t, "people", s.post.subjects(""), nil)
-	equal(t, "the chat", s.chat.texts(t), []string{"2027-01-13 18:00 UTC acme: payment.failed: payment pay_1"})
+	equal(t, "the chat", s.chat.texts(t), []string{"13 January 2027, 18:00 UTC acme: payment.failed: payment pay_1"})
 	if n := s.number(`SELECT COUNT(*) FROM held_alerts`); n != 0 {
 		t.Errorf("%d alerts still wait", n)
 	}

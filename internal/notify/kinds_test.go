@@ -56,8 +56,8 @@ var kinds = []told{{
 		s.burn(id, "flow_1", 4, "")
 		s.pass(2 * time.Hour)
 	},
-	subject: "credits last for 24h", text: "96 credits are left. As it runs now, they are used up at 2027-01-14 13:00 UTC.\n",
-	chat: "96 credits are left. As it runs now, they are used up at 2027-01-14 13:00 UTC.",
+	subject: "credits last for 24h", text: "96 credits are left. As it runs now, they are used up on 14 January 2027, 13:00 UTC.\n",
+	chat: "96 credits are left. As it runs now, they are used up on 14 January 2027, 13:00 UTC.",
 }, {
 	name: "a landing", kind: "flow.landing", at: "2027-01-14T12:59:00Z", data: map[string]string{"subject": "flow_1", "project": "vision", "reason": "credits", "stop_at": "2027-01-14T13:00:00Z"},
 	happens: func(s *stage, id ledger.ID) {
@@ -66,8 +66,8 @@ var kinds = []told{{
 		s.pass(25*time.Hour - time.Second)
 	},
 	subject: "running work is about to be stopped",
-	text:    "The credits run out. What runs on them has been told to write checkpoints, and is stopped at 2027-01-14 13:00 UTC unless credits are added before.\n",
-	chat:    "The credits run out. What runs on them has been told to write checkpoints, and is stopped at 2027-01-14 13:00 UTC unless credits are added before.",
+	text:    "The credits run out. What runs on them has been told to write checkpoints, and is stopped on 14 January 2027, 13:00 UTC unless credits are added before.\n",
+	chat:    "The credits run out. What runs on them has been told to write checkpoints, and is stopped on 14 January 2027, 13:00 UTC unless credits are added before.",
 }, {
 	name: "an empty wallet", kind: "balance.empty", at: "2027-01-14T13:00:00Z",
 	happens: func(s *stage, id ledger.ID) {
@@ -99,7 +99,7 @@ var kinds = []told{{
 		s.pass(270 * time.Minute)
 	},
 	subject: "the budget of 20 a month for the project vision is at 80 %",
-	text:    "Hello owner,\n\nthe budget of 20 a month for the project vision of acme is at 80 %: 16 credits are spent of 20.\n\nIt stops nothing, and begins anew at 2027-02-01 00:00 UTC.\n",
+	text:    "Hello owner,\n\nthe budget of 20 a month for the project vision of acme is at 80 %: 16 credits are spent of 20.\n\nIt stops nothing, and begins anew on 1 February 2027, 00:00 UTC.\n",
 	chat:    "the budget of 20 a month for the project vision is at 80 %: 16 credits are spent of 20",
 }, {
 	name: "a payment that failed", kind: "payment.failed", at: "2027-01-13T12:00:00Z", data: map[string]string{"payment": "pay_1", "reason": "declined"},
@@ -216,7 +216,7 @@ func TestAHardBudget(t *testing.T) {
 	for _, to := range []string{"owner@acme.example", "dev@acme.example"} {
 		l := s.post.take(to)
 		if len(l) != 2 || !strings.Contains(l[1].subject, "is at 100 %") ||
-			!strings.Contains(l[1].text, "was stopped at that instant (1 of what was running), and nothing new starts before 2027-01-14 00:00 UTC") {
+			!strings.Contains(l[1].text, "was stopped at that instant (1 of what was running), and nothing new starts before 14 January 2027, 00:00 UTC") {
 			t.Errorf("%s is told %+v", to, l)
 		}
 	}

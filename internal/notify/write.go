@@ -32,7 +32,7 @@ func (n *Notifier) alert(tx *db.Tx, notice ledger.Notice, w org.Workspace, s Set
 		}
 		a.kind, a.isUrgent = "landing", true
 		subject = "running work is about to be stopped"
-		text = "The credits run out. What runs on them has been told to write checkpoints, and is stopped at " + instant(e.Data["stop_at"]) + " unless credits are added before."
+		text = "The credits run out. What runs on them has been told to write checkpoints, and is stopped on " + instant(e.Data["stop_at"]) + " unless credits are added before."
 	case wallet.EventEmpty:
 		a.kind, a.isUrgent = "empty", true
 		subject = "no credits are left"
@@ -57,7 +57,7 @@ func low(e *wallet.Event) (subject, text string) {
 	case "runway":
 		seconds, _ := strconv.ParseInt(e.Data["threshold_seconds"], 10, 64) // the engine's own; 0 says as much as nothing
 		span := (time.Duration(seconds) * time.Second).String()
-		return "credits last for " + strings.TrimSuffix(strings.TrimSuffix(span, "0s"), "0m"), fmt.Sprintf("%s. As it runs now, they are used up at %s.", balance, instant(e.Data["empty_at"]))
+		return "credits last for " + strings.TrimSuffix(strings.TrimSuffix(span, "0s"), "0m"), fmt.Sprintf("%s. As it runs now, they are used up on %s.", balance, instant(e.Data["empty_at"]))
 	case "percent":
 		return e.Data["percent"] + " % of the credits are left", fmt.Sprintf("%s: %s %% of what there was after credits were added last.", balance, e.Data["percent"])
 	}

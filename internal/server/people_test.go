@@ -117,8 +117,11 @@ func TestSettingsAndTheBillingProfile(t *testing.T) {
 	if report := must(s.Verify(t.Context(), api.VerifyRequest{}))(t); !report.OK {
 		t.Errorf("after a new name: %+v", report.Differences)
 	}
-	_, err = s.as(fin).ChangeBillingProfile(t.Context(), "acme", api.BillingProfileChange{Address: &address})
-	s.refused(err, 422, "invalid") // bodies have single lines
+	if got := must(s.as(fin).ChangeBillingProfile(t.Context(), "acme", api.BillingProfileChange{Address: &address}))(t); got.Address != address {
+		t.Errorf("%+v", got)
+	}
+	_, err = s.as(fin).ChangeBillingProfile(t.Context(), "acme", api.BillingProfileChange{LegalName: &address})
+	s.refused(err, 422, "invalid") // everything else is of one line
 }
 
 // Roles are given and taken, owners by owners alone, and the last owner stays.

@@ -24,7 +24,7 @@ func TestANewMemberComesBySSO(t *testing.T) {
 	}
 	ada := w.person("ada@acme.example")
 	b := w.walker("192.0.2.1")
-	b.turnedAway(b.do("/sso", url.Values{"email": {ada.Email}}), 404, "no single sign-on is set up") // claimed, and confirmed by nobody
+	b.turnedAway(b.do("/sso", url.Values{"email": {ada.Email}}), 404, "No single sign-on is set up") // claimed, and confirmed by nobody
 	w.confirm("acme", "acme.example")
 
 	page := b.do("/login?next=/device%3Fcode=X", nil)
@@ -262,7 +262,7 @@ func TestAnOrganizationsProviderSpeaksForItsDomains(t *testing.T) {
 	must(w.walker("192.0.2.1").arrived(dan).Balance(t.Context(), "acme"))(t)
 	must(w.DecideDomain(t.Context(), "acme", "acme.example", api.DomainDecision{}))(t)
 	b := w.walker("192.0.2.1")
-	b.turnedAway(b.do("/sso", url.Values{"email": {dan.Email}}), 404, "no single sign-on is set up")
+	b.turnedAway(b.do("/sso", url.Values{"email": {dan.Email}}), 404, "No single sign-on is set up")
 }
 
 // # Nobody claims what is another's, and what the operator has judged is confirmed: another
@@ -353,7 +353,7 @@ func TestTheOperatorsProvider(t *testing.T) {
 	if page := b.do("/login", nil); !strings.Contains(string(page.body), "Sign in with single sign-on") {
 		t.Errorf("not offered: %s", page.body)
 	}
-	b.turnedAway(b.do("/sso", url.Values{"email": {eve.Email}}), 404, "no single sign-on is set up")
+	b.turnedAway(b.do("/sso", url.Values{"email": {eve.Email}}), 404, "No single sign-on is set up")
 	b.turnedAway(b.do(b.signIn(b.leave("", "/"), eve), nil), 403, "does not speak for eve@evil.example")
 	if answer := b.do(b.signIn(b.leave("", "/"), ada), nil); answer.status != 303 {
 		t.Fatalf("%d %s", answer.status, answer.body)
