@@ -267,10 +267,11 @@ func (d *Desk) unpaid(tx *db.Tx, organization string, at int64) (open []Unpaid, 
 		if err != nil {
 			return nil, wrapped("add up the payments of an invoice", err)
 		}
-		left := r.Gross() - paid
-		if r.CreditedAt < at {
-			left -= r.Credited()
+		credited, err := d.creditedBefore(tx, r, at)
+		if err != nil {
+			return nil, err
 		}
+		left := r.Gross() - paid - credited
 		if left <= 0 {
 			continue
 		}
@@ -281,4 +282,26 @@ func (d *Desk) unpaid(tx *db.Tx, organization string, at int64) (open []Unpaid, 
 		open = append(open, Unpaid{found.Number, Instant(r.IssuedAt), r.DueOn(), Money(r.Gross()), Money(paid), Money(left)})
 	}
 	return open, nil
+}
+
+// creditedBefore is what credit notes had taken off before an instant. There is more than one
+// where a payment was reversed after a void, and the invoice voided again.
+func (d *Desk) creditedBefore(tx *db.Tx, r *Receivable, at int64) (sum credit.Amount, err error) {
+	if r.CreditedAt < at {
+		return r.Credited(), nil
+	}
+	notes, err := db.All(tx, scan, columns+` WHERE organization = $1 AND kind = $2 AND id > $3 AND at < $4`, r.Organization, string(CreditNote), r.Invoice, at)
+	if err != nil {
+		return 0, wrapped("read the credit notes of an invoice", err)
+	}
+	for i := range notes {
+		note, err := notes[i].Document()
+		if err != nil {
+			return 0, err
+		}
+		if note.Corrects.ID == r.Invoice {
+			sum += credit.Amount(note.Tax.Gross)
+		}
+	}
+	return sum, nil
 }

@@ -50,6 +50,7 @@ func (d *Desk) RecordPayment(tx *db.Tx, organization, by, name string, amount cr
 	if err != nil {
 		return BankPayment{}, err
 	}
+	reference = strings.TrimSpace(reference)
 	if err := checkPayment(tx.Now(), amount, paidOn, reference); err != nil {
 		return BankPayment{}, err
 	}

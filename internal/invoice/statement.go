@@ -40,8 +40,8 @@ var taxes = map[wallet.PostingKind]credit.Amount{
 	wallet.PostTax: 1, wallet.PostUntax: -1, wallet.PostFeeTax: 1, wallet.PostUnfeeTax: -1,
 }
 
-// labels are the lines that are not usage: by the kind of posting, and for grants and
-// withdrawals of the lot.
+// labels are the lines that are not usage: by the kind of posting, and for grants of the lot.
+// What a credit note takes back of an invoice on account is of a commitment: no money went back.
 var labels = []struct {
 	kind wallet.PostingKind
 	lot  wallet.LotKind
@@ -55,6 +55,7 @@ var labels = []struct {
 	{wallet.PostGrant, wallet.Adjustment, Line{Kind: "grant", Description: "Adjustments"}},
 	{wallet.PostReceive, "", Line{Kind: "transfer_in", Description: "Received from other workspaces"}},
 	{wallet.PostSend, "", Line{Kind: "transfer_out", Description: "Sent to other workspaces"}},
+	{wallet.PostWithdraw, wallet.Commitment, Line{Kind: "withdrawal", Description: "Unused credits taken back by credit notes"}},
 	{wallet.PostWithdraw, "", Line{Kind: "withdrawal", Description: "Unused credits paid back"}},
 	{wallet.PostExpire, "", Line{Kind: "expiry", Description: "Expired"}},
 	{wallet.PostRepayOwed, "", Line{Kind: "repayment", Description: "Paid for retained storage that was owed"}},
@@ -134,10 +135,10 @@ func (n *figures) readPlain(tx *db.Tx, id ledger.ID) error {
 			}
 		}
 		return fmt.Errorf("a posting %q of a lot %q has no line", kind, of)
-	}, `SELECT p.kind, COALESCE(l.kind, ''), COUNT(*), CAST(SUM(p.amount) AS BIGINT) FROM postings p
+	}, `SELECT p.kind, CASE WHEN p.kind = 'withdraw' AND p.credit = 'receivable/invoices' THEN 'commitment' ELSE COALESCE(l.kind, '') END, COUNT(*), CAST(SUM(p.amount) AS BIGINT) FROM postings p
 		LEFT JOIN lots l ON l.organization = p.organization AND l.workspace = p.workspace AND p.kind = 'grant' AND l.id = SUBSTR(p.credit, 9)
 		WHERE p.organization = $1 AND p.workspace = $2 AND p.no >= $3 AND p.no <= $4 AND p.charge = 0 AND p.corrects = 0
-		GROUP BY p.kind, COALESCE(l.kind, '') ORDER BY p.kind, COALESCE(l.kind, '')`,
+		GROUP BY 1, 2 ORDER BY 1, 2`,
 		id.Organization, id.Workspace, n.account.Postings.First, n.account.Postings.Last)
 }
 

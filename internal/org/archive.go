@@ -37,14 +37,26 @@ func openContracts(tx *db.Tx, organization string) (why []string, err error) {
 	}, `SELECT id FROM contracts WHERE organization = $1 AND closed = 0 ORDER BY id`, organization)
 }
 
-// openInvoices says which invoices keep an organization from being deleted.
+// countryStays refuses to take the country out of the profile of an organization with a
+// contract that has not ended: what becomes due could not be invoiced without one.
+func countryStays(tx *db.Tx, organization string) error {
+	why, err := openContracts(tx, organization)
+	if err != nil || len(why) == 0 {
+		return err
+	}
+	return fault.New(fault.Conflict, "the country says how the invoices of a contract are taxed, and can be changed but not taken out: %s", strings.Join(why, "; ")).
+		WithCode("country_needed")
+}
+
+// openInvoices says which invoices keep an organization from being deleted: one that gets its
+// number at the end of this batch, by its id.
 func openInvoices(tx *db.Tx, organization string) (why []string, err error) {
 	return list(tx, func(r db.Scanner) (string, error) {
 		var number string
 		var open credit.Amount
 		err := r.Scan(&number, &open)
 		return fmt.Sprintf("%s of the invoice %s are not paid: pay it, or have the operator void it", open, number), err
-	}, `SELECT i.number, r.open_amount FROM receivables r JOIN invoices i ON i.organization = r.organization AND i.id = r.invoice
+	}, `SELECT COALESCE(i.number, r.invoice), r.open_amount FROM receivables r LEFT JOIN invoices i ON i.organization = r.organization AND i.id = r.invoice
 		WHERE r.organization = $1 AND r.open_amount > 0 ORDER BY r.invoice`, organization)
 }
 

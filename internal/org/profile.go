@@ -97,6 +97,11 @@ func (o *Orgs) SetProfile(tx *db.Tx, organization string, change ProfilePatch) (
 	set(&p.TaxID, change.TaxID)
 	set(&p.Country, change.Country)
 	set(&p.Reference, change.Reference)
+	if p.Country == "" && before.Country != "" {
+		if err := countryStays(tx, organization); err != nil {
+			return Profile{}, err
+		}
+	}
 	if p.TaxID != before.TaxID || p.Country != before.Country {
 		if p.TaxID, _, err = tax.ReadID(p.Country, p.TaxID); err != nil {
 			return Profile{}, err

@@ -19,6 +19,15 @@ func (s *Service) refundedThere(tx *db.Tx, p *Payment, n Notice) error {
 		return err
 	}
 	for i := range known {
+		if o.State != Failed || known[i].Unbooked == 0 {
+			continue
+		}
+		known[i].Unbooked = 0 // or the part that is undone first would be booked for this one
+		if err := updateRefund(tx, &known[i]); err != nil {
+			return err
+		}
+	}
+	for i := range known {
 		if err := s.refunded(tx, &known[i], o); err != nil {
 			return err
 		}
@@ -147,6 +156,11 @@ func (s *Service) bookDisputed(tx *db.Tx, p *Payment, after string) error {
 	}
 	if p.Dispute == Lost { // of what came back, they may have left something
 		p.Dispute = p.standing(all)
+		if p.Dispute == Open { // over what came back, which was given back for use
+			if _, _, err := s.freeze(tx, p); err != nil {
+				return err
+			}
+		}
 		return updatePayment(tx, p)
 	}
 	return nil

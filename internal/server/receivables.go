@@ -51,7 +51,7 @@ func (s *Server) receivableCalls() {
 		id: "void-invoice", method: "POST", path: invoicePath + "/{invoice}/void", tag: tagInvoices, action: org.Operate,
 		summary: "Take what is open of an invoice on account back, with a credit note",
 		description: "Unused credits that came with it are taken out of their lot; what of them was used, has expired or is in another workspace is the operator's loss. " +
-			"Refused while running work counts on the unused ones.",
+			"Refused while running work counts on the unused ones, and while it would need credits that are held.",
 	}, voidInvoice)
 }
 
