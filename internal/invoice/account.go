@@ -138,8 +138,12 @@ func (d *Desk) Bill(tx *db.Tx, id ledger.ID, b Bill) (invoice string, err error)
 	return doc.ID, d.add(tx, &r)
 }
 
-// MayBill refuses to bill an organization of which it is not known how it is taxed.
+// MayBill refuses to bill an organization of which it is not known how it is taxed. That
+// does not change before the unit of work is done.
 func (d *Desk) MayBill(tx *db.Tx, organization string) error {
+	if err := d.Orgs.HoldProfile(tx, organization); err != nil {
+		return err
+	}
 	table, buyer, err := d.taxing(tx, organization)
 	if err != nil {
 		return err

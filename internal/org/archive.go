@@ -76,6 +76,9 @@ func (o *Orgs) Archive(tx *db.Tx, organization string) (Organization, error) {
 	if err := o.hold(tx, found.ID); err != nil {
 		return Organization{}, err
 	}
+	if err := o.HoldProfile(tx, found.ID); err != nil {
+		return Organization{}, err
+	}
 	spaces, err := o.Workspaces(tx, found.ID, "", MaxWorkspaces)
 	if err != nil {
 		return Organization{}, err

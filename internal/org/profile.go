@@ -76,13 +76,21 @@ type ProfilePatch struct {
 	Reference        *string
 }
 
+// HoldProfile keeps everybody else from changing the billing profile until the batch ends.
+func (o *Orgs) HoldProfile(tx *db.Tx, organization string) error {
+	if err := tx.Exclude("profile " + organization); err != nil {
+		return fmt.Errorf("hold the billing profile of %s: %w", organization, err)
+	}
+	return nil
+}
+
 // SetProfile changes the profile of an organization and returns the whole of it.
 func (o *Orgs) SetProfile(tx *db.Tx, organization string, change ProfilePatch) (Profile, error) {
 	if err := change.check(); err != nil {
 		return Profile{}, err
 	}
-	if err := tx.Exclude("profile " + organization); err != nil {
-		return Profile{}, fmt.Errorf("hold the profile of %s: %w", organization, err)
+	if err := o.HoldProfile(tx, organization); err != nil {
+		return Profile{}, err
 	}
 	p, err := o.Profile(tx, organization)
 	if err != nil {

@@ -38,8 +38,8 @@ func (o *Orgs) UnverifyTaxID(tx *db.Tx, organization string) (Profile, error) {
 
 // setVerification writes what the operator says of the tax id of a profile.
 func (o *Orgs) setVerification(tx *db.Tx, organization, id string, v Verification) (Profile, error) {
-	if err := tx.Exclude("profile " + organization); err != nil {
-		return Profile{}, fmt.Errorf("hold the profile of %s: %w", organization, err)
+	if err := o.HoldProfile(tx, organization); err != nil {
+		return Profile{}, err
 	}
 	p, err := o.Profile(tx, organization)
 	if err != nil {
