@@ -48,6 +48,19 @@ func countryStays(tx *db.Tx, organization string) error {
 		WithCode("country_needed")
 }
 
+// MayTax refuses tax by country while an organization has a contract that has not ended,
+// and no country in its profile: what becomes due of it could not be invoiced.
+func (o *Orgs) MayTax(tx *db.Tx) error {
+	slugs, err := list(tx, func(r db.Scanner) (slug string, err error) { return slug, r.Scan(&slug) },
+		`SELECT DISTINCT o.slug FROM contracts c JOIN organizations o ON o.id = c.organization LEFT JOIN profiles p ON p.organization = c.organization
+		WHERE c.due_at > 0 AND COALESCE(p.country, '') = '' ORDER BY o.slug LIMIT 20`)
+	if err != nil || len(slugs) == 0 {
+		return err
+	}
+	return fault.New(fault.Conflict, `tax goes by the country of the buyer, and the billing profiles of organizations with a contract name none: %s. `+
+		`Set it first, as with "purser org set --org %s --country DE"`, strings.Join(slugs, ", "), slugs[0]).WithCode("country_needed")
+}
+
 // openInvoices says which invoices keep an organization from being deleted: one that gets its
 // number at the end of this batch, by its id.
 func openInvoices(tx *db.Tx, organization string) (why []string, err error) {

@@ -74,7 +74,7 @@ var problemCodes = []problemCode{
 	{"payment_recorded", "A transfer with this reference is recorded for the invoice already, as values.payment."},
 	{"payment_reversed", "The payment was reversed before."},
 	{"credits_held", "Credits of the invoice are held, and would come free if it were voided: values.held says how many. Void it when they are not, or freeze their lot first."},
-	{"country_needed", "A contract runs, and its invoices are taxed by the country of the billing profile: name another, or end the contract first."},
+	{"country_needed", "A contract runs, and its invoices are taxed by the country of the billing profile: there has to be one. Name another, or end the contract first; whoever sets rates has the profiles completed before."},
 	{"invoice_settled", "Nothing of the invoice is open: it was paid, or a credit note has taken it back."},
 	{"job_ended", "The job has ended."},
 	{"job_active", "The job has not ended."},

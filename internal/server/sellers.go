@@ -83,6 +83,11 @@ func putRates(u *unit, _ *none, b *api.TaxRates) (api.TaxRates, error) {
 		return api.TaxRates{}, err
 	}
 	u.before = ratesOnWire(before)
+	if len(rates) > 0 {
+		if err := u.orgs.MayTax(u.tx); err != nil {
+			return api.TaxRates{}, err
+		}
+	}
 	table := tax.Table{Rates: rates, IsVerifiedOnly: b.VerifiedOnly}
 	if err := tax.Replace(u.tx, table); err != nil {
 		return api.TaxRates{}, err

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,4 +98,36 @@ func (s *stage) paidLater(profile string) {
 	if o := must(s.TopUpOptions(ctx, "default"))(s).Tax; o.Rule != "not_taxed" || o.Country != "US" {
 		s.Errorf("%+v", o)
 	}
+}
+
+// # Who sets rates hears of the contracts that could not be invoiced with them.
+func TestRatesWaitForTheCountriesOfContracts(t *testing.T) {
+	o := newOffice(t)
+	c := o.contracted(api.Quote{Until: *in(start.AddDate(0, 3, 0)), ValidUntil: *in(start.AddDate(0, 0, 7)), Commitment: "300", Schedule: "monthly"})
+	rates := api.TaxRates{Rates: []api.TaxRate{{Country: "GR", Name: "VAT", Percent: "24"}}}
+	_, err := o.PutTaxRates(t.Context(), rates)
+	if p := refused(t, err, 409, "country_needed"); !strings.Contains(p.Detail, "acme") {
+		t.Errorf("%+v", p)
+	}
+	country := "GR"
+	must(o.ChangeBillingProfile(t.Context(), "acme", api.BillingProfileChange{Country: &country}))(t)
+	must(o.PutTaxRates(t.Context(), rates))(t)
+	empty := ""
+	_, err = o.ChangeBillingProfile(t.Context(), "acme", api.BillingProfileChange{Country: &empty})
+	refused(t, err, 409, "country_needed")
+	o.to(start.AddDate(0, 1, 1))
+	if c = must(o.Contract(t.Context(), "acme", c.ID))(t); c.Granted != "200" {
+		t.Errorf("%+v", c)
+	}
+	var amounts []string
+	for _, i := range must(o.Invoices(t.Context(), "acme", api.InvoiceQuery{}))(t).Items {
+		if i.Kind == "invoice" {
+			amounts = append(amounts, string(i.Amount))
+		}
+	}
+	slices.Sort(amounts)
+	if want := []string{"100", "124"}; !slices.Equal(amounts, want) { // before there were rates, and after
+		t.Errorf("%q", amounts)
+	}
+	o.verified()
 }
