@@ -2,11 +2,8 @@ package app
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,24 +59,11 @@ func TestAnotherPartRaisesAnEvent(t *testing.T) {
 func newReceiver(t *testing.T) (got chan string, url string) {
 	t.Helper()
 	got = make(chan string, 10)
-	port, err := dbtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	return got, dbtest.Endpoint(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
 		}
 		got <- string(body)
 	}))
-	h.Listener.Close()
-	h.Listener = l
-	h.Start()
-	t.Cleanup(h.Close)
-	return got, h.URL
 }

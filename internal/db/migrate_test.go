@@ -66,33 +66,13 @@ func TestStepsAreTakenTogetherOrNotAtAll(t *testing.T) {
 
 // Journals that were there before they had heads get them.
 func TestHeadsOfJournalsThatWereThere(t *testing.T) {
-	steps, err := migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := open(t, Config{URL: dbtest.Empty(t)})
-	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == "heads" })
-	statements := strings.Split(strings.TrimSpace(steps[at].text), ";\n")
-	update(t, d, func(tx *Tx) error {
-		if _, err := tx.Exec(`DROP TABLE heads`); err != nil {
-			return err
-		}
-		for i, key := range []string{"'', '', 1", "'', '', 2", "'org_a', '', 1", "'org_a', 'ws_a', 1", "'org_b', '', 1", "'org_b', '', 2", "'org_b', '', 3"} {
-			if _, err := tx.Exec(`INSERT INTO journal (organization, workspace, no, at, kind, command, digest, status, answer, hash)
-				VALUES (`+key+`, 5, 'request', '', '', 200, '', $1)`, fmt.Sprint(i)); err != nil {
-				return err
-			}
-		}
-		for _, statement := range statements {
-			if d.server != nil {
-				statement = postgresText(statement)
-			}
-			if _, err := tx.Exec(statement); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	before := []string{`DROP TABLE heads`}
+	for i, key := range []string{"'', '', 1", "'', '', 2", "'org_a', '', 1", "'org_a', 'ws_a', 1", "'org_b', '', 1", "'org_b', '', 2", "'org_b', '', 3"} {
+		before = append(before, fmt.Sprintf(`INSERT INTO journal (organization, workspace, no, at, kind, command, digest, status, answer, hash)
+			VALUES (%s, 5, 'request', '', '', 200, '', '%d')`, key, i))
+	}
+	repeat(t, d, "heads", before...)
 	for head, want := range map[string]int64{"organization = '' AND next_journal = 3 AND journal_head = '1'": 1,
 		"organization = 'org_a' AND next_journal = 2 AND journal_head = '2'": 1, "organization = 'org_b' AND next_journal = 4 AND journal_head = '6'": 1,
 		"workspace = '' AND sealed = 0": 3, "1 = 1": 3} {
@@ -105,12 +85,7 @@ func TestHeadsOfJournalsThatWereThere(t *testing.T) {
 // A role that was given by the name of a project stays where there is such a project, or
 // else in the default workspace.
 func TestRolesInProjectsThatWereThere(t *testing.T) {
-	steps, err := migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := open(t, Config{URL: dbtest.Empty(t)})
-	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == "roles" })
 	before := []string{
 		`DROP TABLE memberships`,
 		`CREATE TABLE memberships (organization TEXT NOT NULL, user_id TEXT NOT NULL, project TEXT NOT NULL, role TEXT NOT NULL,
@@ -126,17 +101,7 @@ func TestRolesInProjectsThatWereThere(t *testing.T) {
 		`INSERT INTO invitations (organization, id, email, project, role, secret, invited_by, created_at, expires_at, accepted_at, accepted_by, revoked_at)
 			VALUES ('org_a', 'inv_1', '', 'vision', '', '', '', 1, 1, 0, '', 0), ('org_a', 'inv_2', '', '', '', '', '', 1, 1, 0, '', 0)`,
 	}
-	update(t, d, func(tx *Tx) error {
-		for _, statement := range append(before, strings.Split(strings.TrimSpace(steps[at].text), ";\n")...) {
-			if d.server != nil {
-				statement = postgresText(statement)
-			}
-			if _, err := tx.Exec(statement); err != nil {
-				return fmt.Errorf("%s: %w", statement, err)
-			}
-		}
-		return nil
-	})
+	repeat(t, d, "roles", before...)
 	for rows, want := range map[string]int64{
 		"memberships WHERE workspace = '' AND project = '' AND role = 'viewer' AND created_at = 1":              1,
 		"memberships WHERE workspace = 'ws_l' AND project = 'vision' AND role = 'developer' AND created_at = 2": 1,
@@ -149,4 +114,25 @@ func TestRolesInProjectsThatWereThere(t *testing.T) {
 			t.Errorf("%d %s", n, rows)
 		}
 	}
+}
+
+// repeat runs statements, and a step of the schema once more behind them.
+func repeat(t *testing.T, d *DB, step string, before ...string) {
+	t.Helper()
+	steps, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == step })
+	update(t, d, func(tx *Tx) error {
+		for _, statement := range append(before, strings.Split(strings.TrimSpace(steps[at].text), ";\n")...) {
+			if d.server != nil {
+				statement = postgresText(statement)
+			}
+			if _, err := tx.Exec(statement); err != nil {
+				return fmt.Errorf("%s: %w", statement, err)
+			}
+		}
+		return nil
+	})
 }

@@ -2,7 +2,6 @@ package db
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -12,12 +11,7 @@ import (
 // Refunds that were written more than once under one id of the provider's stay, the first
 // under that id; those of another payment, and those without one, as they are.
 func TestRefundsOfOneIdThatWereThere(t *testing.T) {
-	steps, err := migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := open(t, Config{URL: dbtest.Empty(t)})
-	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == "there" })
 	before := []string{
 		`DROP INDEX payment_refunds_theirs`, `ALTER TABLE payment_refunds DROP COLUMN unbooked`, `ALTER TABLE payment_refunds DROP COLUMN part`,
 	}
@@ -26,17 +20,7 @@ func TestRefundsOfOneIdThatWereThere(t *testing.T) {
 		before = append(before, fmt.Sprintf(`INSERT INTO payment_refunds (organization, workspace, id, payment, provider, status, net, tax, theirs, lot, code, reason, made_by,
 			created_at, due_at, attempts, ended_at, loss) VALUES ('org_a', 'ws_a', 'ref_%d', '%s', 'stripe', 'succeeded', 1, 0, '%s', '', '', '', '', 1, 0, 0, 1, 0)`, i, payment, theirs))
 	}
-	update(t, d, func(tx *Tx) error {
-		for _, statement := range append(before, strings.Split(strings.TrimSpace(steps[at].text), ";\n")...) {
-			if d.server != nil {
-				statement = postgresText(statement)
-			}
-			if _, err := tx.Exec(statement); err != nil {
-				return fmt.Errorf("%s: %w", statement, err)
-			}
-		}
-		return nil
-	})
+	repeat(t, d, "there", before...)
 	for rows, want := range map[string]int64{
 		"theirs = 're_1' AND id IN ('ref_0', 'ref_4')":                                     2,
 		"theirs = 're_1/ref_1' AND id = 'ref_1' OR theirs = 're_1/ref_2' AND id = 'ref_2'": 2,

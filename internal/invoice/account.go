@@ -162,16 +162,13 @@ func (d *Desk) taxed(tx *db.Tx, organization string, net credit.Amount) (tax.Lin
 
 // taxing is how an organization is taxed.
 func (d *Desk) taxing(tx *db.Tx, organization string) (table tax.Table, buyer tax.Buyer, err error) {
-	profile, err := d.Orgs.Profile(tx, organization)
+	table, buyer, err = d.Orgs.Taxing(tx, organization)
 	if err != nil {
-		return table, buyer, err
-	}
-	if table, err = tax.Read(tx); err != nil {
 		return table, buyer, err
 	}
 	seller, err := ReadSeller(tx)
 	table.Seller = seller.Country
-	return table, profile.Buyer(), err
+	return table, buyer, err
 }
 
 func (d *Desk) add(tx *db.Tx, r *Receivable) error {

@@ -13,7 +13,6 @@ import (
 	"mime/quotedprintable"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	netmail "net/mail"
 	"slices"
 	"strings"
@@ -376,15 +375,7 @@ type receiver struct {
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
 	r := &receiver{}
-	port, err := dbtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+	r.url = dbtest.Endpoint(t, http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
 		body, err := io.ReadAll(q.Body)
 		if err != nil {
 			t.Error(err)
@@ -393,11 +384,6 @@ func newReceiver(t *testing.T) *receiver {
 		defer r.mu.Unlock()
 		r.got = append(r.got, string(body))
 	}))
-	h.Listener.Close()
-	h.Listener = l
-	h.Start()
-	t.Cleanup(h.Close)
-	r.url = h.URL
 	return r
 }
 

@@ -76,6 +76,17 @@ type ProfilePatch struct {
 	Reference        *string
 }
 
+// Taxing is how an organization is taxed: by the rates, and by what its profile says. Where
+// the seller is, is for the caller to add.
+func (o *Orgs) Taxing(tx *db.Tx, organization string) (table tax.Table, buyer tax.Buyer, err error) {
+	profile, err := o.Profile(tx, organization)
+	if err != nil {
+		return table, buyer, err
+	}
+	table, err = tax.Read(tx)
+	return table, profile.Buyer(), err
+}
+
 // HoldProfile keeps everybody else from changing the billing profile until the batch ends.
 func (o *Orgs) HoldProfile(tx *db.Tx, organization string) error {
 	if err := tx.Exclude("profile " + organization); err != nil {

@@ -2,11 +2,8 @@ package outward_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -38,7 +35,7 @@ func TestIsPublic(t *testing.T) {
 // # A name that leads inside is not asked, and neither is a redirect followed.
 func TestClient(t *testing.T) {
 	asked := 0
-	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url := dbtest.Endpoint(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
 		if r.URL.Path == "/away" {
 			http.Redirect(w, r, "/", http.StatusFound)
@@ -46,7 +43,7 @@ func TestClient(t *testing.T) {
 		}
 		_, _ = io.Copy(w, io.LimitReader(endless{}, 2*outward.MaxAnswer))
 	}))
-	for _, address := range []string{s.URL, strings.Replace(s.URL, "127.0.0.1", "localhost", 1)} {
+	for _, address := range []string{url, strings.Replace(url, "127.0.0.1", "localhost", 1)} {
 		if answer, err := (outward.Rules{}).Client().Get(address); !outward.IsInside(err) {
 			t.Error(address, "was asked", err)
 			if err == nil {
@@ -58,12 +55,12 @@ func TestClient(t *testing.T) {
 		t.Fatal("this machine was asked", asked, "times")
 	}
 	c := outward.Rules{AllowsPrivate: true}.Client()
-	answer, err := c.Get(s.URL + "/away")
+	answer, err := c.Get(url + "/away")
 	if err != nil || answer.StatusCode != http.StatusFound || asked != 1 {
 		t.Fatal("a redirect was followed", err, asked)
 	}
 	outward.Drain(answer)
-	if answer, err = c.Get(s.URL); err != nil {
+	if answer, err = c.Get(url); err != nil {
 		t.Fatal(err)
 	}
 	defer outward.Drain(answer)
@@ -72,24 +69,6 @@ func TestClient(t *testing.T) {
 	if !errors.As(err, &tooLong) || len(read) > outward.MaxAnswer {
 		t.Error("an answer has no end", len(read), err)
 	}
-}
-
-// serve serves on a port below 32768.
-func serve(t *testing.T, h http.Handler) *httptest.Server {
-	port, err := dbtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewUnstartedServer(h)
-	_ = s.Listener.Close()
-	s.Listener = l
-	s.Start()
-	t.Cleanup(s.Close)
-	return s
 }
 
 type endless struct{}

@@ -85,17 +85,11 @@ func (s *Service) taxed(tx *db.Tx, organization string, net credit.Amount) (tax.
 
 // taxing is how an organization is taxed.
 func (s *Service) taxing(tx *db.Tx, organization string) (table tax.Table, buyer tax.Buyer, err error) {
-	profile, err := s.orgs.Profile(tx, organization)
-	if err != nil {
-		return table, buyer, err
-	}
-	if table, err = tax.Read(tx); err != nil {
-		return table, buyer, err
-	}
-	if s.seller != nil {
+	table, buyer, err = s.orgs.Taxing(tx, organization)
+	if err == nil && s.seller != nil {
 		table.Seller, err = s.seller(tx)
 	}
-	return table, profile.Buyer(), err
+	return table, buyer, err
 }
 
 // Review says how a purchase of an organization would be taxed today: the line of one

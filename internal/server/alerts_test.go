@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -27,15 +25,7 @@ type chat struct {
 func newChat(t *testing.T) *chat {
 	t.Helper()
 	c := &chat{}
-	port, err := dbtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	c.url = dbtest.Endpoint(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -44,11 +34,6 @@ func newChat(t *testing.T) *chat {
 		defer c.mu.Unlock()
 		c.got = append(c.got, string(text))
 	}))
-	h.Listener.Close()
-	h.Listener = l
-	h.Start()
-	t.Cleanup(h.Close)
-	c.url = h.URL
 	return c
 }
 

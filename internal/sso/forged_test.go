@@ -9,11 +9,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"math/big"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -52,18 +49,7 @@ func newLiar(t *testing.T) *liar {
 		t.Fatal(err)
 	}
 	l := &liar{T: t, key: key}
-	port, err := dbtest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewUnstartedServer(http.HandlerFunc(l.serve))
-	_ = s.Listener.Close()
-	if s.Listener, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(s.Close)
-	l.issuer = s.URL
+	l.issuer = dbtest.Endpoint(t, http.HandlerFunc(l.serve))
 	clock := db.NewTestClock(present.UnixNano())
 	if l.db, err = db.Open(t.Context(), db.Config{URL: dbtest.URL(t), Clock: clock}); err != nil {
 		t.Fatal(err)

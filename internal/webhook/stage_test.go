@@ -3,12 +3,9 @@ package webhook
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -134,20 +131,7 @@ type receiver struct {
 func (s *stage) receiver(answer func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
 	s.Helper()
 	r := &receiver{stage: s, answer: answer}
-	port, err := dbtest.FreePort()
-	if err != nil {
-		s.Fatal(err)
-	}
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		s.Fatal(err)
-	}
-	h := httptest.NewUnstartedServer(r)
-	h.Listener.Close()
-	h.Listener = l
-	h.Start()
-	s.Cleanup(h.Close)
-	r.url = h.URL
+	r.url = dbtest.Endpoint(s.T, r)
 	return r
 }
 
