@@ -15,7 +15,7 @@ import (
 func (p *program) invoiceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "invoice",
-		Short: "Show and download invoices, credit notes and statements",
+		Short: "Show and download invoices and statements; record what was paid (operator)",
 		Long: `There is an invoice for every payment and for what a contract commits, a credit note for
 all that was paid back or credited of one, and a statement at the end of every month. What
 was issued never changes: it can be downloaded again at any time, byte for byte. What
