@@ -140,7 +140,7 @@ func (w *world) play(ctx context.Context) error {
 	if err := w.reckon(ctx); err != nil {
 		return err
 	}
-	return w.verify(ctx)
+	return w.verify(ctx, nil)
 }
 
 // transcribe adds an exchange to the transcript.
