@@ -264,8 +264,12 @@ func idempotencyKey(ctx context.Context) string {
 	if key, ok := ctx.Value(keyOfIdempotency{}).(string); ok && key != "" {
 		return key
 	}
-	return rand.Text()
+	return newKey(time.Now())
 }
+
+// newKey is a key that nobody else makes. Keys grow with time, so that a server finds the
+// place of the next one beside that of the last.
+func newKey(now time.Time) string { return fmt.Sprintf("%011x", now.UnixMilli()) + rand.Text() }
 
 // encodeQuery writes the fields of a struct that have a query tag and a value.
 func encodeQuery(query any) url.Values {

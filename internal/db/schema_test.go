@@ -31,6 +31,9 @@ func TestTenantKeysBeginWithTheOrganization(t *testing.T) {
 		}
 		tenants, global := 0, map[string]bool{}
 		for _, key := range keys {
+			if key == "journal key" { // on SQLite alone: a database that is one file is not distributed (0031)
+				continue
+			}
 			if table, column, _ := strings.Cut(key, " "); column != "organization" {
 				global[table] = true
 			} else {

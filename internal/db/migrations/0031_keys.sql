@@ -1,0 +1,7 @@
+-- On SQLite the keys of requests lie by their own text, whosever they are. Those that
+-- grow with time, as the ids of this program and the keys of its client do, then come to
+-- lie on the last page of the index, and not each on a page of its wallet: a commit writes
+-- that many pages less. PostgreSQL writes rows and not pages, and may be distributed by
+-- the organization.
+-- sqlite: DROP INDEX journal_key;
+-- sqlite: CREATE UNIQUE INDEX journal_key ON journal (key, organization, workspace, route) WHERE key IS NOT NULL;
