@@ -124,12 +124,18 @@ func (w *writer) signal() {
 	}
 }
 
-// take waits for work and returns some units; none when the writer is to stop.
+// take waits for work and returns some units; none when the writer is to stop. While a
+// batch is being committed it waits for a whole share: what is run before cannot be
+// committed sooner, and those who are just coming back would be left behind by it.
 func (w *writer) take() []*unit {
 	for {
 		w.mu.Lock()
-		units, stopped := w.queue.take(w.share()), w.stopped
-		w.pace.begin(len(units))
+		var units []*unit
+		stopped := w.stopped
+		if share := w.share(); w.flight == nil || w.queue.waiting >= share {
+			units = w.queue.take(share)
+			w.pace.begin(len(units))
+		}
 		w.mu.Unlock()
 		if stopped || len(units) > 0 {
 			return units
