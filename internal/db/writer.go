@@ -124,16 +124,14 @@ func (w *writer) signal() {
 	}
 }
 
-// take waits for work and returns some units; none when the writer is to stop. While a
-// batch is being committed it waits for a whole share: what is run before cannot be
-// committed sooner, and those who are just coming back would be left behind by it.
+// take waits for work and returns some units; none when the writer is to stop.
 func (w *writer) take() []*unit {
 	for {
 		w.mu.Lock()
 		var units []*unit
 		stopped := w.stopped
-		if share := w.share(); w.flight == nil || w.queue.waiting >= share {
-			units = w.queue.take(share)
+		if w.isTime() {
+			units = w.queue.take(w.share())
 			w.pace.begin(len(units))
 		}
 		w.mu.Unlock()
@@ -152,8 +150,15 @@ func (w *writer) take() []*unit {
 	}
 }
 
-// fewUnits are not worth to be parted.
+// fewUnits are not worth to be parted, nor to be waited for.
 const fewUnits = 16
+
+// isTime reports whether the next batch may begin. While many units are being committed it
+// waits until as many have come: what is run before cannot be committed sooner, and those
+// who are just coming back would be left behind by it.
+func (w *writer) isTime() bool {
+	return w.flight == nil || len(w.flight.units) <= fewUnits || w.queue.waiting >= len(w.flight.units)
+}
 
 // share is how many units go into the next batch: half of all that wait or are being
 // committed, so that each half runs while the other is written. Whoever was just answered
