@@ -107,10 +107,17 @@ func (b *books) checkPrice(c *api.Charge) error {
 	}
 	// What took force at this very instant may have come after the charge.
 	last := b.inForce(from - 1)
-	if price, _ := priceOf(last, c.SKU, c.Tier); last.Version > c.Version && price != c.Price {
+	if price, _ := priceOf(last, c.SKU, c.Tier); last.Version > c.Version && price != c.Price && !isTooMuch(price, c.Quantity) {
 		return fmt.Errorf("version %d was in force from %s on", last.Version, last.EffectiveAt)
 	}
 	return nil
+}
+
+// isTooMuch is true of a price that a running item cannot take, since times its quantity
+// it is no rate: the item keeps the one that it has.
+func isTooMuch(price api.Amount, quantity api.Quantity) bool {
+	micro, err := quantity.Micro()
+	return err == nil && !new(big.Int).Mul(big.NewInt(nano(price)), big.NewInt(micro)).IsInt64()
 }
 
 // priceOf is what a version asks for an SKU.
