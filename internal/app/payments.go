@@ -13,7 +13,6 @@ import (
 	"github.com/purserhq/purser/internal/pay"
 	"github.com/purserhq/purser/internal/pay/sandbox"
 	"github.com/purserhq/purser/internal/pay/stripe"
-	"github.com/purserhq/purser/internal/tax"
 )
 
 // Who can take payments.
@@ -28,7 +27,7 @@ const (
 func ParseTopUps(presets []string, least, most, ahead string) (s pay.Settings, err error) {
 	read := func(name, text string) credit.Amount {
 		a, wrong := credit.Parse(text)
-		if wrong != nil || a <= 0 || a%tax.Cent != 0 {
+		if wrong != nil || a <= 0 || a%credit.Cent != 0 {
 			err = errors.Join(err, fault.New(fault.Invalid, "--%s %q must be whole cents, and more than 0", name, text))
 		}
 		return a

@@ -240,7 +240,7 @@ func (s *session) issue() {
 			return err
 		}
 		s.known["invoice"] = id
-		_, err = s.invoices.Credit(tx, owner, invoice.Refunded{ID: "ref_1", At: tx.Now(), Payment: "pay_1", Net: tax.Cent})
+		_, err = s.invoices.Credit(tx, owner, invoice.Refunded{ID: "ref_1", At: tx.Now(), Payment: "pay_1", Net: credit.Cent})
 		return err
 	})
 	if err == nil {

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/big"
 	"strings"
 	"time"
 	"unicode"
@@ -13,7 +12,6 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
-	"github.com/purserhq/purser/internal/tax"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -86,16 +84,13 @@ func (d *Desk) RecordPayment(tx *db.Tx, organization, by, name string, amount cr
 // payment leaves nothing open of either.
 func (r *Receivable) split(amount credit.Amount) (net, added credit.Amount) {
 	openNet, openTax := r.Net-r.PaidNet-r.CreditedNet, r.Tax-r.PaidTax-r.CreditedTax
-	n := new(big.Int).Mul(big.NewInt(int64(openNet)), big.NewInt(int64(amount)))
-	net = credit.Amount(n.Quo(n, big.NewInt(int64(openNet+openTax))).Int64())
-	net -= net % tax.Cent
-	net = max(net, amount-openTax)
+	net = max(credit.Share(openNet, amount, openNet+openTax).Whole(), amount-openTax)
 	return net, amount - net
 }
 
 func checkPayment(now int64, amount credit.Amount, paidOn, reference string) error {
 	var wrong fault.Fields
-	if amount <= 0 || amount%tax.Cent != 0 {
+	if amount <= 0 || amount != amount.Whole() {
 		wrong.Add("/amount", "must be whole cents, and more than zero")
 	}
 	if day, err := time.Parse(time.DateOnly, paidOn); err != nil || day.Year() < 2000 || day.UnixNano() > now+furthestEast {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
-	"github.com/purserhq/purser/internal/tax"
 )
 
 // Kind is what a document is.
@@ -206,18 +205,18 @@ func (m *Money) UnmarshalText(text []byte) error {
 // Cents is the nearest number of whole cents, halves away from zero: the one place where
 // a document rounds.
 func (m Money) Cents() Money {
-	half := Money(tax.Cent / 2)
+	half := Money(credit.Cent / 2)
 	if m < 0 {
 		return -(-m).Cents()
 	}
-	return (m + half) / Money(tax.Cent) * Money(tax.Cent)
+	return (m + half) / Money(credit.Cent) * Money(credit.Cent)
 }
 
 // String writes an amount as it is printed, with two places; one that is not whole cents
 // with all that it has.
 func (m Money) String() string {
 	text := credit.Amount(m).String()
-	cent := Money(tax.Cent)
+	cent := Money(credit.Cent)
 	switch {
 	case m%cent != 0:
 		return text

@@ -132,7 +132,7 @@ func idOf(d *Document) string {
 
 // check refuses what could not be printed: a document of money is in whole cents.
 func check(id string, net, added credit.Amount) error {
-	if id == "" || net < 0 || added < 0 || net%tax.Cent != 0 || added%tax.Cent != 0 {
+	if id == "" || net < 0 || added < 0 || net%credit.Cent != 0 || added%credit.Cent != 0 {
 		return fmt.Errorf("a document about %q over %s and %s of tax: these must be whole cents", id, net, added)
 	}
 	return nil

@@ -145,7 +145,7 @@ func (s *office) all(o org.Organization, kind invoice.Kind) (docs []*invoice.Doc
 	return docs
 }
 
-func cents(n int64) credit.Amount { return tax.Cent * credit.Amount(n) }
+func cents(n int64) credit.Amount { return credit.Cent * credit.Amount(n) }
 
 // month is the beginning of the n-th month after that of the start.
 func month(n int) time.Time { return time.Date(2026, time.Month(11+n), 1, 0, 0, 0, 0, time.UTC) }

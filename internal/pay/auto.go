@@ -12,7 +12,6 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
-	"github.com/purserhq/purser/internal/tax"
 )
 
 // The guards of auto top-up that are no settings of its.
@@ -110,7 +109,7 @@ func (s *Service) checkAuto(tx *db.Tx, a *AutoTopUp) error {
 	var wrong fault.Fields
 	least, most := s.settings.Least, s.settings.Most
 	between := func(at string, amount, low, high credit.Amount) {
-		if amount < low || amount > high || amount%tax.Cent != 0 {
+		if amount < low || amount > high || amount%credit.Cent != 0 {
 			wrong.Add(at, fmt.Sprintf("must be whole cents between %s and %s", low, high))
 		}
 	}

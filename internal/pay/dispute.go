@@ -7,7 +7,6 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
-	"github.com/purserhq/purser/internal/tax"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -189,9 +188,7 @@ func shareOf(amount, net, added credit.Amount) (credit.Amount, credit.Amount) {
 	if amount == 0 || amount >= net+added {
 		return net, added
 	}
-	n := credit.MulWide(uint64(amount), uint64(net)).Big()
-	part := credit.Amount(n.Quo(n, credit.MulWide(uint64(net+added), 1).Big()).Int64())
-	part = max(part-part%tax.Cent, min(tax.Cent, amount, net))
+	part := max(credit.Share(amount, net, net+added).Whole(), min(credit.Cent, amount, net))
 	if more := amount - part; more > added {
 		return amount - added, added
 	}

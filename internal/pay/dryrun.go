@@ -6,7 +6,6 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
-	"github.com/purserhq/purser/internal/tax"
 )
 
 // Purchase is one that auto top-up would have made.
@@ -123,10 +122,10 @@ func (t *trial) buy(at int64, foreseen credit.Amount) {
 	amount, until := t.service.wanted(t.set, foreseen), int64(0)
 	fits := amount
 	if room := t.set.DayCeiling - t.today; room < fits {
-		fits, until = room-room%tax.Cent, t.day+dayLength
+		fits, until = room.Whole(), t.day+dayLength
 	}
 	if room := t.set.MonthCeiling - t.run.Total; room < fits {
-		fits, until = room-room%tax.Cent, t.run.To
+		fits, until = room.Whole(), t.run.To
 	}
 	if fits < t.service.settings.Least || t.set.Target == 0 && fits < amount {
 		t.notBefore = until

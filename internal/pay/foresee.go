@@ -10,7 +10,6 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
-	"github.com/purserhq/purser/internal/tax"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -188,8 +187,7 @@ func (s *Service) fire(tx *db.Tx, id ledger.ID) (began bool, err error) {
 func (s *Service) wanted(a *AutoTopUp, available credit.Amount) credit.Amount {
 	amount := a.Amount
 	if a.Target != 0 {
-		amount = a.Target - available
-		amount -= amount % tax.Cent
+		amount = max(0, a.Target-available).Whole()
 	}
 	return min(max(amount, s.settings.Least), s.settings.Most)
 }
@@ -214,7 +212,7 @@ func (s *Service) within(tx *db.Tx, a *AutoTopUp, amount credit.Amount) (fits cr
 			return 0, 0, fmt.Errorf("sum up what %s was topped up: %w", a.ID, err)
 		}
 		if room := window.ceiling - spent; room < fits {
-			fits, until = room-room%tax.Cent, window.to
+			fits, until = room.Whole(), window.to
 		}
 	}
 	if fits < s.settings.Least || a.Target == 0 && fits < amount {

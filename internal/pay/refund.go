@@ -11,7 +11,6 @@ import (
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
-	"github.com/purserhq/purser/internal/tax"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -93,12 +92,12 @@ func (s *Service) Refund(tx *db.Tx, id ledger.ID, payment string, net credit.Amo
 	}
 	left, leftTax := p.left(disputes)
 	_, unused := partsOf(lots, left)
-	unused -= unused % tax.Cent
+	unused = unused.Whole()
 	if net == 0 {
 		net = unused
 	}
 	switch {
-	case net%tax.Cent != 0 || net < 0:
+	case net%credit.Cent != 0 || net < 0:
 		return Refund{}, fault.At("/amount", "must be whole cents, and more than 0")
 	case net == 0 || net > unused:
 		return Refund{}, fault.New(fault.Conflict, "%s credits of this payment are unused", unused).WithCode("credits_used").With("unused", unused)

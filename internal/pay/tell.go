@@ -11,7 +11,6 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
-	"github.com/purserhq/purser/internal/tax"
 )
 
 // record puts what the provider's word did into the audit log of the organization.
@@ -48,7 +47,7 @@ func (s *Service) tell(tx *db.Tx, organization string, to []string, subject, tex
 
 // dollars is an amount of money with its cents.
 func dollars(a credit.Amount) string {
-	return fmt.Sprintf("$%d.%02d", a/credit.One, a%credit.One/tax.Cent)
+	return fmt.Sprintf("$%d.%02d", a/credit.One, a%credit.One/credit.Cent)
 }
 
 // place is how a workspace is called in mails.

@@ -52,7 +52,7 @@ func (s *Service) Begin(tx *db.Tx, id ledger.ID, t TopUp) (Payment, error) {
 // check refuses amounts that cannot be bought.
 func (s Settings) check(amount credit.Amount) error {
 	switch {
-	case amount%tax.Cent != 0:
+	case amount%credit.Cent != 0:
 		return fault.At("/amount", "must be whole cents")
 	case amount < s.Least || amount > s.Most:
 		return fault.At("/amount", "must be between %s and %s", s.Least, s.Most)

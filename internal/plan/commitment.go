@@ -2,13 +2,11 @@ package plan
 
 import (
 	"fmt"
-	"math/big"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/invoice"
-	"github.com/purserhq/purser/internal/tax"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -79,12 +77,8 @@ func (b *Book) Commitment(tx *db.Tx, c Contract, view *wallet.View) (Commitment,
 
 // share is so many percent of an amount, rounded down to the cent.
 func share(of credit.Amount, percent int64) credit.Amount {
-	n := new(big.Int).Mul(big.NewInt(int64(of)), big.NewInt(percent))
-	return cents(credit.Amount(n.Quo(n, big.NewInt(100)).Int64()))
+	return credit.Share(of, percent, 100).Whole()
 }
-
-// cents is an amount rounded down to whole cents.
-func cents(a credit.Amount) credit.Amount { return a - a%tax.Cent }
 
 // Terminate ends a contract before its term, at once: credits that are due by now come,
 // those that are not do not come any more, and fee is what the organization was shown that

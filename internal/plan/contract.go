@@ -117,7 +117,7 @@ func (b *Book) Accept(tx *db.Tx, organization, by, id string, no int64) (Contrac
 		return Contract{}, fault.New(fault.Conflict, "the quote is number %d by now, and not %d: read it first", q.QuoteNo, no).WithCode("quote_changed")
 	case tx.Now() >= q.Quote.ValidUntil:
 		return Contract{}, fault.New(fault.Conflict, "the quote was good until %s: ask for another", instant(q.Quote.ValidUntil)).WithCode("quote_expired")
-	case q.Quote.Commitment != cents(q.Quote.Commitment):
+	case q.Quote.Commitment != q.Quote.Commitment.Whole():
 		return Contract{}, fault.New(fault.Conflict, "the commitment is not whole cents and cannot be invoiced: ask for another quote").WithCode("quote_expired")
 	}
 	if q.Quote.Commitment > 0 {
@@ -219,7 +219,7 @@ func (c *Contract) schedule() (lots []Lot) {
 		instants = append(instants, at)
 	}
 	n := credit.Amount(len(instants))
-	equal := cents(c.Terms.Commitment / n)
+	equal := (c.Terms.Commitment / n).Whole()
 	for i, at := range instants {
 		part := equal
 		if i == 0 {

@@ -31,9 +31,6 @@ func (m Millionths) Percent() string {
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
-// Cent is a cent of the currency of credits.
-const Cent = credit.One / 100
-
 // Rate is what a country asks for from a day on.
 type Rate struct {
 	Country         string // ISO 3166-1, two letters
@@ -190,7 +187,7 @@ func IsCountry(code string) bool {
 // to the cent. A part of a cent is refused, and so is a buyer without a country where there
 // is a table ([Table.Misses]).
 func (t Table) On(b Buyer, net credit.Amount, day string) (Line, error) {
-	if net < 0 || net%Cent != 0 {
+	if net < 0 || net%credit.Cent != 0 {
 		return Line{}, fault.At("/amount", "must be whole cents")
 	}
 	if err := t.Misses(b); err != nil {
@@ -237,9 +234,9 @@ func (rates Rates) of(country, day string) (found Rate, ok bool) {
 
 // share is rate × net, rounded half up to the cent. 128 bits: no product is too large.
 func share(net credit.Amount, rate Millionths) credit.Amount {
-	n := credit.MulWide(uint64(net/Cent), uint64(rate)).Big()
+	n := credit.MulWide(uint64(net/credit.Cent), uint64(rate)).Big()
 	n.Add(n, credit.MulWide(uint64(whole/2), 1).Big())
-	return Cent * credit.Amount(n.Quo(n, credit.MulWide(uint64(whole), 1).Big()).Int64())
+	return credit.Cent * credit.Amount(n.Quo(n, credit.MulWide(uint64(whole), 1).Big()).Int64())
 }
 
 // Part is the tax that belongs to a part of a purchase, for a refund: what the parts up
@@ -250,8 +247,7 @@ func (l Line) Part(before, part credit.Amount) credit.Amount {
 		return 0
 	}
 	of := func(sum credit.Amount) credit.Amount {
-		n := credit.MulWide(uint64(l.Tax/Cent), uint64(sum)).Big()
-		return Cent * credit.Amount(n.Quo(n, credit.MulWide(uint64(l.Net), 1).Big()).Int64())
+		return credit.Cent * credit.Share(l.Tax/credit.Cent, sum, l.Net)
 	}
 	return of(before+part) - of(before)
 }

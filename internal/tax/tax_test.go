@@ -90,7 +90,7 @@ func TestCountry(t *testing.T) {
 
 // # The parts of a purchase that are refunded give back all of its tax, and no more.
 func TestParts(t *testing.T) {
-	line, err := table.On(tax.Buyer{Country: "DE"}, 20_01*tax.Cent, "2026-01-01")
+	line, err := table.On(tax.Buyer{Country: "DE"}, 20_01*credit.Cent, "2026-01-01")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestParts(t *testing.T) {
 	for _, part := range []credit.Amount{7, 1_234_567_890, 10 * credit.One, line.Net - 10*credit.One - 1_234_567_897} {
 		sum += line.Part(before, part)
 		before += part
-		if sum%tax.Cent != 0 || sum > line.Tax {
+		if sum%credit.Cent != 0 || sum > line.Tax {
 			t.Errorf("after %s: %s of %s", before, sum, line.Tax)
 		}
 	}

@@ -75,7 +75,6 @@ var arrows = []arrow{
 	{"internal/usage", "internal/fault", "verdicts"},
 
 	{"internal/plan", "internal/invoice", "what contracts commit is invoiced"},
-	{"internal/plan", "internal/tax", "what is invoiced is whole cents"},
 	{"internal/plan", "internal/ledger", "credits of plans and contracts become lots"},
 	{"internal/plan", "internal/wallet", "these lots"},
 	{"internal/plan", "internal/price", "a plan is a rate card of its own"},
