@@ -104,6 +104,28 @@ func Texts(t testing.TB, url, query string) (all []string) {
 	return all
 }
 
+// Hand is a connection to a PostgreSQL on which a test reads and changes rows behind the
+// program's back, one trip for each statement; closed with the test. It returns the first
+// column as text.
+func Hand(t testing.TB, url string) func(query string) ([]string, error) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(ctx) })
+	return func(query string) (all []string, err error) {
+		results, err := c.PgConn().Exec(ctx, query).ReadAll()
+		for _, result := range results {
+			for _, row := range result.Rows {
+				all = append(all, string(row[0]))
+			}
+		}
+		return all, err
+	}
+}
+
 func connected(t testing.TB, url string, fn func(context.Context, *pgx.Conn) error) {
 	t.Helper()
 	if err := with(url, fn); err != nil {
