@@ -28,7 +28,8 @@ func URL(t testing.TB) string {
 	}
 	name := take()
 	if name == "" {
-		name = create(t)
+		name = create(t, template())
+		measure(t, on(server, name))
 	}
 	t.Cleanup(func() { leave(t, name) })
 	return on(server, name)
@@ -41,15 +42,18 @@ func Empty(t testing.TB) string {
 	if server == "" {
 		return "sqlite:" + filepath.Join(t.TempDir(), "purser.db")
 	}
-	name := create(t)
+	name := create(t, nothing)
 	t.Cleanup(func() { drop(t, name) })
 	return on(server, name)
 }
 
-func create(t testing.TB) (name string) {
+// nothing is the database of PostgreSQL that a new one is made from with nothing in it.
+const nothing = "template0"
+
+func create(t testing.TB, template string) (name string) {
 	t.Helper()
 	name = "t" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	Do(t, os.Getenv(Variable), "CREATE DATABASE "+name+" TEMPLATE template0 STRATEGY file_copy")
+	Do(t, os.Getenv(Variable), "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy")
 	return name
 }
 
