@@ -21,11 +21,14 @@ build: ## the command, in bin/purser
 demo: build ## the main job from start to end: half a minute, and the first build
 	$(BIN) demo
 
-# What keeps rows is tested on both databases; what takes longest begins first.
-ON_BOTH := ./internal/server ./internal/db ./internal/ledger ./internal/usage ./internal/org ./internal/account ./internal/sso ./internal/project ./internal/mail ./internal/audit ./internal/tax ./internal/price ./internal/campaign ./internal/revenue ./internal/plan ./internal/notify ./internal/webhook ./internal/invoice ./internal/pay ./internal/job ./internal/app ./test/bench
+# What takes longest begins first, so that no core stands idle while one is waited for.
+LONGEST := ./test/e2e ./internal/server ./internal/sim ./internal/wallet ./internal/ledger
+
+# What keeps rows is tested on both databases.
+ON_BOTH := ./internal/server ./internal/ledger ./internal/app ./internal/pay ./internal/job ./internal/db ./internal/usage ./test/bench ./internal/org ./internal/account ./internal/sso ./internal/project ./internal/mail ./internal/audit ./internal/tax ./internal/price ./internal/campaign ./internal/revenue ./internal/plan ./internal/notify ./internal/webhook ./internal/invoice
 
 test: lint postgres openid ## lint and every test, in its short form of fixed size, on SQLite and on PostgreSQL
-	$(GO) test -count=1 -timeout $(TIMEOUT) ./... # never from the cache: test/e2e builds the program, seeds are new
+	$(GO) test -count=1 -timeout $(TIMEOUT) $(LONGEST) ./... # never from the cache: test/e2e builds the program, seeds are new
 	$(GO) run ./test/postgres -- $(GO) test -count=1 -timeout $(TIMEOUT) $(ON_BOTH)
 
 postgres: ## install PostgreSQL for the tests if it is missing (as root)

@@ -21,12 +21,12 @@ func (a *App) advance(ctx context.Context, to int64) error {
 	if !ok {
 		return errors.New("advance: there is no test clock")
 	}
-	for {
-		if err := a.settle(ctx); err != nil {
+	for o := a.outlook(); ; {
+		if err := a.settle(ctx, o); err != nil {
 			return err
 		}
 		now := clock.Now()
-		next, err := a.nextAt(ctx, now)
+		next, err := o.nextAt(ctx, now)
 		if err != nil || now >= to {
 			return err
 		}
@@ -41,14 +41,14 @@ func (a *App) advance(ctx context.Context, to int64) error {
 
 // settle does everything that is due at this instant, and what that makes due, and then
 // tells people and webhooks of it.
-func (a *App) settle(ctx context.Context) error {
+func (a *App) settle(ctx context.Context, o *outlook) error {
 	for range maxRounds {
-		moved, err := a.settleOnce(ctx, false)
+		moved, err := o.settleOnce(ctx, false)
 		if err != nil {
 			return err
 		}
 		if !moved {
-			_, err = a.settleOnce(ctx, true)
+			_, err = o.settleOnce(ctx, true)
 			return err
 		}
 	}
@@ -56,9 +56,16 @@ func (a *App) settle(ctx context.Context) error {
 }
 
 // settleOnce does what is due: of the tellers, or of the others.
-func (a *App) settleOnce(ctx context.Context, tellers bool) (moved bool, err error) {
-	for _, d := range a.duties() {
-		if !d.isMine || d.settle == nil || d.isTeller != tellers {
+func (o *outlook) settleOnce(ctx context.Context, tellers bool) (moved bool, err error) {
+	for i, d := range o.duties {
+		if d.settle == nil || d.isTeller != tellers {
+			continue
+		}
+		isDue, err := o.isDue(ctx, i)
+		if err != nil {
+			return moved, err
+		}
+		if !isDue {
 			continue
 		}
 		did, err := d.settle(ctx)
@@ -68,22 +75,4 @@ func (a *App) settleOnce(ctx context.Context, tellers bool) (moved bool, err err
 		moved = moved || did
 	}
 	return moved, nil
-}
-
-// nextAt is when something is due next after now; 0 if nothing is. What is due
-// now and has just not been done waits for something else.
-func (a *App) nextAt(ctx context.Context, now int64) (next int64, err error) {
-	for _, d := range a.duties() {
-		if !d.isMine || d.nextAt == nil {
-			continue
-		}
-		at, err := d.nextAt(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if at > now && (next == 0 || at < next) {
-			next = at
-		}
-	}
-	return next, nil
 }

@@ -44,7 +44,7 @@ func TestAnotherPartRaisesAnEvent(t *testing.T) {
 			t.Errorf("%s: %v", payment.id, err)
 		}
 	}
-	if err := a.settle(t.Context()); err != nil {
+	if err := a.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 1 {

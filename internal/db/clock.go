@@ -72,9 +72,8 @@ func (c *TestClock) Advance(ctx context.Context, by int64) error {
 // Move stores the instant in a unit of work; the clock shows it after the commit.
 // An instant that has passed already moves nothing.
 func (c *TestClock) Move(tx *Tx, at int64) error {
-	_, err := tx.Exec(`INSERT INTO clock (id, now) VALUES (1, $1)
-		ON CONFLICT (id) DO UPDATE SET now = excluded.now WHERE excluded.now > clock.now`, at)
-	if err != nil {
+	if err := tx.execLater(`INSERT INTO clock (id, now) VALUES (1, $1)
+		ON CONFLICT (id) DO UPDATE SET now = excluded.now WHERE excluded.now > clock.now`, at); err != nil {
 		return fmt.Errorf("store the test clock: %w", err)
 	}
 	tx.AfterCommit(func() { c.show(at) })

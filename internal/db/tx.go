@@ -54,6 +54,18 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	return changed, err
 }
 
+// execLater runs a statement of which nothing is to be known but that it succeeds: on
+// PostgreSQL in the trip of the commit.
+func (tx *Tx) execLater(query string, args ...any) error {
+	if tx.db.server == nil {
+		_, err := tx.Exec(query, args...)
+		return err
+	}
+	tx.wrote = true
+	tx.batch.later(queued{query: query, args: args})
+	return nil
+}
+
 // Query runs a statement that returns rows. They are closed with the unit at the
 // latest; the caller closes them before it runs the same text again.
 func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {

@@ -317,7 +317,7 @@ func TestOverdueInvoices(t *testing.T) {
 	if got := overdue(s.mails); len(got) != 0 {
 		t.Errorf("for ever: %q", got)
 	}
-	if next, err := s.desk.NextAt(t.Context()); err != nil || next != month(14).UnixNano() {
+	if next, err := s.db.NextAt(t.Context(), s.desk.Agenda()); err != nil || next != month(14).UnixNano() {
 		t.Errorf("due again at %s, %v", time.Unix(0, next), err)
 	}
 	for id, want := range map[string]string{

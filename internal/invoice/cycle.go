@@ -85,18 +85,26 @@ func (d *Desk) RunDue(ctx context.Context) error {
 	return nil
 }
 
-// NextAt is when the next statements or reminders are due, in Unix nanoseconds.
-func (d *Desk) NextAt(ctx context.Context) (int64, error) {
-	now := d.DB.Clock().Now()
-	next := max(now, d.pause.Load())
-	if d.stated.Load() >= monthOf(now) {
-		next = nextMonth(now)
+// Agenda is when statements and reminders have something to do.
+func (d *Desk) Agenda() db.Agenda {
+	return db.Agenda{
+		Queries: []string{
+			`SELECT MIN(next_at) FROM receivables WHERE next_at > 0`,
+			`SELECT MIN(next_at) FROM receivables WHERE next_at > 0 AND next_at > $1`,
+		},
+		Args: func(now int64) []any { return []any{now} },
+		When: func(now int64, found []int64) (isDue bool, next int64) {
+			next = max(now, d.pause.Load())
+			if d.stated.Load() >= monthOf(now) {
+				next = nextMonth(now)
+			}
+			isDue = next <= now || found[0] > 0 && found[0] <= now
+			if reminder := found[1]; reminder > 0 && next > now {
+				next = min(next, reminder)
+			}
+			return isDue, next
+		},
 	}
-	reminder, err := d.nextReminderAt(ctx)
-	if reminder > 0 && next > now {
-		next = min(next, reminder)
-	}
-	return next, err
 }
 
 // cycle is up to when the statements of an organization have been made.

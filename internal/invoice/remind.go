@@ -133,12 +133,3 @@ func (d *Desk) notice(tx *db.Tx, organization, to, subject, text string) error {
 	}
 	return err
 }
-
-// nextReminderAt is when the next reminder is due after now; 0 if none is.
-func (d *Desk) nextReminderAt(ctx context.Context) (next int64, err error) {
-	err = d.DB.View(ctx, func(tx *db.Tx) error {
-		err := tx.QueryRow(`SELECT COALESCE(MIN(next_at), 0) FROM receivables WHERE next_at > 0 AND next_at > $1`, tx.Now()).Scan(&next)
-		return wrapped("look for the next reminder", err)
-	})
-	return next, err
-}

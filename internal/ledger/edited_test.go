@@ -101,30 +101,62 @@ func upTo(last int64) (all []int64) {
 	return all
 }
 
-func (h *house) texts(query string) (all []string) {
-	h.must(h.db.View(context.Background(), func(tx *db.Tx) error {
-		rows, err := tx.Query(query)
-		if err != nil {
-			return err
+// hand reads and changes rows without the ledger, and remembers what columns there are.
+type hand struct {
+	run     func(query string) ([]string, error) // the first column, as text
+	columns map[string][]string
+	numbers map[string]bool // table.column
+}
+
+// behind is the hand, on PostgreSQL with a connection of its own.
+func (h *house) behind() *hand {
+	h.t.Helper()
+	if h.hand == nil {
+		h.hand = &hand{run: h.alone, columns: map[string][]string{}, numbers: map[string]bool{}}
+		if dbtest.IsPostgres() {
+			h.hand.run = dbtest.Hand(h.t, h.url)
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var text string
-			if err := rows.Scan(&text); err != nil {
-				return err
-			}
-			all = append(all, text)
-		}
-		return rows.Err()
-	}))
+	}
+	return h.hand
+}
+
+// texts runs a statement without the ledger.
+func (h *house) texts(query string) []string {
+	h.t.Helper()
+	all, err := h.behind().run(query)
+	h.must(err)
 	return all
 }
 
-func (h *house) columnsOf(table string) []string {
-	if dbtest.IsPostgres() {
-		return h.texts(`SELECT column_name FROM information_schema.columns WHERE table_name = '` + table + `' ORDER BY ordinal_position`)
+// alone runs a statement in a unit of work of its own.
+func (h *house) alone(query string) (all []string, err error) {
+	if !strings.HasPrefix(query, "SELECT") {
+		return nil, h.update(func(tx *db.Tx) error { _, err := tx.Exec(query); return err })
 	}
-	return h.texts(`SELECT name FROM pragma_table_info('` + table + `')`)
+	err = h.db.View(context.Background(), func(tx *db.Tx) error {
+		all, err = db.All(tx, value[string], query)
+		return err
+	})
+	return all, err
+}
+
+// holds reports whether a condition, given as a query that counts, is so.
+func (h *house) holds(query string) bool {
+	h.t.Helper()
+	return h.texts(query)[0] != "0"
+}
+
+func (h *house) columnsOf(table string) []string {
+	h.t.Helper()
+	query := `SELECT name FROM pragma_table_info('` + table + `')`
+	if dbtest.IsPostgres() {
+		query = `SELECT column_name FROM information_schema.columns WHERE table_name = '` + table + `' ORDER BY ordinal_position`
+	}
+	known := h.behind().columns
+	if known[table] == nil {
+		known[table] = h.texts(query)
+	}
+	return known[table]
 }
 
 // at is where the row is that comes after so many others: in the order in which they
@@ -150,10 +182,26 @@ func (h *house) changed(table, where string) string {
 }
 
 func (h *house) isNumber(table, column string) bool {
-	if !dbtest.IsPostgres() {
-		return h.count(`SELECT COUNT(*) FROM pragma_table_info('`+table+`') WHERE name = '`+column+`' AND type = 'BIGINT'`) == 1
+	h.t.Helper()
+	known := h.behind().numbers
+	is, isKnown := known[table+"."+column]
+	if !isKnown {
+		query := `SELECT COUNT(*) FROM pragma_table_info('` + table + `') WHERE name = '` + column + `' AND type = 'BIGINT'`
+		if dbtest.IsPostgres() {
+			query = `SELECT COUNT(*) FROM information_schema.columns WHERE table_name = '` + table + `' AND column_name = '` + column + `' AND data_type = 'bigint'`
+		}
+		is = h.holds(query)
+		known[table+"."+column] = is
 	}
-	return h.count(`SELECT COUNT(*) FROM information_schema.columns WHERE table_name = '`+table+`' AND column_name = '`+column+`' AND data_type = 'bigint'`) == 1
+	return is
+}
+
+// literal is an expression that gives a column as it is written in SQL.
+func literal(column string) string {
+	if dbtest.IsPostgres() {
+		return `quote_nullable(` + column + `)`
+	}
+	return `quote(` + column + `)`
 }
 
 // edit changes one value of one row, verifies, and puts it back: a number by a little
@@ -166,20 +214,20 @@ func (h *house) edit(t *testing.T, table, column string, row int64) {
 	}
 	for _, other := range others {
 		here := h.at(table, row)
-		h.exec(t, `CREATE TABLE kept AS SELECT `+column+` AS value FROM `+table+here)
-		if h.count(`SELECT COUNT(*) FROM `+table+here+` AND `+column+` IS DISTINCT FROM `+other) == 1 && h.isFree(table, column, other, here) {
-			h.exec(t, `UPDATE `+table+` SET `+column+` = `+other+here)
-			h.named(t, table, table+"."+column)
-			h.exec(t, `UPDATE `+table+` SET `+column+` = (SELECT value FROM kept)`+h.changed(table, here))
+		if !h.holds(`SELECT COUNT(*) FROM `+table+here+` AND `+column+` IS DISTINCT FROM `+other) || !h.isFree(table, column, other, here) {
+			continue
 		}
-		h.exec(t, `DROP TABLE kept`)
+		was := h.texts(`SELECT ` + literal(column) + ` FROM ` + table + here)[0]
+		h.texts(`UPDATE ` + table + ` SET ` + column + ` = ` + other + here)
+		h.named(t, table, table+"."+column)
+		h.texts(`UPDATE ` + table + ` SET ` + column + ` = ` + was + h.changed(table, here))
 	}
 }
 
 // isFree reports whether no other row has the value in a column that identifies rows.
 func (h *house) isFree(table, column, other, here string) bool {
 	at := slices.Index(h.columnsOf(table), column)
-	return at >= keys[table] && column != "slug" && column != "key" || h.count(`SELECT COUNT(*) FROM `+table+` WHERE `+column+` = (SELECT `+other+` FROM `+table+here+`)`) == 0
+	return at >= keys[table] && column != "slug" && column != "key" || !h.holds(`SELECT COUNT(*) FROM `+table+` WHERE `+column+` = (SELECT `+other+` FROM `+table+here+`)`)
 }
 
 func (h *house) named(t *testing.T, table, what string) {
@@ -199,24 +247,19 @@ func (h *house) named(t *testing.T, table, what string) {
 	}
 }
 
-// drop deletes a row, verifies, and puts it back.
+// drop deletes a row, verifies, and puts it back where it was.
 func (h *house) drop(t *testing.T, table string, row int64) {
-	here := h.at(table, row)
-	columns := strings.Join(h.columnsOf(table), ", ")
-	rowid := columns
+	here, columns := h.at(table, row), h.columnsOf(table)
 	if !dbtest.IsPostgres() {
-		rowid = "rowid AS place, " + columns
+		columns = append([]string{"rowid"}, columns...)
 	}
-	h.exec(t, `CREATE TABLE kept AS SELECT `+rowid+` FROM `+table+here)
-	h.exec(t, `DELETE FROM `+table+here)
-	defer func() {
-		if !dbtest.IsPostgres() {
-			h.exec(t, `INSERT INTO `+table+` (rowid, `+columns+`) SELECT * FROM kept`)
-		} else {
-			h.exec(t, `INSERT INTO `+table+` SELECT * FROM kept`)
-		}
-		h.exec(t, `DROP TABLE kept`)
-	}()
+	literals := make([]string, len(columns))
+	for i, column := range columns {
+		literals[i] = literal(column)
+	}
+	values := h.texts(`SELECT ` + strings.Join(literals, ` || ', ' || `) + ` FROM ` + table + here)[0]
+	h.texts(`DELETE FROM ` + table + here)
+	defer h.texts(`INSERT INTO ` + table + ` (` + strings.Join(columns, ", ") + `) VALUES (` + values + `)`)
 	h.named(t, table, table+" deleted")
 }
 
@@ -225,7 +268,7 @@ func (h *house) swap(t *testing.T, table, column string) {
 	last := h.count(`SELECT COUNT(*) FROM `+table) - 1
 	one := h.at(table, 0)
 	for ; last > 0; last-- {
-		if other := h.at(table, last); h.count(`SELECT COUNT(*) FROM `+table+other+` AND `+column+` IS DISTINCT FROM (SELECT `+column+` FROM `+table+one+`)`) == 1 {
+		if h.holds(`SELECT COUNT(*) FROM ` + table + h.at(table, last) + ` AND ` + column + ` IS DISTINCT FROM (SELECT ` + column + ` FROM ` + table + one + `)`) {
 			break
 		}
 	}
@@ -235,15 +278,15 @@ func (h *house) swap(t *testing.T, table, column string) {
 	}
 	exchange := func() {
 		one, other := h.at(table, 0), h.at(table, last)
-		h.exec(t, `CREATE TABLE kept AS SELECT (SELECT `+column+` FROM `+table+one+`) AS a, (SELECT `+column+` FROM `+table+other+`) AS b`)
+		a := h.texts(`SELECT ` + literal(column) + ` FROM ` + table + one)[0]
+		b := h.texts(`SELECT ` + literal(column) + ` FROM ` + table + other)[0]
 		free := `''`
 		if h.isNumber(table, column) {
 			free = `-1`
 		}
-		h.exec(t, `UPDATE `+table+` SET `+column+` = `+free+one)
-		h.exec(t, `UPDATE `+table+` SET `+column+` = (SELECT a FROM kept)`+h.at(table, last))
-		h.exec(t, `UPDATE `+table+` SET `+column+` = (SELECT b FROM kept)`+h.at(table, 0))
-		h.exec(t, `DROP TABLE kept`)
+		h.texts(`UPDATE ` + table + ` SET ` + column + ` = ` + free + one)
+		h.texts(`UPDATE ` + table + ` SET ` + column + ` = ` + a + h.at(table, last))
+		h.texts(`UPDATE ` + table + ` SET ` + column + ` = ` + b + h.at(table, 0))
 	}
 	exchange()
 	defer exchange()

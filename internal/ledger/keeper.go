@@ -150,6 +150,33 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 	return next, err
 }
 
+// Agenda is when the keeper has something to do, where no other server does it.
+func (l *Ledger) Agenda() db.Agenda {
+	queries := []string{
+		`SELECT MIN(wake_at) FROM wallets WHERE wake_at > 0`,
+		`SELECT MIN(lapse_at) FROM leases`,
+	}
+	hasLooked := l.keeper.seal.hasLooked(l.db.Clock().Now(), l.db.IsShared())
+	if !hasLooked {
+		queries = append(queries, notSealed)
+	}
+	return db.Agenda{
+		Queries: queries,
+		When: func(now int64, found []int64) (isDue bool, next int64) {
+			if !hasLooked {
+				hasLooked = true
+				l.keeper.seal.see(now, found[2] != 0)
+			}
+			wake, lapse := found[0], found[1]
+			if lapse != 0 {
+				lapse = max(lapse, l.keeper.calm.Load())
+			}
+			next = earlier(earlier(wake, lapse), l.keeper.seal.due.Load())
+			return next != 0 && next <= now, next
+		},
+	}
+}
+
 func firstInstant(tx *db.Tx, query string) (int64, error) {
 	at, _, err := one(tx, value[int64], query)
 	return at, wrapped("look up what is due next", err)
@@ -159,7 +186,7 @@ func firstInstant(tx *db.Tx, query string) (int64, error) {
 // keep the rest from being done; its errors are returned together.
 func (l *Ledger) RunDue(ctx context.Context) error {
 	failed := map[ID]error{}
-	for {
+	for isDue := true; isDue; {
 		due, err := l.due(ctx, failed)
 		if err != nil {
 			return err
@@ -168,6 +195,9 @@ func (l *Ledger) RunDue(ctx context.Context) error {
 			break
 		}
 		if err := l.do(ctx, due, failed); err != nil {
+			return err
+		}
+		if isDue, err = l.db.IsDue(ctx, l.Agenda()); err != nil { // by what was done, or left: mostly nothing is
 			return err
 		}
 	}
@@ -189,11 +219,15 @@ func (d due) isEmpty() bool { return len(d.wallets) == 0 && len(d.leases) == 0 &
 
 // due looks up what is due, but for what has failed already.
 func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error) {
-	err = l.db.View(ctx, func(tx *db.Tx) (err error) {
+	err = l.db.Glance(ctx, func(tx *db.Tx) (err error) {
+		d.wallets, err = l.dueWallets(tx, tx.Now(), failed)
+		return wrapped("look up wallets that are due", err)
+	})
+	if err != nil {
+		return d, err
+	}
+	err = l.db.Glance(ctx, func(tx *db.Tx) error {
 		now := tx.Now()
-		if d.wallets, err = l.dueWallets(tx, now, failed); err != nil {
-			return wrapped("look up wallets that are due", err)
-		}
 		if l.db.Admits() != nil { // by a clock that is off, no lease has lapsed
 			l.keeper.rest(now)
 		}

@@ -38,6 +38,7 @@ type house struct {
 	db    *db.DB
 	clock *db.TestClock
 	url   string
+	hand  *hand
 }
 
 var acme = ID{"org_acme", "ws_acme"}

@@ -59,9 +59,12 @@ func (l *Ledger) notice() {
 // Noticed says that there are notices, of this server's commits.
 func (l *Ledger) Noticed() <-chan struct{} { return l.noticed }
 
+// NoticesDue asks for one if there are notices that are due at an instant, $1.
+const NoticesDue = `SELECT 1 FROM notices WHERE due_at BETWEEN 0 AND $1 LIMIT 1`
+
 // HasNotices reports whether there are notices that are due, of any server's commits.
 func (l *Ledger) HasNotices(tx *db.Tx) (bool, error) {
-	_, found, err := one(tx, value[int64], `SELECT 1 FROM notices WHERE due_at BETWEEN 0 AND $1 LIMIT 1`, tx.Now())
+	_, found, err := one(tx, value[int64], NoticesDue, tx.Now())
 	return found, wrapped("look for notices", err)
 }
 

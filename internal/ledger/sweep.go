@@ -33,23 +33,36 @@ func (s *sweep) moved(at int64) {
 	s.due.CompareAndSwap(0, at-at%sealEvery+sealEvery)
 }
 
+// notSealed asks for one if a chain has moved since the last seal.
+const notSealed = `SELECT 1 FROM (SELECT 1 AS found FROM wallets WHERE sealed < next_journal - 1
+	UNION ALL SELECT 1 FROM heads WHERE sealed < next_journal - 1) AS moved LIMIT 1`
+
 // look asks whether a chain has moved since the last seal: once, for what an earlier run
 // has left, and where there are other servers at every hour, for what they have.
 func (s *sweep) look(tx *db.Tx, hasOthers bool) error {
-	hour := tx.Now() - tx.Now()%sealEvery
-	if looked := s.looked.Load(); looked != 0 && (!hasOthers || looked >= hour) {
+	if s.hasLooked(tx.Now(), hasOthers) {
 		return nil
 	}
-	_, found, err := one(tx, value[int64],
-		`SELECT 1 FROM wallets WHERE sealed < next_journal - 1 UNION ALL SELECT 1 FROM heads WHERE sealed < next_journal - 1 LIMIT 1`)
+	_, found, err := one(tx, value[int64], notSealed)
 	if err != nil {
 		return wrapped("look for chains that are not sealed", err)
 	}
-	if found {
-		s.moved(tx.Now())
-	}
-	s.looked.Store(max(hour, 1))
+	s.see(tx.Now(), found)
 	return nil
+}
+
+// hasLooked reports whether it is known what others have left.
+func (s *sweep) hasLooked(now int64, hasOthers bool) bool {
+	looked := s.looked.Load()
+	return looked != 0 && (!hasOthers || looked >= now-now%sealEvery)
+}
+
+// see notes what a look at an instant has found.
+func (s *sweep) see(at int64, hasMoved bool) {
+	if hasMoved {
+		s.moved(at)
+	}
+	s.looked.Store(max(at-at%sealEvery, 1))
 }
 
 // head is the ends of a wallet's two chains: the number of the last entry and of

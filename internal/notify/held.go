@@ -9,6 +9,7 @@ import (
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
+	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/mail"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/webhook"
@@ -51,15 +52,18 @@ func (n *Notifier) over(tx *db.Tx) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// NextAt is when silent hours end in which something has happened; 0 for none.
-func (n *Notifier) NextAt(ctx context.Context) (at int64, err error) {
-	err = n.DB.Glance(ctx, func(tx *db.Tx) error {
-		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM held_alerts`).Scan(&at)
-	})
-	if err != nil {
-		return 0, fmt.Errorf("look when silent hours end: %w", err)
+// Agenda is when there is something to tell; next, when silent hours end in which something
+// has happened.
+func (n *Notifier) Agenda() db.Agenda {
+	return db.Agenda{
+		Queries: []string{
+			ledger.NoticesDue,
+			`SELECT 1 FROM held_alerts WHERE due_at BETWEEN 0 AND $1 LIMIT 1`,
+			`SELECT MIN(due_at) FROM held_alerts`,
+		},
+		Args: func(now int64) []any { return []any{now} },
+		When: func(_ int64, found []int64) (isDue bool, next int64) { return found[0] > 0 || found[1] > 0, found[2] },
 	}
-	return at, nil
 }
 
 // tellHeld tells an organization what has happened in its silent hours; if that cannot be,

@@ -253,8 +253,8 @@ func (s *stage) pass(by time.Duration) {
 		}
 		s.tell()
 		now, next := s.clock.Now(), end
-		for _, nextAt := range []func(context.Context) (int64, error){s.Books.NextAt, s.NextAt, s.Hooks.NextAt} {
-			at, err := nextAt(s.Context())
+		for _, agenda := range []db.Agenda{s.Books.Agenda(), s.Agenda(), s.Hooks.Agenda()} {
+			at, err := s.DB.NextAt(s.Context(), agenda)
 			if err != nil {
 				s.Fatal(err)
 			}

@@ -64,6 +64,12 @@ func (s *Service) runDue(ctx context.Context, ask func(context.Context) (bool, e
 	if s.provider == nil {
 		return false, nil
 	}
+	if err := s.look(ctx); err != nil {
+		return false, err
+	}
+	if next, err := s.db.NextAt(ctx, s.Agenda()); err != nil || next == 0 || next > s.db.Clock().Now() {
+		return false, err
+	}
 	for _, do := range []func(context.Context) (bool, error){s.topUpDue, ask, s.refundDue, s.forgetDue} {
 		did, err := do(ctx)
 		if err != nil {
@@ -74,21 +80,26 @@ func (s *Service) runDue(ctx context.Context, ask func(context.Context) (bool, e
 	return moved, nil
 }
 
-// NextAt is the instant at which something is due next; 0 if nothing is.
-func (s *Service) NextAt(ctx context.Context) (next int64, err error) {
+// Agenda is when payments have something to do. While auto top-up is on somewhere they look:
+// whether a wallet has moved since is in memory.
+func (s *Service) Agenda() db.Agenda {
 	if s.provider == nil {
-		return 0, nil
+		return db.Agenda{When: func(int64, []int64) (bool, int64) { return false, 0 }}
 	}
-	err = s.db.Glance(ctx, func(tx *db.Tx) error {
-		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM (SELECT MIN(due_at) AS due_at FROM payments WHERE due_at <> 0 AND provider = $1
-			UNION ALL SELECT MIN(due_at) FROM payment_refunds WHERE due_at <> 0 AND provider = $1
-			UNION ALL SELECT MIN(due_at) FROM payment_methods WHERE due_at <> 0 AND provider = $1
-			UNION ALL SELECT MIN(due_at) FROM auto_top_ups WHERE is_on = 1 AND due_at <> 0) AS due`, s.Provider()).Scan(&next)
-	})
-	if err != nil {
-		return 0, fmt.Errorf("look up what is due of payments: %w", err)
+	return db.Agenda{
+		Queries: []string{
+			`SELECT MIN(due_at) FROM (SELECT MIN(due_at) AS due_at FROM payments WHERE due_at <> 0 AND provider = $1
+				UNION ALL SELECT MIN(due_at) FROM payment_refunds WHERE due_at <> 0 AND provider = $1
+				UNION ALL SELECT MIN(due_at) FROM payment_methods WHERE due_at <> 0 AND provider = $1
+				UNION ALL SELECT MIN(due_at) FROM auto_top_ups WHERE is_on = 1 AND due_at <> 0) AS due`,
+			`SELECT COUNT(*) FROM auto_top_ups WHERE is_on = 1 AND payment = ''`,
+		},
+		Args: func(int64) []any { return []any{s.Provider()} },
+		When: func(now int64, found []int64) (isDue bool, next int64) {
+			next = found[0]
+			return next != 0 && next <= now || found[1] > 0, next
+		},
 	}
-	return next, nil
 }
 
 // due are the payments that are to be asked about.

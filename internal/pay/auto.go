@@ -319,11 +319,8 @@ func (s *Service) tellOwners(tx *db.Tx, id ledger.ID, subject, text string) erro
 	return s.tell(tx, id.Organization, to, place+": "+subject, "Hello,\n\n"+text, "")
 }
 
-// topUpDue looks at the wallets that have moved, and begins what is due.
+// topUpDue begins what is due.
 func (s *Service) topUpDue(ctx context.Context) (moved bool, err error) {
-	if err := s.look(ctx); err != nil {
-		return false, err
-	}
 	var all []AutoTopUp
 	err = s.db.Glance(ctx, func(tx *db.Tx) error {
 		all, err = db.All(tx, scanAuto, selectAuto+` WHERE is_on = 1 AND due_at <> 0 AND due_at <= $1 ORDER BY due_at LIMIT $2`, tx.Now(), dueBatch)

@@ -232,8 +232,8 @@ func (s *till) pass(d time.Duration) {
 	for to := s.clock.Now() + int64(d); ; {
 		s.settle()
 		next := to
-		for _, of := range []func(context.Context) (int64, error){s.books.NextAt, s.pay.NextAt, s.sandbox.NextAt} {
-			at, err := of(s.Context())
+		for _, agenda := range []db.Agenda{s.books.Agenda(), s.pay.Agenda(), s.sandbox.Agenda()} {
+			at, err := s.db.NextAt(s.Context(), agenda)
 			if err != nil {
 				s.Fatal(err)
 			}

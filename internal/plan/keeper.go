@@ -133,34 +133,45 @@ func (b *Book) settleContracts(ctx context.Context) error {
 
 // NextAt is the instant at which something is due next, after now; 0 if nothing is.
 func (b *Book) NextAt(ctx context.Context) (next int64, err error) {
-	err = b.DB.View(ctx, func(tx *db.Tx) error {
-		next = 0
-		soonest := func(at int64) {
-			if at > tx.Now() && (next == 0 || at < next) {
-				next = at
+	return b.DB.NextAt(ctx, b.Agenda())
+}
+
+// Agenda is when plans and contracts have something to do. What failed when it was due is no
+// instant to come.
+func (b *Book) Agenda() db.Agenda {
+	return db.Agenda{
+		Queries: append([]string{
+			`SELECT MIN(next_at) FROM subscriptions WHERE next_at > 0`,
+			`SELECT MIN(due_at) FROM contracts WHERE due_at > 0`,
+			`SELECT MIN(next_at) FROM subscriptions WHERE next_at > 0 AND next_at > $1`,
+			`SELECT MIN(due_at) FROM contracts WHERE due_at > 0 AND due_at > $1`,
+			`SELECT COUNT(*) FROM plans WHERE credits > 0`,
+		}, firstToExpire...),
+		Args: func(now int64) []any {
+			args := []any{now}
+			for _, n := range remindDays {
+				args = append(args, now-now%day+(n+1)*day)
 			}
+			return args
+		},
+		When: b.when,
+	}
+}
+
+// when is what the numbers of the agenda mean. Whose credits of a month are due is looked up
+// by those who grant them.
+func (b *Book) when(now int64, found []int64) (isDue bool, next int64) {
+	change, contract, gives, expiries := found[0], found[1], found[4] > 0, found[5:]
+	isDue = change > 0 && change <= now || contract > 0 && contract <= now || gives || b.reminded.Load() != now-now%day
+	instants := append(found[2:4:4], nextReminder(expiries))
+	if gives {
+		_, month := db.MonthOf(now)
+		instants = append(instants, month)
+	}
+	for _, at := range instants {
+		if at > now && (next == 0 || at < next) {
+			next = at
 		}
-		for _, query := range []string{
-			`SELECT COALESCE(MIN(next_at), 0) FROM subscriptions WHERE next_at > 0 AND next_at > $1`,
-			`SELECT COALESCE(MIN(due_at), 0) FROM contracts WHERE due_at > 0 AND due_at > $1`,
-		} {
-			var at int64
-			if err := tx.QueryRow(query, tx.Now()).Scan(&at); err != nil { // what failed when it was due is no instant to come
-				return fmt.Errorf("look for what is due next in plans: %w", err)
-			}
-			soonest(at)
-		}
-		gives, err := b.gives(tx)
-		if err != nil {
-			return err
-		}
-		if gives {
-			_, month := db.MonthOf(tx.Now())
-			soonest(month)
-		}
-		reminder, err := b.nextReminder(tx)
-		soonest(reminder)
-		return err
-	})
-	return next, err
+	}
+	return isDue, next
 }

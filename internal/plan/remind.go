@@ -167,19 +167,22 @@ func expiryLine(workspace string, l *wallet.Lot, left credit.Amount, in int64) s
 		mail.Instant(l.ExpiresAt))
 }
 
+// firstToExpire are queries of the first lot that expires on the day of which it is told so
+// many days before, or later, for each of [remindDays]; the days are $2 and so on.
+var firstToExpire = func() (queries []string) {
+	for i := range remindDays {
+		queries = append(queries, fmt.Sprintf(`SELECT MIN(expires_at) FROM lots WHERE expired = 0 AND expires_at > 0 AND expires_at >= $%d AND remaining > 0`, i+2))
+	}
+	return queries
+}()
+
 // nextReminder is the next day on which somebody is reminded of a lot that there is now.
-func (b *Book) nextReminder(tx *db.Tx) (next int64, err error) {
-	today := tx.Now() - tx.Now()%day
-	for _, n := range remindDays {
-		var first int64
-		err := tx.QueryRow(`SELECT COALESCE(MIN(expires_at), 0) FROM lots WHERE expired = 0 AND expires_at > 0 AND expires_at >= $1 AND remaining > 0`,
-			today+(n+1)*day).Scan(&first)
-		if err != nil {
-			return 0, fmt.Errorf("look for the next reminder: %w", err)
-		}
+func nextReminder(firstToExpire []int64) (next int64) {
+	for i, n := range remindDays {
+		first := firstToExpire[i]
 		if at := first - first%day - n*day; first > 0 && (next == 0 || at < next) {
 			next = at
 		}
 	}
-	return next, nil
+	return next
 }

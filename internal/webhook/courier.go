@@ -65,13 +65,16 @@ func (h *Hooks) DeliverDue(ctx context.Context) error {
 	}
 }
 
-// NextAt is when something is due; 0 if nothing waits.
-func (h *Hooks) NextAt(ctx context.Context) (at int64, err error) {
-	err = h.DB.Glance(ctx, func(tx *db.Tx) error {
-		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM (SELECT (SELECT MIN(d.due_at) FROM deliveries d
-			WHERE d.organization = w.organization AND d.webhook = w.id AND d.status = 'waiting') AS due_at FROM webhooks w WHERE w.disabled = '') AS due`).Scan(&at)
-	})
-	return at, wrapped("look what webhooks wait for", err)
+// Agenda is when webhooks have something to do. What is being sent is waited for.
+func (h *Hooks) Agenda() db.Agenda {
+	return db.Agenda{
+		Queries: []string{`SELECT MIN(due_at) FROM (SELECT (SELECT MIN(d.due_at) FROM deliveries d
+			WHERE d.organization = w.organization AND d.webhook = w.id AND d.status = 'waiting') AS due_at FROM webhooks w WHERE w.disabled = '') AS due`},
+		When: func(now int64, found []int64) (isDue bool, next int64) {
+			running, _ := h.places.look()
+			return running > 0 || found[0] != 0 && found[0] <= now, found[0]
+		},
+	}
 }
 
 // start begins to send what is due, as far as there are places, and returns how many.

@@ -85,7 +85,7 @@ func (s *stage) deliver() {
 func (s *stage) pass(d time.Duration) {
 	s.Helper()
 	for end := s.clock.Now() + int64(d); ; {
-		next, err := s.NextAt(s.Context())
+		next, err := s.DB.NextAt(s.Context(), s.Agenda())
 		if next == 0 || next > end {
 			next = end
 		}

@@ -28,7 +28,8 @@ func URL(t testing.TB) string {
 	}
 	name := take()
 	if name == "" {
-		name = create(t)
+		name = create(t, template())
+		measure(t, on(server, name))
 	}
 	t.Cleanup(func() { leave(t, name) })
 	return on(server, name)
@@ -41,15 +42,18 @@ func Empty(t testing.TB) string {
 	if server == "" {
 		return "sqlite:" + filepath.Join(t.TempDir(), "purser.db")
 	}
-	name := create(t)
+	name := create(t, nothing)
 	t.Cleanup(func() { drop(t, name) })
 	return on(server, name)
 }
 
-func create(t testing.TB) (name string) {
+// nothing is the database of PostgreSQL that a new one is made from with nothing in it.
+const nothing = "template0"
+
+func create(t testing.TB, template string) (name string) {
 	t.Helper()
 	name = "t" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	Do(t, os.Getenv(Variable), "CREATE DATABASE "+name+" TEMPLATE template0 STRATEGY file_copy")
+	Do(t, os.Getenv(Variable), "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy")
 	return name
 }
 
@@ -102,6 +106,28 @@ func Texts(t testing.TB, url, query string) (all []string) {
 		return err
 	})
 	return all
+}
+
+// Hand is a connection to a PostgreSQL on which a test reads and changes rows behind the
+// program's back, one trip for each statement; closed with the test. It returns the first
+// column as text.
+func Hand(t testing.TB, url string) func(query string) ([]string, error) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(ctx) })
+	return func(query string) (all []string, err error) {
+		results, err := c.PgConn().Exec(ctx, query).ReadAll()
+		for _, result := range results {
+			for _, row := range result.Rows {
+				all = append(all, string(row[0]))
+			}
+		}
+		return all, err
+	}
 }
 
 func connected(t testing.TB, url string, fn func(context.Context, *pgx.Conn) error) {

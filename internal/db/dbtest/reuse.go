@@ -3,6 +3,7 @@ package dbtest
 import (
 	"context"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -11,7 +12,8 @@ import (
 
 // Model names the variable that holds the URL of a database with the schema of this
 // program and no rows, on a server that is thrown away after the tests. With it, the
-// databases of tests are emptied and used again: making one takes longer than most tests.
+// databases of tests are copies of it, which are emptied and used again: making one takes
+// longer than most tests. Nobody connects to the model: that would be in the way of a copy.
 const Model = "PURSER_TEST_MODEL"
 
 // idle are the databases of this process that no test uses.
@@ -73,25 +75,43 @@ const empty = `
 		END LOOP;
 	END $$`
 
-var shapeOfModel = sync.OnceValues(func() (shown string, err error) {
-	err = with(os.Getenv(Model), func(ctx context.Context, c *pgx.Conn) error { return c.QueryRow(ctx, shape).Scan(&shown) })
-	return shown, err
-})
+// template is what a database for tests is made from: the model, if there is one.
+func template() string {
+	model := os.Getenv(Model)
+	if model == "" {
+		return nothing
+	}
+	path, _, _ := strings.Cut(model, "?")
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+// ours is the shape of the model.
+var ours struct {
+	once  sync.Once
+	shape string
+}
+
+// measure notes the shape of the model, from a copy in which nothing has been done yet.
+func measure(t testing.TB, url string) {
+	t.Helper()
+	if os.Getenv(Model) == "" {
+		return
+	}
+	ours.once.Do(func() {
+		connected(t, url, func(ctx context.Context, c *pgx.Conn) error { return c.QueryRow(ctx, shape).Scan(&ours.shape) })
+	})
+}
 
 // emptied reports whether a database is as the model now.
 func emptied(t testing.TB, url string) (done bool) {
 	t.Helper()
-	want, err := shapeOfModel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = with(url, func(ctx context.Context, c *pgx.Conn) error {
+	err := with(url, func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 		if err != nil {
 			return err
 		}
 		var is string
-		if err := c.QueryRow(ctx, shape).Scan(&is); err != nil || is != want {
+		if err := c.QueryRow(ctx, shape).Scan(&is); err != nil || is != ours.shape {
 			return err
 		}
 		_, err = c.Exec(ctx, empty)

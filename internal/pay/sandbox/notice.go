@@ -196,12 +196,17 @@ func (s *Provider) RunDue(ctx context.Context) (moved bool, err error) {
 }
 
 // NextAt is the instant at which something is due next; 0 if nothing is.
-func (s *Provider) NextAt(ctx context.Context) (next int64, err error) {
-	err = s.db.Glance(ctx, func(tx *db.Tx) error {
-		return tx.QueryRow(`SELECT COALESCE(MIN(due_at), 0) FROM (SELECT MIN(due_at) AS due_at FROM sandbox_payments WHERE due_at <> 0
-			UNION ALL SELECT MIN(due_at) FROM sandbox_notices) AS due`).Scan(&next)
-	})
-	return next, wrapped("look up what is due", err)
+func (s *Provider) NextAt(ctx context.Context) (int64, error) { return s.db.NextAt(ctx, s.Agenda()) }
+
+// Agenda is when the sandbox has something to do.
+func (s *Provider) Agenda() db.Agenda {
+	return db.Agenda{
+		Queries: []string{`SELECT MIN(due_at) FROM (SELECT MIN(due_at) AS due_at FROM sandbox_payments WHERE due_at <> 0
+			UNION ALL SELECT MIN(due_at) FROM sandbox_notices) AS due`},
+		When: func(now int64, found []int64) (isDue bool, next int64) {
+			return found[0] != 0 && found[0] <= now, found[0]
+		},
+	}
 }
 
 // pass lets happen what happens to payments by itself.
