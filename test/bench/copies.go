@@ -49,11 +49,11 @@ var copiedTables = []copied{
 	{"journal", "no", "t.no <= f.last", map[string]string{
 		"no": numbered, "at": instant, "key": idOfCopy("key", "key_"), "hash": hashOf,
 	}},
-	{"flows", "id", "t.id LIKE 'flow_0000000000%'", map[string]string{
+	{"flows", "id", "t.id >= 'flow_0000000000' AND t.id < 'flow_0000000001'", map[string]string{
 		"id": idOfCopy("id", "flow_"), "job": idOfCopy("job", "job_"), "hold": idOfCopy("hold", "hold_"), "started_at": "f.origin + s.b * f.step",
 		"ended_at": "f.origin + s.b * f.step + (t.ended_at - t.started_at)",
 	}},
-	{"holds", "id", "t.id LIKE 'hold_0000000000%'", map[string]string{
+	{"holds", "id", "t.id >= 'hold_0000000000' AND t.id < 'hold_0000000001'", map[string]string{
 		"id": idOfCopy("id", "hold_"), "flow": idOfCopy("flow", "flow_"), "created_at": "f.origin + s.b * f.step",
 	}},
 }
@@ -76,12 +76,12 @@ func (c copied) statement(tx *db.Tx) (string, error) {
 			values[i] = "t." + name
 		}
 	}
-	hash := "lower(hex(randomblob(32)))"
+	hash, order := "lower(hex(randomblob(32)))", "" // SQLite goes through the tables as they stand, by their keys
 	if tx.HasArrays() {
-		hash = "md5(t." + c.key + " || ' ' || s.b) || md5(s.b || ' ' || t." + c.key + ")"
+		hash, order = "md5(t."+c.key+" || ' ' || s.b) || md5(s.b || ' ' || t."+c.key+")", " ORDER BY s.b, t."+c.key
 	}
 	text := `INSERT INTO ` + c.table + ` (` + strings.Join(columns, ", ") + `) ` + series + `SELECT ` + strings.Join(values, ", ") +
-		` FROM s CROSS JOIN f CROSS JOIN ` + c.table + ` t WHERE t.organization = $1 AND t.workspace = $2 AND ` + c.where + ` ORDER BY s.b, t.` + c.key
+		` FROM s CROSS JOIN f CROSS JOIN ` + c.table + ` t WHERE t.organization = $1 AND t.workspace = $2 AND ` + c.where + order
 	return strings.ReplaceAll(text, hashOf, hash), nil
 }
 
@@ -94,18 +94,12 @@ func columnsOf(tx *db.Tx, table string) ([]string, error) {
 	return rows.Columns()
 }
 
-// What follows from the charges of a block: the events that reported some of them, and the
-// totals of their hours.
-const (
-	reportedRows = `INSERT INTO usage_events (organization, workspace, source, id, at, digest, charge)
-		SELECT organization, workspace, '/gateway', event, at, {hash}, no FROM charges t
-		WHERE organization = $1 AND workspace = $2 AND no > $3 AND no <= $4 AND event <> '' ORDER BY event`
-	totalRows = `INSERT INTO totals (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit, quantity, amount)
-		SELECT organization, workspace, at - at % 3600000000000, project, user_id, job, sku, tier, region, unit, CAST(SUM(quantity) AS BIGINT), CAST(SUM(amount) AS BIGINT)
-		FROM charges WHERE organization = $1 AND workspace = $2 AND no > $3 AND no <= $4 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-		ON CONFLICT (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit)
-		DO UPDATE SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount`
-)
+// totalRows adds some charges to the totals of their hours.
+const totalRows = `INSERT INTO totals (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit, quantity, amount)
+	SELECT organization, workspace, at - at % 3600000000000, project, user_id, job, sku, tier, region, unit, CAST(SUM(quantity) AS BIGINT), CAST(SUM(amount) AS BIGINT)
+	FROM charges WHERE organization = $1 AND workspace = $2 AND no > $3 AND no <= $4 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+	ON CONFLICT (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit)
+	DO UPDATE SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount`
 
 // rowsAtOnce is about how many charges a unit of work copies.
 const rowsAtOnce = 100_000
@@ -177,16 +171,8 @@ func (p pattern) copy(tx *db.Tx, id ledger.ID, from, to, origin, step int64) err
 			return fmt.Errorf("%s: %w", c.table, err)
 		}
 	}
-	hash := "lower(hex(randomblob(32)))"
-	if tx.HasArrays() {
-		hash = "md5(event) || md5(event || ' ')"
-	}
-	for _, text := range []string{strings.Replace(reportedRows, hashOf, hash, 1), totalRows} {
-		if _, err := tx.Exec(text, id.Organization, id.Workspace, from*p.charges, (to+1)*p.charges); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := tx.Exec(totalRows, id.Organization, id.Workspace, from*p.charges, (to+1)*p.charges)
+	return err
 }
 
 // settle writes the wallet as it is behind all blocks.
