@@ -166,24 +166,24 @@ func (l *lists) filtered() []read {
 		l.page("charges of an SKU", func(tx *db.Tx, i int) error {
 			return l.ofCharges(ledger.ChargeFilter{SKU: "llm.small.input"}, at("charges", l.per+somewhere(i, l.charges)))(tx)
 		}),
-		l.page("charges of a project with next to none, a page of 10,000 rows", func(tx *db.Tx, i int) error {
+		l.page("charges of a project with next to none", func(tx *db.Tx, i int) error {
 			_, _, err := l.books.Charges(tx, l.id, ledger.ChargeFilter{Project: rare}, at("charges", l.per+somewhere(i, l.charges)))
 			return err
 		}),
 		l.page("postings of a charge", func(tx *db.Tx, i int) error {
 			return some(l.books.Postings(tx, l.id, ledger.PostingFilter{Charge: somewhere(i, l.charges)}, newest))
 		}),
-		l.page("postings of a kind with none, a page of 10,000 rows", func(tx *db.Tx, i int) error {
+		l.page("postings of a kind with none", func(tx *db.Tx, i int) error {
 			_, _, err := l.books.Postings(tx, l.id, ledger.PostingFilter{Kind: wallet.PostExpire}, at("postings", l.per+somewhere(i, l.postings)))
 			return err
 		}),
-		l.page("events of a kind with none, a page of 10,000 rows", func(tx *db.Tx, i int) error {
+		l.page("events of a kind with none", func(tx *db.Tx, i int) error {
 			_, _, err := l.books.Events(tx, l.id, ledger.EventFilter{Kind: string(wallet.EventLotExpired)}, at("events", l.per+somewhere(i, l.events)))
 			return err
 		}),
 		l.page("statement lines, first page", func(tx *db.Tx, _ int) error { return activities(tx, usage.ActivityQuery{}) }),
 		l.page("statement lines, any page", func(tx *db.Tx, i int) error { return activities(tx, usage.ActivityQuery{To: l.instant(i)}) }),
-		l.page("statement lines, a page of 20,000 postings without a find", func(tx *db.Tx, i int) error {
+		l.page("statement lines, a page without a find", func(tx *db.Tx, i int) error {
 			return activities(tx, usage.ActivityQuery{Text: "nowhere", To: l.instant(i)})
 		}),
 		l.page("statement lines of a usual workspace, any page", func(tx *db.Tx, i int) error {
