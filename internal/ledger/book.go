@@ -28,6 +28,7 @@ type book struct {
 	events    []wallet.Event
 	acts      []Acted
 	totals    map[wallet.Total]amounts // by a total without its amounts
+	gpus      map[string]gpuTime       // of projects for which it was asked, with what is in totals
 	changes   wallet.Changes           // taken from the wallet before its time
 }
 
@@ -86,6 +87,7 @@ func (b *book) total(t wallet.Total) {
 	if b.totals == nil {
 		b.totals = map[wallet.Total]amounts{}
 	}
+	b.addGPUs(&t)
 	row := totalOf(t)
 	sum := b.totals[row]
 	b.totals[row] = amounts{sum.quantity + t.Quantity, sum.amount + int64(t.Amount), sum.overrun + int64(t.Overrun)}

@@ -87,8 +87,9 @@ func (l *Ledger) BalanceAt(tx *db.Tx, id ID, at int64) (credit.Amount, error) {
 	sums := DaySums{}
 	err = sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(amount) AS BIGINT) FROM day_sums`+inWallet+` AND day < $3 GROUP BY debit, credit`,
 		id.Organization, id.Workspace, day)
-	if err == nil {
-		err = sums.addPostings(tx, id, min(cover, begin-1), first-1)
+	if err == nil { // no charge and no lot is looked up for it, as for a day's sums
+		err = sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(amount) AS BIGINT) FROM postings`+inWallet+` AND no > $3 AND no <= $4 GROUP BY debit, credit`,
+			id.Organization, id.Workspace, min(cover, begin-1), first-1)
 	}
 	var balance credit.Amount
 	for k, amount := range sums {

@@ -10,17 +10,8 @@ import (
 // micro-unit-seconds (a GPU for a second is 10^6): by the hourly totals, and by what
 // runs and was not charged for yet, up to the instant of the result.
 func (l *Ledger) GPUTime(tx *db.Tx, id ID, r Result, project string, from int64) (sum int64, err error) {
-	err = tx.QueryRow(`SELECT CAST(COALESCE(SUM(quantity), 0) AS BIGINT) FROM totals`+inWallet+
-		` AND hour >= $3 AND project = $4 AND sku LIKE 'gpu.%'`, id.Organization, id.Workspace, from, project).Scan(&sum)
-	if err != nil {
-		return 0, wrapped("sum the GPU-hours of a project", err)
-	}
-	if b := l.pending(tx, id); b != nil {
-		for t, more := range b.totals {
-			if t.Hour >= from && t.Project == project && wallet.IsGPU(t.SKU) {
-				sum += more.quantity
-			}
-		}
+	if sum, err = l.gpusCharged(tx, id, project, from); err != nil {
+		return 0, err
 	}
 	for _, f := range r.Wallet.Flows() {
 		if since := max(from, f.SettledAt); f.Project == project && since < r.At {
@@ -28,6 +19,59 @@ func (l *Ledger) GPUTime(tx *db.Tx, id ID, r Result, project string, from int64)
 		}
 	}
 	return sum, nil
+}
+
+// gpusCharged is what of it stands in the hourly totals. It is asked at each start in a
+// project with GPU-hours, by the writer, and a month of a large workspace is a million
+// rows: so they are summed once, and the wallet in memory goes on with the sum. If its
+// batch fails or another server writes it, it leaves memory, and the sum with it.
+func (l *Ledger) gpusCharged(tx *db.Tx, id ID, project string, from int64) (sum int64, err error) {
+	var b *book
+	if tx.IsUpdate() {
+		b = l.shelf.get(id)
+	}
+	if b != nil {
+		if known, ok := b.gpus[project]; ok && known.from == from {
+			return known.sum, nil
+		}
+	}
+	err = tx.QueryRow(`SELECT CAST(COALESCE(SUM(quantity), 0) AS BIGINT) FROM totals`+inWallet+
+		` AND hour >= $3 AND project = $4 AND sku LIKE 'gpu.%'`, id.Organization, id.Workspace, from, project).Scan(&sum)
+	if err != nil || b == nil {
+		return sum, wrapped("sum the GPU-hours of a project", err)
+	}
+	for t, more := range b.totals {
+		if t.Hour >= from && t.Project == project && wallet.IsGPU(t.SKU) {
+			sum += more.quantity
+		}
+	}
+	l.set(tx).use(b) // what is not used stays in memory when a batch fails
+	b.keepGPUs(project, gpuTime{from, sum})
+	return sum, nil
+}
+
+// gpuTime is what a project has used of GPUs since the beginning of an hour, by the totals.
+type gpuTime struct{ from, sum int64 }
+
+// maxGPUProjects is of how many projects a wallet in memory knows it.
+const maxGPUProjects = 256
+
+func (b *book) keepGPUs(project string, known gpuTime) {
+	if len(b.gpus) >= maxGPUProjects {
+		clear(b.gpus)
+	}
+	if b.gpus == nil {
+		b.gpus = map[string]gpuTime{}
+	}
+	b.gpus[project] = known
+}
+
+// addGPUs adds a total to what is known of its project.
+func (b *book) addGPUs(t *wallet.Total) {
+	if known, ok := b.gpus[t.Project]; ok && t.Hour >= known.from && wallet.IsGPU(t.SKU) {
+		known.sum += t.Quantity
+		b.gpus[t.Project] = known
+	}
 }
 
 // GPUTimeOf is how long so many GPUs (× 10^6) are used in dt nanoseconds, in

@@ -43,21 +43,16 @@ func (l *Ledger) FirstPosting(tx *db.Tx, id ID, at int64) (int64, error) {
 	return no, wrapped("find the first posting of a span", err)
 }
 
-// firstNo is the number of the first row recorded at an instant or later: it is
-// searched for by halves.
-func firstNo(tx *db.Tx, table string, id ID, at int64) (int64, error) {
-	low, high := int64(1), int64(0)
-	err := tx.QueryRow(`SELECT COALESCE(MAX(no), 0) + 1 FROM `+table+inWallet, id.Organization, id.Workspace).Scan(&high)
-	for err == nil && low < high {
-		middle, recorded := low+(high-low)/2, int64(0)
-		err = tx.QueryRow(`SELECT at FROM `+table+inWallet+` AND no = $3`, id.Organization, id.Workspace, middle).Scan(&recorded)
-		if recorded < at {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	return low, err
+// firstNo is the number of the first row recorded at an instant or later. It is searched for
+// by halves, in one statement: among ten million rows there are 24 of them, and on PostgreSQL
+// each would be a trip.
+func firstNo(tx *db.Tx, table string, id ID, at int64) (no int64, err error) {
+	err = tx.QueryRow(`WITH RECURSIVE span(low, high) AS (
+			SELECT CAST(1 AS BIGINT), COALESCE(MAX(no), 0) + 1 FROM `+table+inWallet+`
+			UNION ALL SELECT CASE WHEN t.at < $3 THEN t.no + 1 ELSE low END, CASE WHEN t.at < $3 THEN high ELSE t.no END
+			FROM span JOIN `+table+` t ON t.organization = $1 AND t.workspace = $2 AND t.no = low + (high - low) / 2 WHERE low < high)
+		SELECT low FROM span WHERE low = high`, id.Organization, id.Workspace, at).Scan(&no)
+	return no, err
 }
 
 // withCharge are the conditions that postings were made with a charge: they were

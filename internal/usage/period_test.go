@@ -253,7 +253,8 @@ func TestStatementsAreIndexed(t *testing.T) {
 				var n int
 				var detail string
 				err := r.Scan(&n, &n, &n, &detail)
-				if strings.HasPrefix(detail, "SCAN") && !strings.HasPrefix(detail, "SCAN p") && !strings.Contains(detail, "CONSTANT") {
+				isOwn := detail == "SCAN p" || detail == "SCAN span" // rows of the statement's own, and no table
+				if strings.HasPrefix(detail, "SCAN") && !isOwn && !strings.Contains(detail, "CONSTANT") {
 					t.Errorf("%s: %s", detail, text)
 				}
 				return err

@@ -11,7 +11,8 @@ import (
 )
 
 // tiny is a run that shows that everything is measured, and nothing else.
-var tiny = form{Rounds: 2, Alone: 3, Calls: 100, HTTP: 60, Wallets: 8, Events: 20, Flows: 100, Spaces: 5, Idle: 1, Landing: 5, Many: []int{1, 64, 512}}
+var tiny = form{Rounds: 2, Alone: 3, Calls: 100, HTTP: 60, Wallets: 8, Events: 20, Flows: 100, Spaces: 5, Idle: 1, Landing: 5,
+	History: 20_000, Sharing: 3, Reads: 3, Walk: 500, Many: []int{1, 64, 512}}
 
 // TestMain is the child too, which holds flows.
 func TestMain(m *testing.M) {
@@ -28,7 +29,7 @@ func TestBench(t *testing.T) {
 		name = postgresql
 	}
 	r := newReport(tiny)
-	if err := measureOn(context.Background(), r, name, strings.Split(partNames(), ",")); err != nil {
+	if err := measureOn(context.Background(), r, name, append(strings.Split(partNames(), ","), "history")); err != nil {
 		t.Fatal(err)
 	}
 	r.finish()
@@ -37,8 +38,13 @@ func TestBench(t *testing.T) {
 			t.Errorf("%s is %f", f.Work, f.Value)
 		}
 	}
-	if len(r.Figures) < 25 || len(r.Lines) != 12 {
-		t.Errorf("%d figures and %d lines", len(r.Figures), len(r.Lines))
+	for _, a := range r.Aged {
+		if a.P50 <= 0 || a.SmallP50 <= 0 {
+			t.Errorf("%s takes %f and %f ms", a.Read, a.SmallP50, a.P50)
+		}
+	}
+	if len(r.Figures) < 25 || len(r.Lines) != 13 || len(r.Aged) < 40 {
+		t.Errorf("%d figures, %d lines and %d reads", len(r.Figures), len(r.Lines), len(r.Aged))
 	}
 	path := filepath.Join(t.TempDir(), "bench.json")
 	if err := r.write(path); err != nil {

@@ -37,8 +37,13 @@ const (
 
 // open opens books with so many wallets; with none, those that are there.
 func open(ctx context.Context, url string, wallets int) (*house, error) {
+	return openAt(ctx, url, wallets, nil)
+}
+
+// openAt opens books under a clock; nil is the machine's.
+func openAt(ctx context.Context, url string, wallets int, clock db.Clock) (*house, error) {
 	log := slog.New(slog.DiscardHandler)
-	d, err := db.Open(ctx, db.Config{URL: url, Log: log})
+	d, err := db.Open(ctx, db.Config{URL: url, Log: log, Clock: clock})
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,24 @@ func (r *report) linesOf(database string) (all []line) {
 	ratio(find(overHTTP, usualConns, r.Form.Wallets), "captures over HTTP, 256 connections", 0.25)
 	ratio(find(bulkHTTP, reporters, 1), "bulk events over HTTP", 0.8)
 	ratio(find(balances, usualConns, r.Form.Wallets), "balance reads over HTTP", 0.5)
-	return append(all, r.linesOfRunning(database)...)
+	return append(append(all, r.linesOfRunning(database)...), r.linesOfHistory(database)...)
+}
+
+// maxPage is what a page may take at p99, in milliseconds.
+const maxPage = 10.0
+
+func (r *report) linesOfHistory(database string) []line {
+	var slowest aged
+	for _, a := range r.Aged {
+		if a.Database == database && a.IsPage && a.P99 >= slowest.P99 {
+			slowest = a
+		}
+	}
+	if slowest.Read == "" {
+		return nil
+	}
+	return []line{{database, fmt.Sprintf("pages over %d charges", r.Form.History), fmt.Sprintf("p99 under %.0f ms", maxPage),
+		fmt.Sprintf("%.1f ms: %s", slowest.P99, slowest.Read), slowest.P99 < maxPage}}
 }
 
 func (r *report) linesOfRunning(database string) (all []line) {

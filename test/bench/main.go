@@ -4,6 +4,7 @@
 //	go run ./test/bench            # some minutes: make bench
 //	go run ./test/bench -quick     # half a minute, to see that it works
 //	go run ./test/bench -million   # with 1,000,000 running flows in 10,000 workspaces
+//	go run ./test/bench -history 20000000   # reads over so many charges and postings, and nothing else
 //
 // It prints tables and writes bench.json. docs/performance.md says what they mean.
 //
@@ -36,12 +37,16 @@ type form struct {
 	Spaces  int // in which they run
 	Idle    int // seconds without any work
 	Landing int // wallets that land in one second
+	History int // charges, and as many postings
+	Sharing int // workspaces that share the half of them
+	Reads   int // of each kind
+	Walk    int // rows that are walked by cursor
 	Many    []int
 }
 
 var (
-	short  = form{Rounds: 1, Alone: 100, Calls: 2_048, HTTP: 1_500, Wallets: 1_000, Events: 1_000, Flows: 5_000, Spaces: 50, Idle: 2, Landing: 100, Many: []int{1, 64, 512}}
-	normal = form{Rounds: 3, Alone: 500, Calls: 5_000, HTTP: 4_096, Wallets: 1_000, Events: 5_000, Flows: 100_000, Spaces: 1_000, Idle: 10, Landing: 1_000,
+	short  = form{Rounds: 1, Alone: 100, Calls: 2_048, HTTP: 1_500, Wallets: 1_000, Events: 1_000, Flows: 5_000, Spaces: 50, Idle: 2, Landing: 100, History: 1_000_000, Sharing: 20, Reads: 50, Walk: 20_000, Many: []int{1, 64, 512}}
+	normal = form{Rounds: 3, Alone: 500, Calls: 5_000, HTTP: 4_096, Wallets: 1_000, Events: 5_000, Flows: 100_000, Spaces: 1_000, Idle: 10, Landing: 1_000, History: 20_000_000, Sharing: 100, Reads: 200, Walk: 100_000,
 		Many: []int{1, 64, 512, 4096}}
 )
 
@@ -51,6 +56,7 @@ func main() {
 	}
 	quick := flag.Bool("quick", false, "a short run, to see that it works")
 	million := flag.Bool("million", false, "1,000,000 running flows in 10,000 workspaces instead of 100,000 in 1,000")
+	history := flag.Int("history", 0, "reads over so many charges and as many postings, and no other part")
 	rounds := flag.Int("rounds", 0, "how often each pair is measured; 3, or 1 with -quick, if 0")
 	databases := flag.String("databases", "embedded,postgresql", "which databases")
 	parts := flag.String("parts", partNames(), "what to measure")
@@ -63,6 +69,9 @@ func main() {
 	}
 	if *million {
 		f.Flows, f.Spaces, f.Idle = 1_000_000, 10_000, 30
+	}
+	if *history > 0 {
+		f.History, *parts = *history, "history"
 	}
 	if *rounds > 0 {
 		f.Rounds = *rounds
@@ -144,12 +153,16 @@ var parts = []struct {
 	{"flows", (*bench).flows},
 	{"running", (*bench).running},
 	{"advance", (*bench).advance},
+	{"history", (*bench).history},
 }
 
+// partNames are those of a usual run: a history of rows is written only when it is asked for.
 func partNames() string {
 	var names []string
 	for _, p := range parts {
-		names = append(names, p.name)
+		if p.name != "history" {
+			names = append(names, p.name)
+		}
 	}
 	return strings.Join(names, ",")
 }

@@ -39,6 +39,19 @@ type line struct {
 	IsMet    bool   `json:"is_met"`
 }
 
+// aged is a read of books with few rows and of the same books with many, by one caller.
+type aged struct {
+	Database string  `json:"database"`
+	Read     string  `json:"read"`
+	IsPage   bool    `json:"is_page"` // somebody waits for it
+	SmallP50 float64 `json:"small_p50_ms"`
+	SmallP99 float64 `json:"small_p99_ms"`
+	P50      float64 `json:"p50_ms"`
+	P99      float64 `json:"p99_ms"`
+	Worst    float64 `json:"worst_ms"`
+	Ratio    float64 `json:"ratio"` // of the medians, large to small
+}
+
 type report struct {
 	At         string   `json:"at"`
 	Machine    string   `json:"machine"`
@@ -47,6 +60,7 @@ type report struct {
 	Took       string   `json:"took"`
 	Form       form     `json:"form"`
 	Figures    []figure `json:"figures"`
+	Aged       []aged   `json:"aged,omitempty"`
 	Lines      []line   `json:"lines"`
 
 	began time.Time
@@ -113,6 +127,13 @@ func (r *report) print(w io.Writer) {
 	for _, f := range r.Figures {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Database, f.Work, whole(f.Callers), whole(f.Wallets),
 			number(f.Value), f.Unit, number(f.Best), number(f.P50), number(f.P99), number(f.BestP99), number(f.CPU), number(f.Ratio), number(f.BestOf), f.To)
+	}
+	if len(r.Aged) > 0 {
+		fmt.Fprintln(t)
+		fmt.Fprintln(t, "database\tread\tsmall p50 ms\tsmall p99\tp50 ms\tp99\tworst\tratio")
+	}
+	for _, a := range r.Aged {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Database, a.Read, number(a.SmallP50), number(a.SmallP99), number(a.P50), number(a.P99), number(a.Worst), number(a.Ratio))
 	}
 	fmt.Fprintln(t)
 	fmt.Fprintln(t, "database\twork\trequired\tmeasured\tmet")
