@@ -2,13 +2,13 @@ package main
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
-	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/revenue"
 	"github.com/purserhq/purser/internal/usage"
@@ -98,7 +98,7 @@ var newest = ledger.Page{Limit: 50, Newest: true}
 // some fails where nothing was found, so that no empty page is measured.
 func some[T any](rows []T, _ string, err error) error {
 	if err == nil && len(rows) == 0 {
-		err = fault.New(fault.NotFound, "the page is empty")
+		err = errors.New("the page is empty")
 	}
 	return err
 }
@@ -296,7 +296,7 @@ func (p *past) state() (s sample, err error) {
 		return tx.QueryRow(`SELECT COUNT(*) FROM invoices WHERE organization = $1`, one).Scan(&made)
 	})
 	if err == nil && made == 0 {
-		err = fault.New(fault.NotFound, "no statement was made")
+		err = errors.New("no statement was made")
 	}
 	s.took = []time.Duration{s.all / time.Duration(max(1, made))}
 	return s, err
