@@ -43,16 +43,25 @@ func (l *Ledger) FirstPosting(tx *db.Tx, id ID, at int64) (int64, error) {
 	return no, wrapped("find the first posting of a span", err)
 }
 
-// firstNo is the number of the first row recorded at an instant or later. It is searched for
-// by halves, in one statement: among ten million rows there are 24 of them, and on PostgreSQL
-// each would be a trip.
+// firstNo is the number of the first row recorded at an instant or later. Where a number
+// is missing there is none.
 func firstNo(tx *db.Tx, table string, id ID, at int64) (no int64, err error) {
-	err = tx.QueryRow(`WITH RECURSIVE span(low, high) AS (
-			SELECT CAST(1 AS BIGINT), COALESCE(MAX(no), 0) + 1 FROM `+table+inWallet+`
-			UNION ALL SELECT CASE WHEN t.at < $3 THEN t.no + 1 ELSE low END, CASE WHEN t.at < $3 THEN high ELSE t.no END
-			FROM span JOIN `+table+` t ON t.organization = $1 AND t.workspace = $2 AND t.no = low + (high - low) / 2 WHERE low < high)
-		SELECT low FROM span WHERE low = high`, id.Organization, id.Workspace, at).Scan(&no)
+	err = tx.QueryRow(halves(table), id.Organization, id.Workspace, at).Scan(&no)
 	return no, err
+}
+
+// halves searches by halves in one statement: among ten million rows there are 24 of them,
+// and on PostgreSQL each would be a trip. The row in the middle is a subquery and no join,
+// which PostgreSQL would do by a hash of the whole wallet; where there is none, the halves
+// stay as they were, and UNION ends the search without a result.
+func halves(table string) string {
+	const middle = `low + (high - low) / 2`
+	at := `(SELECT t.at FROM ` + table + ` t WHERE t.organization = $1 AND t.workspace = $2 AND t.no = ` + middle + `)`
+	return `WITH RECURSIVE span(low, high) AS (
+			SELECT CAST(1 AS BIGINT), COALESCE(MAX(no), 0) + 1 FROM ` + table + inWallet + `
+			UNION SELECT CASE WHEN ` + at + ` < $3 THEN ` + middle + ` + 1 ELSE low END, CASE WHEN ` + at + ` >= $3 THEN ` + middle + ` ELSE high END
+			FROM span WHERE low < high)
+		SELECT low FROM span WHERE low = high`
 }
 
 // withCharge are the conditions that postings were made with a charge: they were

@@ -124,7 +124,7 @@ const (
 
 // endow grants the lots.
 func (p *past) endow(tx *db.Tx, id ledger.ID) error {
-	grants := []wallet.Command{wallet.Grant{Lot: wallet.Lot{ID: firstLot, Kind: wallet.Purchased, Amount: 1_000_000_000 * credit.One, Priority: 1}}}
+	grants := []wallet.Command{wallet.Grant{Lot: wallet.Lot{ID: firstLot, Kind: wallet.Purchased, Amount: 80_000_000 * credit.One, Priority: 1}}}
 	for i := 1; i < lots; i++ {
 		grants = append(grants, wallet.Grant{Lot: wallet.Lot{ID: fmt.Sprintf("lot_%02d", i), Kind: wallet.Promotional, Amount: 10 * credit.One, Priority: 50, Reason: "credits of a campaign"}})
 	}
