@@ -22,8 +22,8 @@ func (l *Ledger) GPUTime(tx *db.Tx, id ID, r Result, project string, from int64)
 }
 
 // gpusCharged is what of it stands in the hourly totals. It is asked at each start in a
-// project with GPU-hours, by the writer, and a month of a large workspace is a million
-// rows: so they are summed once, and the wallet in memory goes on with the sum. If its
+// project with GPU-hours, by the writer, and a month of a large workspace is a hundred
+// thousand rows: so they are summed once, and the wallet in memory goes on with the sum. If its
 // batch fails or another server writes it, it leaves memory, and the sum with it.
 func (l *Ledger) gpusCharged(tx *db.Tx, id ID, project string, from int64) (sum int64, err error) {
 	var b *book

@@ -78,8 +78,8 @@ func (q listing[T]) read(tx *db.Tx, id ID, page Page, by []condition, narrow ...
 	return rows, next, nil
 }
 
-// maxWalk is how many rows one page of a list looks at to find those that it has: what
-// takes less than ten milliseconds on either database.
+// maxWalk is how many rows one page of a list looks at to find those that it has: some
+// milliseconds where they are in memory, and more where the disk is read.
 const maxWalk = 5_000
 
 // bound ends a selection after maxWalk rows, and says where; "" if it has fewer. The
