@@ -66,8 +66,9 @@ func (b *bench) age(r read, small, large map[string]sample) {
 		return
 	}
 	few, many := small[r.name], large[r.name]
-	b.Aged = append(b.Aged, aged{Database: b.place.name, Read: r.name, IsPage: r.isPage, SmallP50: ms(p50(few)), SmallP99: ms(p99(few)),
-		P50: ms(p50(many)), P99: ms(p99(many)), Worst: ms(many.percentile(100)), Ratio: ms(p50(many)) / max(0.001, ms(p50(few)))})
+	exact := func(d time.Duration) float64 { return float64(d) / 1e6 } // a balance takes less than a microsecond
+	b.Aged = append(b.Aged, aged{Database: b.place.name, Read: r.name, IsPage: r.isPage, SmallP50: exact(p50(few)), SmallP99: exact(p99(few)),
+		P50: exact(p50(many)), P99: exact(p99(many)), Worst: exact(many.percentile(100)), Ratio: exact(p50(many)) / exact(max(1, p50(few)))})
 }
 
 // lists reads the lists of one workspace.
