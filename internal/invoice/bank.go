@@ -90,7 +90,7 @@ func (r *Receivable) split(amount credit.Amount) (net, added credit.Amount) {
 
 func checkPayment(now int64, amount credit.Amount, paidOn, reference string) error {
 	var wrong fault.Fields
-	if amount <= 0 || amount != amount.Whole() {
+	if amount <= 0 || amount%credit.Cent != 0 {
 		wrong.Add("/amount", "must be whole cents, and more than zero")
 	}
 	if day, err := time.Parse(time.DateOnly, paidOn); err != nil || day.Year() < 2000 || day.UnixNano() > now+furthestEast {
