@@ -118,6 +118,7 @@ func (b *books) sum() {
 const (
 	overrun   = "house/overrun"
 	overdraft = "receivable/overdraft"
+	owing     = "receivable/owed"
 )
 
 func isLot(id string) bool { return strings.HasPrefix(id, "lot_") }
@@ -159,7 +160,7 @@ func (b *books) checkLots() error {
 }
 
 // checkBalance checks that the balance is what was granted less what was used, by
-// the postings, less what accrues.
+// the postings, less what accrues; and that what retained storage accrues is owed instead.
 func (b *books) checkBalance() error {
 	var usable int64
 	for _, l := range b.lots {
@@ -170,9 +171,16 @@ func (b *books) checkBalance() error {
 			usable += b.sums["credits/"+l.ID]
 		}
 	}
-	accruing := int64(0)
+	accruing, owed := int64(0), -b.sums[owing]
 	for _, f := range b.flows {
-		accruing += nano(f.Accrued)
+		if f.RetainedAt != nil {
+			owed += nano(f.Accrued)
+		} else {
+			accruing += nano(f.Accrued)
+		}
+	}
+	if nano(b.balance.Owed) != owed {
+		return fmt.Errorf("%s is owed; by the postings and what retained storage accrues it is %s", b.balance.Owed, api.NanoCredits(owed))
 	}
 	lent := -b.sums[overdraft]
 	if want := usable - lent - accruing; nano(b.balance.Balance) != want {
