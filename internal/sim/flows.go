@@ -167,12 +167,17 @@ func (a *auditor) cost(n api.NewItem, from, to int64) (sum *big.Int, cuts int64)
 	}
 	slices.Sort(instants)
 	sum = new(big.Int)
-	var price api.Amount
+	fits := func(card *api.RateCard) bool {
+		price, _ := priceOf(card, n.SKU, n.Tier)
+		return !isTooMuch(price, n.Quantity)
+	}
+	// A price that is too much for the quantity leaves the item the one that it has; at the
+	// instant of its start it has that of before.
+	price, unit := priceOf(a.latest(from, fits), n.SKU, n.Tier)
 	for i := range instants[1:] {
-		next, unit := priceOf(a.inForce(instants[i]), n.SKU, n.Tier)
-		if i == 0 || new(big.Int).Mul(big.NewInt(nano(next)), big.NewInt(quantity)).IsInt64() {
-			price = next
-		} // one that is too much for the quantity leaves the item the price that it has by then
+		if card := a.inForce(instants[i]); i > 0 && fits(card) {
+			price, unit = priceOf(card, n.SKU, n.Tier)
+		}
 		part := big.NewInt(max(0, instants[i+1]-instants[i]))
 		part.Mul(part, big.NewInt(nano(price))).Mul(part, big.NewInt(quantity))
 		sum.Add(sum, part.Quo(part, new(big.Int).Mul(big.NewInt(periods[unit]), big.NewInt(1e6))))
@@ -183,10 +188,15 @@ func (a *auditor) cost(n api.NewItem, from, to int64) (sum *big.Int, cuts int64)
 // inForce is the version of the prices that is in force at an instant: the latest
 // of those that have taken force by then.
 func (a *auditor) inForce(at int64) *api.RateCard {
+	return a.latest(at, func(*api.RateCard) bool { return true })
+}
+
+// latest is the latest version that has taken force by an instant, of those that fit.
+func (a *auditor) latest(at int64, fits func(*api.RateCard) bool) *api.RateCard {
 	var last *api.RateCard
 	for i := range a.cards {
 		card := &a.cards[i]
-		if (card.Version == 1 || instant(card.EffectiveAt) <= at) && (last == nil || card.Version > last.Version) {
+		if (card.Version == 1 || instant(card.EffectiveAt) <= at) && (last == nil || card.Version > last.Version) && fits(card) {
 			last = card
 		}
 	}
