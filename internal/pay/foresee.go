@@ -230,5 +230,5 @@ func (s *Service) stopAtCeiling(tx *db.Tx, a *AutoTopUp, until int64) error {
 	}
 	return s.tellOwners(tx, a.ID, "auto top-up has reached a ceiling", fmt.Sprintf(
 		"the next automatic top-up would go over the ceiling of %s a day or %s a month. Nothing is charged before %s; running work ends when the credits do.",
-		dollars(a.DayCeiling), dollars(a.MonthCeiling), mail.Instant(until)))
+		Dollars(a.DayCeiling), Dollars(a.MonthCeiling), mail.Instant(until)))
 }

@@ -19,7 +19,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/pay"
 )
@@ -354,9 +353,4 @@ func wrapped(what string, err error) error {
 		return fmt.Errorf("sandbox: %s: %w", what, err)
 	}
 	return nil
-}
-
-// Cents is an amount in whole cents, for the pages.
-func Cents(a credit.Amount) string {
-	return fmt.Sprintf("%d.%02d", a/credit.One, a%credit.One/(credit.One/100))
 }
