@@ -37,7 +37,7 @@ func (d *Desk) remindDue(ctx context.Context) error {
 		err := d.DB.View(ctx, func(tx *db.Tx) (err error) {
 			due, err = db.All(tx, scanReceivable, receivableColumns+` WHERE r.next_at > 0 AND r.next_at <= $1 AND r.invoice > $2 ORDER BY r.invoice LIMIT $3`,
 				tx.Now(), after, remindBatch)
-			return wrapped("look for invoices that are overdue", err)
+			return fault.While("look for invoices that are overdue", err)
 		})
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ func (d *Desk) remind(tx *db.Tx, seen Receivable) error {
 	}
 	_, err = tx.Exec(`UPDATE receivables SET told = $3, next_at = $4 WHERE organization = $1 AND invoice = $2`, r.Organization, r.Invoice, r.told, r.nextAt)
 	if err != nil {
-		return wrapped("note a reminder", err)
+		return fault.While("note a reminder", err)
 	}
 	return d.tellOverdue(tx, r, found)
 }
@@ -81,7 +81,7 @@ func (d *Desk) tellOverdue(tx *db.Tx, r *Receivable, found Issued) error {
 			"invoice": r.Invoice, "number": found.Number, "open": r.Open().String(), "due_on": r.DueOn(),
 		})
 		if err != nil {
-			return wrapped("tell of an overdue invoice", err)
+			return fault.While("tell of an overdue invoice", err)
 		}
 	}
 	if d.Put == nil {

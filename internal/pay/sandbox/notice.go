@@ -215,7 +215,7 @@ func (s *Provider) pass(ctx context.Context) (moved bool, err error) {
 	if err := s.db.Glance(ctx, func(tx *db.Tx) error {
 		return ignoreNone(tx.QueryRow(`SELECT 1 FROM sandbox_payments WHERE due_at <> 0 AND due_at <= $1 LIMIT 1`, tx.Now()).Scan(&due))
 	}); err != nil || due == 0 {
-		return false, wrapped("look up what is due", err)
+		return false, fault.While("sandbox: look up what is due", err)
 	}
 	err = s.update(ctx, func(tx *db.Tx) error {
 		all, err := db.All(tx, scan, `SELECT `+columns+` FROM sandbox_payments WHERE due_at <> 0 AND due_at <= $1 ORDER BY due_at, id LIMIT $2`+tx.ForUpdate(),
@@ -230,7 +230,7 @@ func (s *Provider) pass(ctx context.Context) (moved bool, err error) {
 		}
 		return nil
 	})
-	return err == nil, wrapped("let happen what is due", err)
+	return err == nil, fault.While("sandbox: let happen what is due", err)
 }
 
 func (s *Provider) happen(tx *db.Tx, p *payment) error {
@@ -273,16 +273,16 @@ func (s *Provider) send(ctx context.Context) (moved bool, err error) {
 		return err
 	})
 	if err != nil || len(all) == 0 {
-		return false, wrapped("look up webhooks", err)
+		return false, fault.While("sandbox: look up webhooks", err)
 	}
 	secret, err := s.secret(ctx)
 	if err != nil {
-		return false, wrapped("sign webhooks", err)
+		return false, fault.While("sandbox: sign webhooks", err)
 	}
 	for _, w := range all {
 		taken := s.deliver(ctx, Sign(secret, []byte(w.body), s.db.Clock().Now()), []byte(w.body))
 		if err := s.update(ctx, func(tx *db.Tx) error { return s.sent(tx, w, taken) }); err != nil {
-			return moved, wrapped("note that a webhook was sent", err)
+			return moved, fault.While("sandbox: note that a webhook was sent", err)
 		}
 		moved = true
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/pay"
 )
 
@@ -125,7 +126,7 @@ func (s *Provider) Save(ctx context.Context, v pay.Visit) (page pay.Page, err er
 			VALUES ($1, $2, $3, '', $4, $5, 'open', $6)`, id, v.Organization, customer, v.Back, v.Cancel, page.ExpiresAt)
 		return err
 	})
-	return page, wrapped("begin a page", err)
+	return page, fault.While("sandbox: begin a page", err)
 }
 
 func customerOf(v pay.Visit) string {
@@ -156,7 +157,7 @@ func (s *Provider) Checkout(ctx context.Context, v pay.Visit, o pay.Order) (page
 		page = pay.Page{URL: s.url + "/sandbox/pay/" + p.id, ID: p.id, Customer: p.customer, ExpiresAt: p.expiresAt}
 		return nil
 	})
-	return page, wrapped("begin a page", err)
+	return page, fault.While("sandbox: begin a page", err)
 }
 
 // Charge pays with a saved card.
@@ -195,7 +196,7 @@ func (s *Provider) Charge(ctx context.Context, customer, method string, o pay.Or
 	if err == nil && isLost {
 		return pay.Outcome{}, fmt.Errorf("the sandbox charged %s, and loses its answer", o.Payment)
 	}
-	return out, wrapped("charge", err)
+	return out, fault.While("sandbox: charge", err)
 }
 
 // decide is what happens to a payment with its card. It reports whether the answer gets
@@ -267,7 +268,7 @@ func (s *Provider) Find(ctx context.Context, o pay.Order, _ string) (out pay.Out
 		}
 		return nil
 	})
-	return out, wrapped("find", err)
+	return out, fault.While("sandbox: find", err)
 }
 
 // Close gives up a payment that nobody has confirmed.
@@ -281,7 +282,7 @@ func (s *Provider) Close(ctx context.Context, o pay.Order, theirs string) (out p
 		return update(tx, p)
 	})
 	if err != nil {
-		return out, wrapped("give up a payment", err)
+		return out, fault.While("sandbox: give up a payment", err)
 	}
 	return s.Find(ctx, o, theirs)
 }
@@ -337,20 +338,13 @@ func (s *Provider) Refund(ctx context.Context, r pay.Return) (out pay.Outcome, e
 		}
 		return nil
 	})
-	return out, wrapped("refund", err)
+	return out, fault.While("sandbox: refund", err)
 }
 
 // Forget removes a saved card.
 func (s *Provider) Forget(ctx context.Context, _, method string) error {
-	return wrapped("forget a card", s.update(ctx, func(tx *db.Tx) error {
+	return fault.While("sandbox: forget a card", s.update(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(`UPDATE sandbox_methods SET status = 'gone' WHERE id = $1`, method)
 		return err
 	}))
-}
-
-func wrapped(what string, err error) error {
-	if err != nil {
-		return fmt.Errorf("sandbox: %s: %w", what, err)
-	}
-	return nil
 }
