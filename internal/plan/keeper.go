@@ -23,7 +23,7 @@ func (b *Book) Run(ctx context.Context) error {
 			b.Log.Warn("plans, contracts and their credits wait; it is tried again", "error", err)
 		}
 		nap := lookEvery
-		if next, err := b.NextAt(ctx); err == nil && next > 0 {
+		if next, err := b.DB.NextAt(ctx, b.Agenda()); err == nil && next > 0 {
 			nap = max(soonestNap, min(nap, time.Duration(next-b.DB.Clock().Now())))
 		}
 		timer := time.NewTimer(nap)
@@ -129,11 +129,6 @@ func (b *Book) settleContracts(ctx context.Context) error {
 			}
 			return err
 		})
-}
-
-// NextAt is the instant at which something is due next, after now; 0 if nothing is.
-func (b *Book) NextAt(ctx context.Context) (next int64, err error) {
-	return b.DB.NextAt(ctx, b.Agenda())
 }
 
 // Agenda is when plans and contracts have something to do. What failed when it was due is no

@@ -154,7 +154,7 @@ func (s *Provider) Run(ctx context.Context) error {
 	for {
 		next, err := int64(0), error(nil)
 		if _, err = s.RunDue(ctx); err == nil {
-			next, err = s.NextAt(ctx)
+			next, err = s.db.NextAt(ctx, s.Agenda())
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("the sandbox waits; it tries again", "error", err)
@@ -194,9 +194,6 @@ func (s *Provider) RunDue(ctx context.Context) (moved bool, err error) {
 	}
 	return moved, nil
 }
-
-// NextAt is the instant at which something is due next; 0 if nothing is.
-func (s *Provider) NextAt(ctx context.Context) (int64, error) { return s.db.NextAt(ctx, s.Agenda()) }
 
 // Agenda is when the sandbox has something to do.
 func (s *Provider) Agenda() db.Agenda {
