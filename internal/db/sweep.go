@@ -46,10 +46,7 @@ func SweepFound[T any](ctx context.Context, d *DB, f Found) error {
 	for n := SweepBatch; n == SweepBatch; {
 		var keys []T
 		err := d.View(ctx, func(tx *Tx) (err error) {
-			keys, err = All(tx, func(r Scanner) (key T, err error) {
-				err = r.Scan(&key)
-				return key, err
-			}, f.Find, append(slices.Clone(f.Of), SweepBatch)...)
+			keys, err = All(tx, Value[T], f.Find, append(slices.Clone(f.Of), SweepBatch)...)
 			return err
 		})
 		if n = len(keys); err == nil && n > 0 {

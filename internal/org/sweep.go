@@ -59,10 +59,7 @@ func (o *Orgs) forgetTokens(ctx context.Context, d *db.DB, end string) error {
 // forgetToken deletes a token that has ended with its budgets, unless something still
 // runs by it, and so under them.
 func (o *Orgs) forgetToken(tx *db.Tx, t Token) error {
-	spaces, err := list(tx, func(r db.Scanner) (id string, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, `SELECT DISTINCT workspace FROM budgets WHERE organization = $1 AND key_kind = $2 AND key_value = $3`, t.Organization, string(wallet.ByKey), t.ID)
+	spaces, err := list(tx, db.Value[string], `SELECT DISTINCT workspace FROM budgets WHERE organization = $1 AND key_kind = $2 AND key_value = $3`, t.Organization, string(wallet.ByKey), t.ID)
 	if err != nil {
 		return err
 	}

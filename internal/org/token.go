@@ -328,10 +328,7 @@ func (o *Orgs) revokeTokens(tx *db.Tx, organization, user string) error {
 }
 
 func (o *Orgs) revoke(tx *db.Tx, where, organization string, which ...any) error {
-	ids, err := list(tx, func(r db.Scanner) (id string, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, `UPDATE tokens SET revoked_at = $1 WHERE revoked_at = 0 AND `+where+` RETURNING id`, append([]any{tx.Now(), organization}, which...)...)
+	ids, err := list(tx, db.Value[string], `UPDATE tokens SET revoked_at = $1 WHERE revoked_at = 0 AND `+where+` RETURNING id`, append([]any{tx.Now(), organization}, which...)...)
 	if err != nil {
 		return err
 	}

@@ -121,8 +121,7 @@ func (s *Service) keepEarly(tx *db.Tx, p *Payment, n Notice) error {
 
 // hearEarly does what was told of a payment before it was known that it was made.
 func (s *Service) hearEarly(tx *db.Tx, p *Payment) error {
-	words, err := db.All(tx, func(r db.Scanner) (word string, err error) { return word, r.Scan(&word) },
-		`SELECT word FROM payment_early_words WHERE provider = $1 AND theirs IN ($2, $3) ORDER BY at, id`, s.Provider(), p.Theirs, p.No)
+	words, err := db.All(tx, db.Value[string], `SELECT word FROM payment_early_words WHERE provider = $1 AND theirs IN ($2, $3) ORDER BY at, id`, s.Provider(), p.Theirs, p.No)
 	if err != nil || len(words) == 0 {
 		return err
 	}

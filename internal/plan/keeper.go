@@ -66,10 +66,7 @@ func (b *Book) forEach(ctx context.Context, query string, args func(*db.Tx) []an
 	for ctx.Err() == nil {
 		var names []string
 		err := b.DB.Glance(ctx, func(tx *db.Tx) (err error) {
-			names, err = db.All(tx, func(r db.Scanner) (name string, err error) {
-				err = r.Scan(&name)
-				return name, err
-			}, query, append(args(tx), last, atOnce)...)
+			names, err = db.All(tx, db.Value[string], query, append(args(tx), last, atOnce)...)
 			return err
 		})
 		if err != nil {

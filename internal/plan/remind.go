@@ -70,10 +70,7 @@ func (b *Book) remindOf(tx *db.Tx, organization string) error {
 }
 
 func (b *Book) expiringLots(tx *db.Tx, organization string, today int64) (lines []string, err error) {
-	workspaces, err := db.All(tx, func(r db.Scanner) (w string, err error) {
-		err = r.Scan(&w)
-		return w, err
-	}, `SELECT DISTINCT workspace FROM lots WHERE organization = $1 AND expired = 0 AND expires_at >= $2 AND expires_at < $3 ORDER BY workspace LIMIT $4`,
+	workspaces, err := db.All(tx, db.Value[string], `SELECT DISTINCT workspace FROM lots WHERE organization = $1 AND expired = 0 AND expires_at >= $2 AND expires_at < $3 ORDER BY workspace LIMIT $4`,
 		organization, today, today+(slices.Max(remindDays)+1)*day, maxWorkspaces)
 	if err != nil {
 		return nil, fmt.Errorf("look for credits of %s that expire: %w", organization, err)

@@ -265,8 +265,10 @@ func (s *Provider) send(ctx context.Context) (moved bool, err error) {
 	}
 	var all []webhook
 	err = s.db.Glance(ctx, func(tx *db.Tx) error {
-		all, err = db.All(tx, func(r db.Scanner) (w webhook, err error) { return w, r.Scan(&w.id, &w.body, &w.at, &w.attempts) },
-			`SELECT id, body, due_at, attempts FROM sandbox_notices WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2`, tx.Now(), dueBatch)
+		all, err = db.All(tx, func(r db.Scanner) (w webhook, err error) {
+			err = r.Scan(&w.id, &w.body, &w.at, &w.attempts)
+			return w, err
+		}, `SELECT id, body, due_at, attempts FROM sandbox_notices WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2`, tx.Now(), dueBatch)
 		return err
 	})
 	if err != nil || len(all) == 0 {
