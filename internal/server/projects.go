@@ -117,20 +117,14 @@ func listProjects(r *reading, p *struct {
 	WorkspacePath
 	api.Page
 }) (list api.List[api.Project], err error) {
-	after, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, after string) (list api.List[api.Project], err error) {
 		found, err := r.projects.List(tx, r.id, after, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(p *project.Project) string { return p.Slug },
+		return page(found, p.Limit, func(p *project.Project) string { return p.Slug },
 			func(p *project.Project) (api.Project, error) { return projectOnWire(p), nil })
-		return err
 	})
-	return list, err
 }
 
 func (u *unit) changeProject(p *ProjectPath, edit func(*project.Project) error) (api.Project, error) {
