@@ -84,7 +84,7 @@ func (d *Desk) RecordPayment(tx *db.Tx, organization, by, name string, amount cr
 // payment leaves nothing open of either.
 func (r *Receivable) split(amount credit.Amount) (net, added credit.Amount) {
 	openNet, openTax := r.Net-r.PaidNet-r.CreditedNet, r.Tax-r.PaidTax-r.CreditedTax
-	net = max(credit.Share(openNet, amount, openNet+openTax).Whole(), amount-openTax)
+	net = max(credit.Share(openNet, amount, openNet+openTax).WholeCents(), amount-openTax)
 	return net, amount - net
 }
 

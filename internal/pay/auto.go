@@ -286,7 +286,7 @@ func (s *Service) switchOff(tx *db.Tx, a *AutoTopUp, why string) error {
 	if err := writeAuto(tx, a); err != nil {
 		return err
 	}
-	if err := s.note1(tx, a.ID, "auto-top-up-off", "auto-top-up", map[string]string{"reason": why}); err != nil {
+	if err := s.enter(tx, a.ID, "auto-top-up-off", "auto-top-up", map[string]string{"reason": why}); err != nil {
 		return err
 	}
 	if err := s.raise(tx, a.Organization, a.Workspace, "topup.disabled", map[string]string{"reason": why}); err != nil {

@@ -122,10 +122,10 @@ func (t *trial) buy(at int64, foreseen credit.Amount) {
 	amount, until := t.service.wanted(t.set, foreseen), int64(0)
 	fits := amount
 	if room := t.set.DayCeiling - t.today; room < fits {
-		fits, until = room.Whole(), t.day+dayLength
+		fits, until = room.WholeCents(), t.day+dayLength
 	}
 	if room := t.set.MonthCeiling - t.run.Total; room < fits {
-		fits, until = room.Whole(), t.run.To
+		fits, until = room.WholeCents(), t.run.To
 	}
 	if fits < t.service.settings.Least || t.set.Target == 0 && fits < amount {
 		t.notBefore = until

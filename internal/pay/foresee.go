@@ -187,7 +187,7 @@ func (s *Service) fire(tx *db.Tx, id ledger.ID) (began bool, err error) {
 func (s *Service) wanted(a *AutoTopUp, available credit.Amount) credit.Amount {
 	amount := a.Amount
 	if a.Target != 0 {
-		amount = max(0, a.Target-available).Whole()
+		amount = max(0, a.Target-available).WholeCents()
 	}
 	return min(max(amount, s.settings.Least), s.settings.Most)
 }
@@ -212,7 +212,7 @@ func (s *Service) within(tx *db.Tx, a *AutoTopUp, amount credit.Amount) (fits cr
 			return 0, 0, fmt.Errorf("sum up what %s was topped up: %w", a.ID, err)
 		}
 		if room := window.ceiling - spent; room < fits {
-			fits, until = room.Whole(), window.to
+			fits, until = room.WholeCents(), window.to
 		}
 	}
 	if fits < s.settings.Least || a.Target == 0 && fits < amount {

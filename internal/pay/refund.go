@@ -92,7 +92,7 @@ func (s *Service) Refund(tx *db.Tx, id ledger.ID, payment string, net credit.Amo
 	}
 	left, leftTax := p.left(disputes)
 	_, unused := partsOf(lots, left)
-	unused = unused.Whole()
+	unused = unused.WholeCents()
 	if net == 0 {
 		net = unused
 	}

@@ -13,14 +13,15 @@ import (
 	"github.com/purserhq/purser/internal/mail"
 )
 
-// record puts what the provider's word did into the audit log of the organization.
+// record puts what the provider's word made of a payment into the audit log.
 func (s *Service) record(tx *db.Tx, p *Payment, action, code string) error {
-	return s.note1(tx, p.ID, action, p.No, map[string]string{
+	return s.enter(tx, p.ID, action, p.No, map[string]string{
 		"net": p.Line.Net.String(), "tax": p.Line.Tax.String(), "lot": p.Lot, "kind": string(p.Kind), "reason": code,
 	})
 }
 
-func (s *Service) note1(tx *db.Tx, id ledger.ID, action, no string, what map[string]string) error {
+// enter is an entry of the audit log of an organization, with the provider as who did it.
+func (s *Service) enter(tx *db.Tx, id ledger.ID, action, no string, what map[string]string) error {
 	after, err := json.Marshal(what)
 	if err != nil {
 		return fmt.Errorf("encode for the audit log: %w", err)
@@ -109,7 +110,7 @@ func (s *Service) tellOperator(tx *db.Tx, id ledger.ID, payment, subject, text s
 
 // recordRefund puts what has become of a refund into the audit log.
 func (s *Service) recordRefund(tx *db.Tx, f *Refund) error {
-	return s.note1(tx, f.ID, "refund-"+string(f.Status), f.Payment+"/"+f.No, map[string]string{
+	return s.enter(tx, f.ID, "refund-"+string(f.Status), f.Payment+"/"+f.No, map[string]string{
 		"net": f.Net.String(), "tax": f.Tax.String(), "loss": f.Loss.String(), "unbooked": f.Unbooked.String(), "lot": f.Lot, "reason": f.Code,
 	})
 }
@@ -160,7 +161,7 @@ func (s *Service) tellLoss(tx *db.Tx, f *Refund) error {
 
 // tellDispute tells the owners what a dispute does to their credits.
 func (s *Service) tellDispute(tx *db.Tx, p *Payment, d *dispute) error {
-	err := s.note1(tx, p.ID, "dispute-"+string(d.status), p.No, map[string]string{
+	err := s.enter(tx, p.ID, "dispute-"+string(d.status), p.No, map[string]string{
 		"dispute": d.id, "withdrawn": d.withdrawn.String(), "tax": d.tax.String(), "loss": d.loss.String(),
 	})
 	if err != nil {

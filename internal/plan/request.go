@@ -259,7 +259,7 @@ func (b *Book) checkQuote(tx *db.Tx, o *Quote) error {
 	refuse(o.ValidUntil >= o.Until, "/valid_until", "must lie before the end of the term")
 	refuse(o.From != 0 && o.ValidUntil > o.From, "/valid_until", "must not lie after the beginning of the term")
 	refuse(o.Commitment < 0 || o.Commitment > maxCommit, "/commitment", "must be between 0 and %s", maxCommit)
-	refuse(o.Commitment != o.Commitment.Whole(), "/commitment", "must be whole cents: it is invoiced")
+	refuse(o.Commitment != o.Commitment.WholeCents(), "/commitment", "must be whole cents: it is invoiced")
 	refuse(o.NetDays < 0 || o.NetDays > invoice.MaxNetDays, "/net_days", "must be between 0 and %d", invoice.MaxNetDays)
 	refuse(o.Schedule != AtOnce && o.Schedule != Monthly, "/schedule", "must be at_once or monthly")
 	refuse(o.Discount < 0 || o.Discount > 100, "/discount_percent", "must be between 0 and 100")
