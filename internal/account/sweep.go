@@ -9,7 +9,7 @@ import (
 
 // keptUnverified is how long an account waits for its address to be verified. Who comes
 // later signs up again.
-const keptUnverified = 7 * day
+const keptUnverified = 7 * db.Day
 
 // forgetBatch is how many accounts are forgotten in one unit of work.
 const forgetBatch = 100

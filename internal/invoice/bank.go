@@ -39,7 +39,7 @@ const (
 )
 
 // furthestEast is by how much the day of a bank may be ahead of UTC.
-const furthestEast = int64(14 * time.Hour)
+const furthestEast = 14 * db.Hour
 
 // RecordPayment books a payment of an invoice, or of a part of it. What is more than is
 // open is refused, and so is a transfer that was recorded for the invoice already.

@@ -14,10 +14,10 @@ import (
 
 // The limits of the loop that makes statements.
 const (
-	stateBatch = 64               // organizations that are looked up at a time
-	stateEvery = time.Minute      // how often it looks whether a month has ended
-	stateAgain = int64(time.Hour) // after which what could not be made is tried again
-	mailWithin = int64(62 * 24 * time.Hour)
+	stateBatch = 64          // organizations that are looked up at a time
+	stateEvery = time.Minute // how often it looks whether a month has ended
+	stateAgain = db.Hour     // after which what could not be made is tried again
+	mailWithin = 62 * db.Day
 )
 
 // Keep makes the statements of every month that ends, until ctx ends, and those of the

@@ -14,8 +14,6 @@ import (
 // after its day has passed.
 var reminders = []int64{0, 7, 14, 30}
 
-const day = int64(86_400_000_000_000) // nanoseconds
-
 // remindBatch bounds how many invoices are looked up at a time.
 const remindBatch = 64
 
@@ -24,7 +22,7 @@ func (r *Receivable) nextReminder() int64 {
 	if r.told >= int64(len(reminders)) {
 		return 0
 	}
-	return r.DueAt + reminders[r.told]*day
+	return r.DueAt + reminders[r.told]*db.Day
 }
 
 // remindDue tells of all invoices whose reminder is due, each in a unit of work of its own

@@ -5,15 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/purserhq/purser/internal/db"
 )
 
 // How long mails are kept, and how many.
 const (
-	keptUnsent = int64(7 * 24 * time.Hour)  // with their texts, while nobody sends them
-	keptEnded  = int64(30 * 24 * time.Hour) // without
+	keptUnsent = 7 * db.Day  // with their texts, while nobody sends them
+	keptEnded  = 30 * db.Day // without
 	maxEnded   = 50_000
 	maxWaiting = 50_000
 )

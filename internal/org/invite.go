@@ -16,7 +16,7 @@ const InvitationPrefix = "pi_"
 
 // The limits of invitations.
 const (
-	InvitationLife = int64(7*86_400) * second
+	InvitationLife = 7 * db.Day
 	MaxInvitations = 1_000 // of an organization that wait for an answer
 	maxEmail       = 254
 )

@@ -12,8 +12,8 @@ import (
 
 // How long what has ended is kept. The audit log keeps that it was.
 const (
-	keptInvitations = int64(90*86_400) * second // after the end of their time, whatever became of them
-	keptTokens      = int64(30*86_400) * second // after they were revoked or have expired, and nothing runs by them
+	keptInvitations = 90 * db.Day // after the end of their time, whatever became of them
+	keptTokens      = 30 * db.Day // after they were revoked or have expired, and nothing runs by them
 )
 
 var sweeps = []db.Swept{{Table: "token_hashes", By: "expires_at"}, {Table: "invitations", By: "expires_at", Kept: keptInvitations}}

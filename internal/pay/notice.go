@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -17,7 +16,7 @@ const MaxNotice = 256 << 10
 // keptNotices is for how long it is remembered that a notice was taken: longer than any
 // provider sends one again. What is older and comes again finds its payment as it is, and
 // changes nothing either.
-const keptNotices = int64(45 * 24 * time.Hour)
+const keptNotices = 45 * db.Day
 
 // sweptNotices is how many old notices one new one clears away at most.
 const sweptNotices = 10

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -302,7 +301,7 @@ func (s *Service) undo(tx *db.Tx, f *Refund, o Outcome, wasPaid bool) error {
 }
 
 // leastLife is how long credits that come back can be used at least.
-const leastLife = int64(30 * 24 * time.Hour)
+const leastLife = 30 * db.Day
 
 // forgetDue tells the provider of methods that were removed.
 func (s *Service) forgetDue(ctx context.Context) (moved bool, err error) {

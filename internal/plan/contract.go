@@ -17,7 +17,7 @@ import (
 )
 
 // warnBefore is how long before its end people are told of it, in nanoseconds.
-const warnBefore = 30 * day
+const warnBefore = 30 * db.Day
 
 // Contract is a quote that was accepted.
 type Contract struct {

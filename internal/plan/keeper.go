@@ -142,7 +142,7 @@ func (b *Book) Agenda() db.Agenda {
 		Args: func(now int64) []any {
 			args := []any{now}
 			for _, n := range remindDays {
-				args = append(args, now-now%day+(n+1)*day)
+				args = append(args, now-now%db.Day+(n+1)*db.Day)
 			}
 			return args
 		},
@@ -154,7 +154,7 @@ func (b *Book) Agenda() db.Agenda {
 // by those who grant them.
 func (b *Book) when(now int64, found []int64) (isDue bool, next int64) {
 	change, contract, gives, expiries := found[0], found[1], found[4] > 0, found[5:]
-	isDue = change > 0 && change <= now || contract > 0 && contract <= now || gives || b.reminded.Load() != now-now%day
+	isDue = change > 0 && change <= now || contract > 0 && contract <= now || gives || b.reminded.Load() != now-now%db.Day
 	instants := append(found[2:4:4], nextReminder(expiries))
 	if gives {
 		_, month := db.MonthOf(now)

@@ -190,8 +190,8 @@ func workspaceOnWire(w org.Workspace, p wallet.Policy) api.Workspace {
 
 func policyOnWire(p wallet.Policy) api.Policy {
 	out := api.Policy{
-		Overdraft: amount(p.Overdraft), BlockBelow: amount(p.BlockBelow), MinRunwaySeconds: p.MinRunway / second,
-		GraceSeconds: p.Grace / second, RetentionDays: int64(p.RetentionDays),
+		Overdraft: amount(p.Overdraft), BlockBelow: amount(p.BlockBelow), MinRunwaySeconds: p.MinRunway / db.Second,
+		GraceSeconds: p.Grace / db.Second, RetentionDays: int64(p.RetentionDays),
 		AlertPercents: []int{}, AlertAmounts: []api.Amount{}, AlertRunwaySeconds: []int64{},
 	}
 	out.AlertPercents = append(out.AlertPercents, p.AlertPercents...)
@@ -199,7 +199,7 @@ func policyOnWire(p wallet.Policy) api.Policy {
 		out.AlertAmounts = append(out.AlertAmounts, amount(a))
 	}
 	for _, ns := range p.AlertRunways {
-		out.AlertRunwaySeconds = append(out.AlertRunwaySeconds, ns/second)
+		out.AlertRunwaySeconds = append(out.AlertRunwaySeconds, ns/db.Second)
 	}
 	return out
 }

@@ -160,7 +160,7 @@ func changeProjectPolicy(to *project.Policy, b *api.ProjectPolicyChange) error {
 		to.GPUHours = f.quantity("/gpu_hours_per_month", *b.GPUHoursPerMonth)
 	}
 	if b.MaxRuntimeSeconds != nil {
-		to.MaxRuntime = *b.MaxRuntimeSeconds * second
+		to.MaxRuntime = *b.MaxRuntimeSeconds * db.Second
 	}
 	return f.Err()
 }
@@ -170,7 +170,7 @@ func projectOnWire(p *project.Project) api.Project {
 		ID: p.ID, Slug: p.Slug, Name: p.Name, CreatedAt: api.At(p.CreatedAt), ArchivedAt: api.AtOrNull(p.ArchivedAt),
 		Policy: api.ProjectPolicy{
 			Tiers: p.Policy.Tiers, SKUs: p.Policy.SKUs, RequiredTier: p.Policy.RequiredTier, DefaultTier: p.Policy.DefaultTier,
-			MaxGPUs: p.Policy.MaxGPUs, MaxRuntimeSeconds: p.Policy.MaxRuntime / second,
+			MaxGPUs: p.Policy.MaxGPUs, MaxRuntimeSeconds: p.Policy.MaxRuntime / db.Second,
 		},
 	}
 	if p.Policy.GPUHours > 0 {

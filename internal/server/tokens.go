@@ -34,7 +34,7 @@ func (s *Server) tokenCalls() {
 		optional: true, repeatable: true, summary: "Give an API token another secret",
 		description: secret + " The one before ends at once, or after an overlap in which both are good.",
 	}, func(u *unit, p *TokenPath, b *api.Rotation) (api.FreshToken, error) {
-		t, fresh, err := u.orgs.RotateToken(u.tx, u.actor, u.id.Organization, p.Token, b.OverlapSeconds*second)
+		t, fresh, err := u.orgs.RotateToken(u.tx, u.actor, u.id.Organization, p.Token, b.OverlapSeconds*db.Second)
 		return api.FreshToken{Token: tokenOnWire(t), Secret: fresh}, err
 	})
 	command(s, call{

@@ -161,7 +161,7 @@ func rotateWebhook(u *unit, p *WebhookPath, b *api.WebhookRotation) (api.FreshWe
 	}
 	overlap := webhook.Overlap
 	if b.OverlapSeconds != nil {
-		overlap = *b.OverlapSeconds * second
+		overlap = *b.OverlapSeconds * db.Second
 	}
 	w, secret, err := u.hooks.Rotate(u.tx, w, overlap)
 	return api.FreshWebhook{Webhook: webhookOnWire(w, u.tx.Now()), Secret: secret}, err

@@ -100,7 +100,7 @@ func (s *Provider) secret(ctx context.Context) (secret string, err error) {
 
 // Sign is the header of a webhook that is sent at an instant.
 func Sign(secret string, body []byte, at int64) http.Header {
-	seconds := strconv.FormatInt(at/int64(time.Second), 10)
+	seconds := strconv.FormatInt(at/db.Second, 10)
 	return http.Header{SignatureHeader: {"t=" + seconds + ",v1=" + signature(secret, seconds, body)}}
 }
 
@@ -122,7 +122,7 @@ func (s *Provider) Read(header http.Header, body []byte, now int64) ([]pay.Notic
 	if err != nil || !hmac.Equal([]byte(given), []byte(signature(secret, seconds, body))) {
 		return nil, fault.New(fault.Unauthorized, "the signature of the webhook is wrong")
 	}
-	if off := time.Duration(now/int64(time.Second)-at) * time.Second; off > tolerance || off < -tolerance {
+	if off := time.Duration(now/db.Second-at) * time.Second; off > tolerance || off < -tolerance {
 		return nil, fault.New(fault.Unauthorized, "the webhook was signed %s ago: too old, or the clocks differ", off)
 	}
 	var m message

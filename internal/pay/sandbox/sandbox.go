@@ -48,11 +48,11 @@ type Chance struct {
 
 // The times of the sandbox.
 const (
-	pageTime    = int64(time.Hour)          // a page is open for so long
-	confirmTime = int64(24 * time.Hour)     // a card can be confirmed for so long, as at Stripe
-	disputeTime = int64(24 * time.Hour)     // after which a payment with such a card is disputed
-	retryTime   = int64(10 * time.Second)   // between two deliveries of a notice that was not taken
-	keepTrying  = int64(3 * 24 * time.Hour) // after which one is given up
+	pageTime    = db.Hour        // a page is open for so long
+	confirmTime = db.Day         // a card can be confirmed for so long, as at Stripe
+	disputeTime = db.Day         // after which a payment with such a card is disputed
+	retryTime   = 10 * db.Second // between two deliveries of a notice that was not taken
+	keepTrying  = 3 * db.Day     // after which one is given up
 	shortestNap = 500 * time.Millisecond
 	longestNap  = 10 * time.Second
 	dueBatch    = 100
@@ -246,9 +246,9 @@ func (s *Provider) toss(tx *db.Tx, p *payment) (isLost bool) {
 	case roll < c.Decline:
 		p.status, p.code = declined, "card_declined"
 	case roll < c.Decline+c.Delay:
-		p.status, p.dueAt = pending, tx.Now()+int64(time.Minute)*(1+int64(more%59))
+		p.status, p.dueAt = pending, tx.Now()+db.Minute*(1+int64(more%59))
 	case roll < c.Decline+c.Delay+c.Dispute:
-		p.dueAt = tx.Now() + int64(time.Hour)*(1+int64(more%240))
+		p.dueAt = tx.Now() + db.Hour*(1+int64(more%240))
 		p.dispute = "to come"
 	case roll < c.Decline+c.Delay+c.Dispute+c.Timeout:
 		return true
