@@ -38,9 +38,9 @@ func (d *Desk) Keep(ctx context.Context) error {
 	}
 }
 
-// RunDue tells of overdue invoices, and makes all statements that are due, of every organization. One that does not equal
-// the ledger, or cannot be made, is left out and told, and tried again in an hour; the others
-// go on. Only a database that is away ends it.
+// RunDue tells of overdue invoices, and makes all statements that are due, of every
+// organization. One that does not equal the ledger, or cannot be made, is left out and told,
+// and tried again in an hour; the others go on. Only a database that is away ends it.
 func (d *Desk) RunDue(ctx context.Context) error {
 	if err := d.remindDue(ctx); err != nil {
 		return err
