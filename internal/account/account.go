@@ -30,13 +30,6 @@ import (
 	outbox "github.com/purserhq/purser/internal/mail"
 )
 
-const (
-	second = int64(1_000_000_000)
-	minute = 60 * second
-	hour   = 60 * minute
-	day    = 24 * hour
-)
-
 // The limits of what a person enters.
 const (
 	MaxEmail = 254 // characters

@@ -77,8 +77,8 @@ func TestAnOrganizationMayRequireASecondFactor(t *testing.T) {
 
 func TestDelaysGrow(t *testing.T) {
 	for failures, seconds := range map[int64]int64{0: 0, 4: 0, 5: 1, 6: 2, 10: 32, 14: 512, 15: 900, 1 << 40: 900} {
-		if got := perPair.delay(failures); got != seconds*second {
-			t.Errorf("after %d failures %d s, want %d", failures, got/second, seconds)
+		if got := perPair.delay(failures); got != seconds*db.Second {
+			t.Errorf("after %d failures %d s, want %d", failures, got/db.Second, seconds)
 		}
 	}
 }

@@ -22,15 +22,15 @@ type rule struct {
 // The rules; docs/decisions/023 says why. What was tried is forgotten after a day
 // without an attempt.
 var (
-	perPair    = rule{5, 15 * minute}   // one account from one address
-	perAccount = rule{20, minute}       // one account from all addresses it was never used from
-	perAddress = rule{20, 15 * minute}  // one address, all accounts
-	perMail    = rule{5, 15 * minute}   // mails to one address that somebody asked for
-	perAsker   = rule{20, minute}       // what one address asks for without failing at it
-	perGuesser = rule{5, 15 * minute}   // what one person guesses
-	perHouse   = rule{20, 15 * minute}  // what all of one organization guess
-	perInviter = rule{500, 15 * minute} // invitations that one organization sends
-	forgetting = day
+	perPair    = rule{5, 15 * db.Minute}   // one account from one address
+	perAccount = rule{20, db.Minute}       // one account from all addresses it was never used from
+	perAddress = rule{20, 15 * db.Minute}  // one address, all accounts
+	perMail    = rule{5, 15 * db.Minute}   // mails to one address that somebody asked for
+	perAsker   = rule{20, db.Minute}       // what one address asks for without failing at it
+	perGuesser = rule{5, 15 * db.Minute}   // what one person guesses
+	perHouse   = rule{20, 15 * db.Minute}  // what all of one organization guess
+	perInviter = rule{500, 15 * db.Minute} // invitations that one organization sends
+	forgetting = db.Day
 )
 
 // delay is for how long nothing is tried after so many failures.
@@ -39,7 +39,7 @@ func (r rule) delay(failures int64) int64 {
 	if over < 0 {
 		return 0
 	}
-	return min(second<<min(over, 20), r.longest)
+	return min(db.Second<<min(over, 20), r.longest)
 }
 
 // counter is one thing that attempts are counted by.
@@ -99,7 +99,7 @@ func forget(tx *db.Tx) error {
 }
 
 func tooOften(wait int64) error {
-	seconds := (wait + second - 1) / second
+	seconds := (wait + db.Second - 1) / db.Second
 	return fault.New(fault.Limited, "tried too often: try again in %d seconds", seconds).
 		WithCode("too_many_attempts").With(db.RetryAfter, seconds)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // DeviceLife is for how long a command line waits to be signed in, in nanoseconds.
-const DeviceLife = 10 * minute
+const DeviceLife = 10 * db.Minute
 
 const refusedDevice = "-"
 

@@ -20,7 +20,7 @@ const (
 )
 
 // For how long a link is good.
-var lifetimes = map[purpose]int64{verifying: day, resetting: hour, changing: day}
+var lifetimes = map[purpose]int64{verifying: db.Day, resetting: db.Hour, changing: db.Day}
 
 // pages are where the links lead. A page asks before it does anything: what scans
 // mails opens links, and must use none up.
@@ -47,7 +47,7 @@ func (a *Accounts) mailLink(tx *db.Tx, u User, l link) error {
 	}
 	address := a.config.URL + pages[l.purpose] + "?token=" + url.QueryEscape(token)
 	return a.send(tx, u, l.email, string(l.purpose), map[string]string{
-		"link": address, "token": token, "hours": fmt.Sprint(lifetimes[l.purpose] / hour),
+		"link": address, "token": token, "hours": fmt.Sprint(lifetimes[l.purpose] / db.Hour),
 	})
 }
 

@@ -25,10 +25,10 @@ const (
 // life is how long a session lasts at most, and how long without a request.
 type life struct{ absolute, idle int64 }
 
-var lives = map[Kind]life{Cookie: {14 * day, 2 * day}, Bearer: {90 * day, 30 * day}}
+var lives = map[Kind]life{Cookie: {14 * db.Day, 2 * db.Day}, Bearer: {90 * db.Day, 30 * db.Day}}
 
 // touchEvery is how exactly the last use of a session is kept.
-const touchEvery = 5 * minute
+const touchEvery = 5 * db.Minute
 
 // MaxSessions is how many sessions a person has at most; one more ends the oldest.
 const MaxSessions = 100

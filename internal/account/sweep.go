@@ -9,7 +9,7 @@ import (
 
 // keptUnverified is how long an account waits for its address to be verified. Who comes
 // later signs up again.
-const keptUnverified = 7 * day
+const keptUnverified = 7 * db.Day
 
 // forgetBatch is how many accounts are forgotten in one unit of work.
 const forgetBatch = 100
@@ -40,10 +40,7 @@ func (a *Accounts) Sweep(ctx context.Context, d *db.DB) error {
 // forgetUnverified deletes accounts that were never verified, and for which no link waits,
 // with all that they have. Nothing else knows of them: they have done nothing.
 func forgetUnverified(tx *db.Tx) (int, error) {
-	users, err := db.All(tx, func(r db.Scanner) (id string, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, `SELECT u.id FROM users u WHERE u.verified_at = 0 AND u.created_at < $1
+	users, err := db.All(tx, db.Value[string], `SELECT u.id FROM users u WHERE u.verified_at = 0 AND u.created_at < $1
 		AND NOT EXISTS (SELECT 1 FROM mailed_links l WHERE l.user_id = u.id AND l.expires_at > $2) ORDER BY u.created_at LIMIT $3`+tx.ForUpdate(),
 		tx.Now()-keptUnverified, tx.Now(), forgetBatch)
 	if err != nil {

@@ -176,7 +176,7 @@ func (a *Accounts) checkSecond(tx *db.Tx, user, code string) error {
 // afterwards.
 func takeCode(tx *db.Tx, user string, f factor, code string) error {
 	code = strings.ReplaceAll(code, " ", "")
-	present := tx.Now() / second / period
+	present := tx.Now() / db.Second / period
 	for step := present - skew; step <= present+skew; step++ {
 		right, err := totp.GenerateCodeCustom(f.secret, time.Unix(step*period, 0), totp.ValidateOpts{Period: period, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
 		if err != nil {

@@ -22,7 +22,7 @@ func (a *App) advance(ctx context.Context, to int64) error {
 		return errors.New("advance: there is no test clock")
 	}
 	for o := a.outlook(); ; {
-		if err := a.settle(ctx, o); err != nil {
+		if err := o.settle(ctx); err != nil {
 			return err
 		}
 		now := clock.Now()
@@ -41,7 +41,7 @@ func (a *App) advance(ctx context.Context, to int64) error {
 
 // settle does everything that is due at this instant, and what that makes due, and then
 // tells people and webhooks of it.
-func (a *App) settle(ctx context.Context, o *outlook) error {
+func (o *outlook) settle(ctx context.Context) error {
 	for range maxRounds {
 		moved, err := o.settleOnce(ctx, false)
 		if err != nil {
@@ -52,7 +52,7 @@ func (a *App) settle(ctx context.Context, o *outlook) error {
 			return err
 		}
 	}
-	return fmt.Errorf("advance: what is due at %d does not come to an end", a.db.Clock().Now())
+	return fmt.Errorf("advance: what is due at %d does not come to an end", o.db.Clock().Now())
 }
 
 // settleOnce does what is due: of the tellers, or of the others.

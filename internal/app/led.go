@@ -32,7 +32,7 @@ func (a *App) Handler() http.Handler { return a.server }
 
 // Settle does what is due at the instant at which the clock stands. A program that
 // was started does so by itself.
-func (a *App) Settle(ctx context.Context) error { return a.settle(ctx, a.outlook()) }
+func (a *App) Settle(ctx context.Context) error { return a.outlook().settle(ctx) }
 
 // Together has requests share a commit: nothing is committed while fn runs, and
 // waiting says how many units of work wait for that by now.

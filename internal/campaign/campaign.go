@@ -25,8 +25,6 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-const day = int64(86_400_000_000_000) // nanoseconds
-
 // The limits of a campaign.
 const (
 	MaxAmount  = 1_000_000 * credit.One     // of one lot
@@ -71,7 +69,7 @@ func (c *Campaign) IsSingle() bool { return c.Uses == 1 }
 // expiry is when a lot ends that is granted at an instant.
 func (c *Campaign) expiry(at int64) int64 {
 	if c.ExpiresDays > 0 {
-		return at + c.ExpiresDays*day
+		return at + c.ExpiresDays*db.Day
 	}
 	return c.ExpiresAt
 }

@@ -108,7 +108,8 @@ func (b *Book) hasRoom(tx *db.Tx, c Campaign, count int64) error {
 const codeColumns = `SELECT campaign, no, uses, created_at, revoked_at FROM codes`
 
 func scanCode(r db.Scanner) (p Printed, err error) {
-	return p, r.Scan(&p.Campaign, &p.No, &p.Uses, &p.CreatedAt, &p.RevokedAt)
+	err = r.Scan(&p.Campaign, &p.No, &p.Uses, &p.CreatedAt, &p.RevokedAt)
+	return p, err
 }
 
 // recognize finds what is kept of a code.

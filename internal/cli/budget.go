@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -117,20 +114,9 @@ func (p *program) putBudgets(c *cobra.Command, items []api.Budget) error {
 }
 
 func (p *program) replaceBudgets(c *cobra.Command, file string) error {
-	var in io.Reader = p.in
-	if file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return fmt.Errorf("read the budgets: %w", err)
-		}
-		defer opened.Close()
-		in = opened
-	}
 	var all api.Budgets
-	decoder := json.NewDecoder(io.LimitReader(in, maxCard))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&all); err != nil {
-		return wrong("%s is not a list of budgets: %s", file, strings.TrimPrefix(err.Error(), "json: "))
+	if err := p.readJSON(file, "list of budgets", &all); err != nil {
+		return err
 	}
 	return p.putBudgets(c, all.Items)
 }

@@ -2,12 +2,17 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"math"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/purserhq/purser/api"
 )
@@ -190,4 +195,32 @@ func plural(n int, one string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// fileFlag is the flag of a file that is read, and has to be named.
+func fileFlag(c *cobra.Command, file *string, what string) {
+	c.Flags().StringVarP(file, "file", "f", "", what+" as JSON; - for standard input")
+	c.MarkFlagRequired("file")
+}
+
+// maxFile bounds what is read of a file, in bytes: the largest is a rate card.
+const maxFile = 8 << 20
+
+// readJSON reads a file, or standard input, that holds one value and nothing unknown.
+func (p *program) readJSON(file, what string, to any) error {
+	var in io.Reader = p.in
+	if file != "-" {
+		opened, err := os.Open(file)
+		if err != nil {
+			return fmt.Errorf("read the %s: %w", what, err)
+		}
+		defer opened.Close()
+		in = opened
+	}
+	decoder := json.NewDecoder(io.LimitReader(in, maxFile))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(to); err != nil {
+		return wrong("%s is not a %s: %s", file, what, strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
 }

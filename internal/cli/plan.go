@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -195,30 +192,6 @@ takes all features away.
 	}
 	fileFlag(c, &file, "the plan")
 	return c
-}
-
-func fileFlag(c *cobra.Command, file *string, what string) {
-	c.Flags().StringVarP(file, "file", "f", "", what+" as JSON; - for standard input")
-	c.MarkFlagRequired("file")
-}
-
-// readJSON reads a file, or standard input, that holds one value and nothing unknown.
-func (p *program) readJSON(file, what string, to any) error {
-	var in io.Reader = p.in
-	if file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return fmt.Errorf("read the %s: %w", what, err)
-		}
-		defer opened.Close()
-		in = opened
-	}
-	decoder := json.NewDecoder(io.LimitReader(in, maxCard))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(to); err != nil {
-		return wrong("%s is not a %s: %s", file, what, strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return nil
 }
 
 // completePlans offers the names of plans to the shell.

@@ -1,13 +1,9 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -104,37 +100,22 @@ now or at --effective, never in the past.
 				fact{"effective_at", text(string(made.EffectiveAt))}, fact{"skus", count(int64(len(made.SKUs)))})
 		},
 	}
-	c.Flags().StringVarP(&file, "file", "f", "", "the card as JSON; - for standard input")
+	fileFlag(c, &file, "the card")
 	c.Flags().StringVar(&card, "card", "default", "name of the card")
 	c.Flags().StringVar(&effective, "effective", "", "from when: an instant, a day, or a length of time from now (default: now)")
-	c.MarkFlagRequired("file")
 	return c
 }
 
-// maxCard bounds the file of a rate card.
-const maxCard = 8 << 20
-
 // readCard reads a rate card, as a new one or in the form in which ls prints it.
 func (p *program) readCard(file string) (api.NewRateCard, error) {
-	var in io.Reader = p.in
-	if file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return api.NewRateCard{}, fmt.Errorf("read the rate card: %w", err)
-		}
-		defer opened.Close()
-		in = opened
-	}
 	var card struct {
 		api.RateCard
 		Items []api.Price `json:"items"`
 		Card  string      `json:"card"`
 		AsOf  api.Instant `json:"as_of"`
 	}
-	decoder := json.NewDecoder(io.LimitReader(in, maxCard))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&card); err != nil {
-		return api.NewRateCard{}, wrong("%s is not a rate card: %s", file, strings.TrimPrefix(err.Error(), "json: "))
+	if err := p.readJSON(file, "rate card", &card); err != nil {
+		return api.NewRateCard{}, err
 	}
 	n := api.NewRateCard{SKUs: append(card.SKUs, card.Items...)}
 	if card.Version == 0 {

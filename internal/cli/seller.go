@@ -1,38 +1,10 @@
 package cli
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
-	"os"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/purserhq/purser/api"
 )
-
-// maxSettings bounds a file of settings, in bytes.
-const maxSettings = 1 << 20
-
-// readSettings reads a file of JSON, or standard input if it is -.
-func (p *program) readSettings(file string, into any) error {
-	var in io.Reader = p.in
-	if file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", file, err)
-		}
-		defer opened.Close()
-		in = opened
-	}
-	decoder := json.NewDecoder(io.LimitReader(in, maxSettings))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return wrong("%s cannot be read: %s", file, strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return nil
-}
 
 func (p *program) sellerCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -63,7 +35,7 @@ func (p *program) sellerCommand() *cobra.Command {
 		Example: `  purser seller set -f seller.json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var s api.Seller
-			if err := p.readSettings(file, &s); err != nil {
+			if err := p.readJSON(file, "seller", &s); err != nil {
 				return err
 			}
 			s, err := p.client().PutSeller(c.Context(), s)
@@ -73,8 +45,7 @@ func (p *program) sellerCommand() *cobra.Command {
 			return p.showSeller(s)
 		},
 	}
-	set.Flags().StringVarP(&file, "file", "f", "", "the seller as JSON; - for standard input")
-	set.MarkFlagRequired("file")
+	fileFlag(set, &file, "the seller")
 	c.AddCommand(show, set)
 	return c
 }
@@ -118,7 +89,7 @@ With "verified_only" only a tax id that you have verified reverses the charge.
 		Example: `  purser tax-rates set -f rates.json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var rates api.TaxRates
-			if err := p.readSettings(file, &rates); err != nil {
+			if err := p.readJSON(file, "table of rates", &rates); err != nil {
 				return err
 			}
 			rates, err := p.client().PutTaxRates(c.Context(), rates)
@@ -128,8 +99,7 @@ With "verified_only" only a tax id that you have verified reverses the charge.
 			return p.show(rates, ratesTable(rates))
 		},
 	}
-	set.Flags().StringVarP(&file, "file", "f", "", "the rates as JSON; - for standard input")
-	set.MarkFlagRequired("file")
+	fileFlag(set, &file, "the rates")
 	c.AddCommand(ls, set)
 	return c
 }

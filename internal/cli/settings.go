@@ -225,10 +225,10 @@ func (s *settings) origin(name string) (value, origin string) {
 	return set.fallback, "default"
 }
 
-// output is the form of the output.
 // isJSON reports whether programs read the output as JSON, whole or by lines.
 func (s *settings) isJSON() bool { return s.output() == "json" || s.output() == "jsonl" }
 
+// output is the form of the output.
 func (s *settings) output() string { return s.get("output") }
 
 // token is the token to send: the one that is set or, to a server on this

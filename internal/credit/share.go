@@ -5,8 +5,8 @@ import "math/bits"
 // Cent is the smallest amount that is paid or invoiced in money.
 const Cent = One / 100
 
-// Whole is the whole cents of an amount that is not negative: rounded down.
-func (a Amount) Whole() Amount { return a - a%Cent }
+// WholeCents is the whole cents of an amount that is not negative: rounded down.
+func (a Amount) WholeCents() Amount { return a - a%Cent }
 
 // Share is amount × part / whole, rounded down, in 128 bits. Nothing may be negative, and
 // a part is no more than the whole, which is more than zero: else it panics.

@@ -44,7 +44,7 @@ func TestShareOfNothing(t *testing.T) {
 
 func TestWhole(t *testing.T) {
 	for a, want := range map[Amount]Amount{0: 0, 1: 0, Cent - 1: 0, Cent: Cent, 3*Cent + 7: 3 * Cent} {
-		if got := a.Whole(); got != want {
+		if got := a.WholeCents(); got != want {
 			t.Errorf("the whole cents of %s are %s", a, got)
 		}
 	}

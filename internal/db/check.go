@@ -108,7 +108,7 @@ func (i *inspection) expected() (map[string]string, error) {
 	if _, err := c.sql.ExecContext(i.ctx, `SET LOCAL search_path = pg_temp`); err != nil {
 		return nil, err
 	}
-	if err := build(i.ctx, c, 0, steps, postgresText, 0); err != nil {
+	if err := build(i.ctx, c, 0, steps, 0); err != nil {
 		return nil, err
 	}
 	return c.describe(i.ctx, describePostgres("pg_my_temp_schema()"))
@@ -120,7 +120,7 @@ func expectedSQLite(ctx context.Context, steps []migration) (map[string]string, 
 		return nil, err
 	}
 	defer c.close()
-	if err := takeSteps(ctx, c, 0, steps, sqliteText, 0); err != nil {
+	if err := takeSteps(ctx, c, 0, steps, 0); err != nil {
 		return nil, err
 	}
 	return c.describe(ctx, describeSQLite)

@@ -61,30 +61,30 @@ func migrate(ctx context.Context, c *conn, path string, steps []migration, now i
 	if version == int64(len(steps)) {
 		return nil
 	}
-	return takeSteps(ctx, c, version, steps, sqliteText, now)
+	return takeSteps(ctx, c, version, steps, now)
 }
 
-// takeSteps takes the steps behind a version, in the dialect's words.
-func takeSteps(ctx context.Context, c *conn, version int64, steps []migration, words func(string) string, now int64) error {
+// takeSteps takes the steps behind a version.
+func takeSteps(ctx context.Context, c *conn, version int64, steps []migration, now int64) error {
 	if err := errors.Join(c.begin(), c.open()); err != nil {
 		return fmt.Errorf("begin the migration: %w", err)
 	}
 	defer c.rollback() // without effect after the commit
-	if err := build(ctx, c, version, steps, words, now); err != nil {
+	if err := build(ctx, c, version, steps, now); err != nil {
 		return err
 	}
 	return c.commit()
 }
 
 // build runs the steps behind a version in the transaction that is open.
-func build(ctx context.Context, c *conn, version int64, steps []migration, words func(string) string, now int64) error {
+func build(ctx context.Context, c *conn, version int64, steps []migration, now int64) error {
 	if version == 0 {
 		if _, err := c.sql.ExecContext(ctx, versionTable); err != nil {
 			return err
 		}
 	}
 	for _, step := range steps[version:] {
-		if err := step.apply(ctx, c, words, now); err != nil {
+		if err := step.apply(ctx, c, now); err != nil {
 			return fmt.Errorf("migration %d (%s): %w", step.version, step.name, err)
 		}
 	}
@@ -93,12 +93,36 @@ func build(ctx context.Context, c *conn, version int64, steps []migration, words
 
 const versionTable = `CREATE TABLE schema_versions (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL)`
 
-func (m migration) apply(ctx context.Context, c *conn, words func(string) string, now int64) error {
-	if _, err := c.sql.ExecContext(ctx, words(m.text)); err != nil {
+func (m migration) apply(ctx context.Context, c *conn, now int64) error {
+	if _, err := c.sql.ExecContext(ctx, textFor(m.text, c.server != nil)); err != nil {
 		return err
 	}
 	_, err := c.sql.ExecContext(ctx, `INSERT INTO schema_versions (version, name, at) VALUES ($1, $2, $3)`, m.version, m.name, now)
 	return err
+}
+
+// Lines of a migration that begin with one of these are for one database alone: the other
+// passes over them as comments.
+const (
+	onlySQLite   = "-- sqlite: "
+	onlyPostgres = "-- postgresql: "
+)
+
+// textFor is a text of a migration for one of the two databases. On PostgreSQL texts sort by
+// their bytes, as SQLite and Go have them, whatever the database's own order is.
+func textFor(text string, isPostgres bool) string {
+	only := onlySQLite
+	if isPostgres {
+		only = onlyPostgres
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(line, only)
+		if fields := strings.Fields(line); isPostgres && len(fields) > 1 && strings.TrimSuffix(fields[1], ",") == "TEXT" {
+			lines[i] = strings.Replace(line, "TEXT", `TEXT COLLATE "C"`, 1)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // schemaVersion is the last step taken, 0 for an empty database. The lock on the

@@ -126,10 +126,7 @@ func repeat(t *testing.T, d *DB, step string, before ...string) {
 	at := slices.IndexFunc(steps, func(m migration) bool { return m.name == step })
 	update(t, d, func(tx *Tx) error {
 		for _, statement := range append(before, strings.Split(strings.TrimSpace(steps[at].text), ";\n")...) {
-			if d.server != nil {
-				statement = postgresText(statement)
-			}
-			if _, err := tx.Exec(statement); err != nil {
+			if _, err := tx.Exec(textFor(statement, d.server != nil)); err != nil {
 				return fmt.Errorf("%s: %w", statement, err)
 			}
 		}

@@ -262,22 +262,6 @@ func (c *conn) rollbackPostgres() {
 	}
 }
 
-// onlyPostgres begins a line of a migration that SQLite is to pass over as a comment.
-const onlyPostgres = "-- postgresql: "
-
-// postgresText is a text of a migration for PostgreSQL: texts sort by their bytes,
-// as SQLite and Go have them, whatever the database's own order is.
-func postgresText(text string) string {
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimPrefix(line, onlyPostgres)
-		if fields := strings.Fields(line); len(fields) > 1 && strings.TrimSuffix(fields[1], ",") == "TEXT" {
-			lines[i] = strings.Replace(line, "TEXT", `TEXT COLLATE "C"`, 1)
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
 // typesOf reads the types of all columns, for arrays of them.
 func (s *server) typesOf(ctx context.Context, c *conn) error {
 	rows, err := c.sql.QueryContext(ctx, `SELECT table_name, column_name, data_type FROM information_schema.columns
@@ -446,5 +430,5 @@ func (s *server) migrate(ctx context.Context, c *conn, steps []migration, now in
 	if version == int64(len(steps)) {
 		return nil
 	}
-	return takeSteps(ctx, c, version, steps, postgresText, now)
+	return takeSteps(ctx, c, version, steps, now)
 }

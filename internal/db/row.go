@@ -10,6 +10,14 @@ func Flag(is bool) int64 {
 	return 0
 }
 
+// Lengths of time in nanoseconds, as instants are.
+const (
+	Second = int64(time.Second)
+	Minute = 60 * Second
+	Hour   = 60 * Minute
+	Day    = 24 * Hour
+)
+
 // MonthOf is the first instant of the UTC month that an instant lies in, and that of the
 // next one, in Unix nanoseconds.
 func MonthOf(at int64) (first, next int64) {

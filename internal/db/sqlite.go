@@ -50,14 +50,6 @@ func dial(ctx context.Context, path, address string) (*conn, error) {
 	return &conn{sql: c, pool: pool, statements: map[string]statement{}, rows: map[string]driver.Stmt{}}, nil
 }
 
-// onlySQLite begins a line of a migration that PostgreSQL is to pass over as a comment.
-const onlySQLite = "-- sqlite: "
-
-// sqliteText is a text of a migration for SQLite: as it stands, but for those lines.
-func sqliteText(text string) string {
-	return strings.TrimPrefix(strings.ReplaceAll("\n"+text, "\n"+onlySQLite, "\n"), "\n")
-}
-
 // unnumbered writes ? for $1, $2 and so on if they come in this order, each once.
 // SQLite takes every other parameter for a named one and looks its name up in a
 // list when it is bound: a third of the time of a statement of many rows.

@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -46,10 +48,7 @@ func SweepFound[T any](ctx context.Context, d *DB, f Found) error {
 	for n := SweepBatch; n == SweepBatch; {
 		var keys []T
 		err := d.View(ctx, func(tx *Tx) (err error) {
-			keys, err = All(tx, func(r Scanner) (key T, err error) {
-				err = r.Scan(&key)
-				return key, err
-			}, f.Find, append(slices.Clone(f.Of), SweepBatch)...)
+			keys, err = All(tx, Value[T], f.Find, append(slices.Clone(f.Of), SweepBatch)...)
 			return err
 		})
 		if n = len(keys); err == nil && n > 0 {
@@ -63,4 +62,20 @@ func SweepFound[T any](ctx context.Context, d *DB, f Found) error {
 		}
 	}
 	return nil
+}
+
+// SweepBeyond sweeps what comes before so many others that are kept: beyond asks, with of,
+// for the newest key that is not, and that comes behind the arguments in f.Of. It does
+// nothing if there is none.
+func SweepBeyond[T any](ctx context.Context, d *DB, beyond string, of []any, f Found) error {
+	var newest T
+	err := d.View(ctx, func(tx *Tx) error { return tx.QueryRow(beyond, of...).Scan(&newest) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for what is too many: %w", err)
+	}
+	f.Of = append(slices.Clone(f.Of), newest)
+	return SweepFound[T](ctx, d, f)
 }

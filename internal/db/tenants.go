@@ -66,7 +66,7 @@ func fresh(ctx context.Context, fn func(*conn) error) error {
 	if err != nil {
 		return err
 	}
-	if err = takeSteps(ctx, c, 0, steps, sqliteText, 0); err == nil {
+	if err = takeSteps(ctx, c, 0, steps, 0); err == nil {
 		err = fn(c)
 	}
 	return errors.Join(err, c.close())

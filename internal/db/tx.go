@@ -190,6 +190,12 @@ func All[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any
 	return all, err
 }
 
+// Value reads a row of one column.
+func Value[T any](r Scanner) (v T, err error) {
+	err = r.Scan(&v)
+	return v, err
+}
+
 // noted passes an error on; one that says the disk is full or broken ends the
 // database first, whatever the unit makes of it. On PostgreSQL every error ends the
 // transaction, so it undoes the batch.

@@ -116,6 +116,15 @@ func Of(err error) *Fault {
 	return nil
 }
 
+// While adds what was being done to an error, for the log. Without an error there is none,
+// and a fault is still one for the user, with its own message.
+func While(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
 // Under puts the fields of a fault in err's chain under a pointer: what checks a
 // part of a body does not know where the part stands. Other errors stay as they
 // are.

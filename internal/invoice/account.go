@@ -176,7 +176,7 @@ func (d *Desk) add(tx *db.Tx, r *Receivable) error {
 		credited_at, withdrawn, open_amount, issued_at, due_at, changed_at, told, next_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, 0, 0, 0, 0, $8, $9, $10, $9, 0, $11)`,
 		r.Organization, r.Invoice, r.Workspace, r.Contract, r.Lot, int64(r.Net), int64(r.Tax), int64(r.Open()), r.IssuedAt, r.DueAt, r.nextAt)
-	return wrapped("note an invoice that is to be paid", err)
+	return fault.While("note an invoice that is to be paid", err)
 }
 
 // put writes how a receivable stands now. An open one is reminded of when the next
@@ -190,7 +190,7 @@ func (d *Desk) put(tx *db.Tx, r *Receivable) error {
 		open_amount = $9, changed_at = $10, told = $11, next_at = $12 WHERE organization = $1 AND invoice = $2`,
 		r.Organization, r.Invoice, int64(r.PaidNet), int64(r.PaidTax), int64(r.CreditedNet), int64(r.CreditedTax), r.CreditedAt, int64(r.Withdrawn),
 		int64(r.Open()), r.ChangedAt, r.told, r.nextAt)
-	return wrapped("write how an invoice stands", err)
+	return fault.While("write how an invoice stands", err)
 }
 
 const receivableColumns = `SELECT r.organization, r.invoice, r.workspace, r.contract, r.lot, r.net, r.tax, r.paid_net, r.paid_tax, r.credited_net,
@@ -208,13 +208,13 @@ func (d *Desk) Receivable(tx *db.Tx, organization, invoice string) (*Receivable,
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	return &r, wrapped("read how an invoice stands", err)
+	return &r, fault.While("read how an invoice stands", err)
 }
 
 // OfContract are the invoices on account of a contract, the oldest first.
 func (d *Desk) OfContract(tx *db.Tx, organization, contract string) ([]Receivable, error) {
 	all, err := db.All(tx, scanReceivable, receivableColumns+` WHERE r.organization = $1 AND r.contract = $2 ORDER BY r.invoice`, organization, contract)
-	return all, wrapped("read the invoices of a contract", err)
+	return all, fault.While("read the invoices of a contract", err)
 }
 
 // Open lists the invoices of all organizations that are not paid, the newest first, from
@@ -229,7 +229,7 @@ func (d *Desk) Open(tx *db.Tx, isOverdue bool, before string, limit int) ([]Rece
 	}
 	all, err := db.All(tx, scanReceivable, receivableColumns+` WHERE r.open_amount > 0 AND r.invoice < $1 AND r.due_at <= $2
 		ORDER BY r.invoice DESC LIMIT $3`, before, due, limit)
-	return all, wrapped("list the invoices that are not paid", err)
+	return all, fault.While("list the invoices that are not paid", err)
 }
 
 // held is the receivable of an invoice that is named by its id or number, which nobody
@@ -258,7 +258,7 @@ func (d *Desk) unpaid(tx *db.Tx, organization string, at int64) (open []Unpaid, 
 	all, err := db.All(tx, scanReceivable, receivableColumns+` WHERE r.organization = $1 AND r.issued_at < $2 AND (r.open_amount > 0 OR r.changed_at >= $2)
 		ORDER BY r.invoice`, organization, at)
 	if err != nil {
-		return nil, wrapped("look for invoices that were not paid", err)
+		return nil, fault.While("look for invoices that were not paid", err)
 	}
 	for i := range all {
 		r := &all[i]
@@ -266,7 +266,7 @@ func (d *Desk) unpaid(tx *db.Tx, organization string, at int64) (open []Unpaid, 
 		err := tx.QueryRow(`SELECT CAST(COALESCE(SUM(net + tax), 0) AS BIGINT) FROM bank_payments
 			WHERE organization = $1 AND invoice = $2 AND recorded_at < $3 AND (reversed_at = 0 OR reversed_at >= $3)`, organization, r.Invoice, at).Scan(&paid)
 		if err != nil {
-			return nil, wrapped("add up the payments of an invoice", err)
+			return nil, fault.While("add up the payments of an invoice", err)
 		}
 		credited, err := d.creditedBefore(tx, r, at)
 		if err != nil {
@@ -293,7 +293,7 @@ func (d *Desk) creditedBefore(tx *db.Tx, r *Receivable, at int64) (sum credit.Am
 	}
 	notes, err := db.All(tx, scan, columns+` WHERE organization = $1 AND kind = $2 AND id > $3 AND at < $4`, r.Organization, string(CreditNote), r.Invoice, at)
 	if err != nil {
-		return 0, wrapped("read the credit notes of an invoice", err)
+		return 0, fault.While("read the credit notes of an invoice", err)
 	}
 	for i := range notes {
 		note, err := notes[i].Document()

@@ -39,7 +39,7 @@ const (
 )
 
 // furthestEast is by how much the day of a bank may be ahead of UTC.
-const furthestEast = int64(14 * time.Hour)
+const furthestEast = 14 * db.Hour
 
 // RecordPayment books a payment of an invoice, or of a part of it. What is more than is
 // open is refused, and so is a transfer that was recorded for the invoice already.
@@ -74,7 +74,7 @@ func (d *Desk) RecordPayment(tx *db.Tx, organization, by, name string, amount cr
 	if err := d.put(tx, r); err != nil || r.Open() > 0 || d.Raise == nil {
 		return p, err
 	}
-	return p, wrapped("tell of a payment", d.Raise(tx, organization, "", "invoice.paid", map[string]string{
+	return p, fault.While("tell of a payment", d.Raise(tx, organization, "", "invoice.paid", map[string]string{
 		"invoice": r.Invoice, "number": found.Number, "total": r.Gross().String(),
 	}))
 }
@@ -84,7 +84,7 @@ func (d *Desk) RecordPayment(tx *db.Tx, organization, by, name string, amount cr
 // payment leaves nothing open of either.
 func (r *Receivable) split(amount credit.Amount) (net, added credit.Amount) {
 	openNet, openTax := r.Net-r.PaidNet-r.CreditedNet, r.Tax-r.PaidTax-r.CreditedTax
-	net = max(credit.Share(openNet, amount, openNet+openTax).Whole(), amount-openTax)
+	net = max(credit.Share(openNet, amount, openNet+openTax).WholeCents(), amount-openTax)
 	return net, amount - net
 }
 
@@ -136,7 +136,7 @@ func scanPayment(r db.Scanner) (p BankPayment, err error) {
 // were reversed.
 func (d *Desk) BankPayments(tx *db.Tx, organization, invoice string) ([]BankPayment, error) {
 	all, err := db.All(tx, scanPayment, paymentColumns+` WHERE organization = $1 AND invoice = $2 ORDER BY id LIMIT $3`, organization, invoice, maxPayments)
-	return all, wrapped("list the payments of an invoice", err)
+	return all, fault.While("list the payments of an invoice", err)
 }
 
 // ReversePayment takes back what was recorded by mistake: the invoice is open by as much

@@ -14,10 +14,10 @@ import (
 
 // The limits of the loop that makes statements.
 const (
-	stateBatch = 64               // organizations that are looked up at a time
-	stateEvery = time.Minute      // how often it looks whether a month has ended
-	stateAgain = int64(time.Hour) // after which what could not be made is tried again
-	mailWithin = int64(62 * 24 * time.Hour)
+	stateBatch = 64          // organizations that are looked up at a time
+	stateEvery = time.Minute // how often it looks whether a month has ended
+	stateAgain = db.Hour     // after which what could not be made is tried again
+	mailWithin = 62 * db.Day
 )
 
 // Keep makes the statements of every month that ends, until ctx ends, and those of the
@@ -38,9 +38,9 @@ func (d *Desk) Keep(ctx context.Context) error {
 	}
 }
 
-// RunDue tells of overdue invoices, and makes all statements that are due, of every organization. One that does not equal
-// the ledger, or cannot be made, is left out and told, and tried again in an hour; the others
-// go on. Only a database that is away ends it.
+// RunDue tells of overdue invoices, and makes all statements that are due, of every
+// organization. One that does not equal the ledger, or cannot be made, is left out and told,
+// and tried again in an hour; the others go on. Only a database that is away ends it.
 func (d *Desk) RunDue(ctx context.Context) error {
 	if err := d.remindDue(ctx); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (d *Desk) due(ctx context.Context, begin int64, after string) (due []cycle,
 				COALESCE((SELECT s.stated_to FROM statement_cycles s WHERE s.organization = o.id), 0) AS stated_to
 				FROM organizations o WHERE o.id > $1) AS c
 			WHERE COALESCE(NULLIF(stated_to, 0), created_at) < $2 ORDER BY id LIMIT $3`, after, begin, stateBatch)
-		return wrapped("look for statements that are due", err)
+		return fault.While("look for statements that are due", err)
 	})
 	return due, err
 }
@@ -152,7 +152,7 @@ func (d *Desk) state(ctx context.Context, organization string, from, to int64) e
 			ON CONFLICT (organization) DO UPDATE SET stated_to = excluded.stated_to, problem = '' WHERE statement_cycles.stated_to = $3`,
 			organization, to, from)
 		if err != nil || taken == 0 || doc.isEmpty() {
-			return wrapped("take a month", err)
+			return fault.While("take a month", err)
 		}
 		copied := *doc // a unit may run again
 		if err := d.issue(tx, organization, Statement, &copied, string(must(Instant(from).MarshalText()))); err != nil {
@@ -177,7 +177,7 @@ func (d *Desk) settle(ctx context.Context, organization string, to int64) error 
 			return w, err
 		}, `SELECT organization, workspace FROM wallets WHERE organization = $1 AND wake_at > 0 AND wake_at < $2`, organization, to)
 		late = all
-		return wrapped("look for wallets in which something is due", err)
+		return fault.While("look for wallets in which something is due", err)
 	})
 	for _, w := range late {
 		if err == nil {
@@ -222,7 +222,7 @@ func (d *Desk) workOut(tx *db.Tx, organization string, from, to int64) (*Documen
 func (d *Desk) lastStatement(tx *db.Tx, organization string) (map[string]*Account, error) {
 	found, err := db.All(tx, scan, columns+` WHERE organization = $1 AND kind = $2 ORDER BY id DESC LIMIT 1`, organization, string(Statement))
 	if err != nil || len(found) == 0 {
-		return nil, wrapped("read the last statement", err)
+		return nil, fault.While("read the last statement", err)
 	}
 	doc, err := found[0].Document()
 	if err != nil {
@@ -256,7 +256,7 @@ func (d *Desk) tell(ctx context.Context, organization string, from int64, why er
 			ON CONFLICT (organization) DO UPDATE SET problem = excluded.problem WHERE statement_cycles.problem = '' AND statement_cycles.stated_to = $2`,
 			organization, from, why.Error())
 		if err != nil || told == 0 || d.Put == nil {
-			return wrapped("note that a statement was not issued", err)
+			return fault.While("note that a statement was not issued", err)
 		}
 		seller, err := ReadSeller(tx)
 		if err != nil || seller.Email == "" {

@@ -188,7 +188,7 @@ func (d *Desk) about(tx *db.Tx, organization string, kind Kind, source string) (
 	}
 	found, err := db.All(tx, scan, columns+` WHERE organization = $1 AND kind = $2 AND source = $3`, organization, string(kind), source)
 	if err != nil || len(found) == 0 {
-		return nil, wrapped("look for a document", err)
+		return nil, fault.While("look for a document", err)
 	}
 	return found[0].Document()
 }
@@ -243,13 +243,6 @@ func (d *Desk) issue(tx *db.Tx, organization string, kind Kind, doc *Document, s
 	all := d.drafts(tx)
 	all.all = append(all.all, &draft{doc, source, seller.Prefixes.of(kind), mailed})
 	return nil
-}
-
-func wrapped(doing string, err error) error {
-	if err == nil || fault.Of(err) != nil {
-		return err
-	}
-	return fmt.Errorf("%s: %w", doing, err)
 }
 
 var errNotEqual = errors.New("the statement does not equal the ledger")

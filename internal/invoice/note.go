@@ -2,6 +2,7 @@ package invoice
 
 import (
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/tax"
 )
 
@@ -34,8 +35,7 @@ const noteOfStatement = "Reverse charge: on purchases of this period whose invoi
 // reversed reports whether an invoice or credit note of an organization from an instant to
 // before another reverses the charge.
 func (d *Desk) reversed(tx *db.Tx, organization string, from, to int64) (bool, error) {
-	found, err := db.All(tx, func(r db.Scanner) (is int64, err error) { return is, r.Scan(&is) },
-		`SELECT 1 FROM invoices WHERE organization = $1 AND kind <> $2 AND at >= $3 AND at < $4 AND content LIKE '%"reverse_charge":true%' LIMIT 1`,
+	found, err := db.All(tx, db.Value[int64], `SELECT 1 FROM invoices WHERE organization = $1 AND kind <> $2 AND at >= $3 AND at < $4 AND content LIKE '%"reverse_charge":true%' LIMIT 1`,
 		organization, string(Statement), from, to)
-	return len(found) > 0, wrapped("look for invoices without tax", err)
+	return len(found) > 0, fault.While("look for invoices without tax", err)
 }

@@ -21,7 +21,7 @@ func (d *Desk) recipients(tx *db.Tx, organization, contact string) ([]string, er
 		return []string{contact}, nil
 	}
 	owners, err := d.Orgs.Owners(tx, organization)
-	return owners, wrapped("find the owners of an organization", err)
+	return owners, fault.While("find the owners of an organization", err)
 }
 
 // post writes the mails that carry a document. The mail has its id alone: what is attached
@@ -34,7 +34,7 @@ func (d *Desk) post(tx *db.Tx, draft *draft) error {
 			data["total"] = doc.Tax.Gross.String()
 		}
 		if err := d.Raise(tx, doc.Buyer.ID, "", "invoice.issued", data); err != nil {
-			return wrapped("tell of a document", err)
+			return fault.While("tell of a document", err)
 		}
 	}
 	for _, to := range draft.mailed {

@@ -39,7 +39,7 @@ func (d *Desk) Find(tx *db.Tx, organization, name string) (Issued, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return found, fault.New(fault.NotFound, "there is no invoice %.80q here; see the list of them", name)
 	}
-	return found, wrapped("read an invoice", err)
+	return found, fault.While("read an invoice", err)
 }
 
 // Filter narrows a list. Since and Until are instants of issue, Since inclusive; 0 for
@@ -65,5 +65,5 @@ func (d *Desk) List(tx *db.Tx, organization string, f Filter, before string, lim
 	args = append(args, limit)
 	query += ` AND (kind = $6 OR $6 = '') ORDER BY id DESC LIMIT $5`
 	found, err := db.All(tx, scan, query, append(args, string(f.Kind))...)
-	return found, wrapped("list invoices", err)
+	return found, fault.While("list invoices", err)
 }

@@ -14,8 +14,6 @@ import (
 // after its day has passed.
 var reminders = []int64{0, 7, 14, 30}
 
-const day = int64(86_400_000_000_000) // nanoseconds
-
 // remindBatch bounds how many invoices are looked up at a time.
 const remindBatch = 64
 
@@ -24,7 +22,7 @@ func (r *Receivable) nextReminder() int64 {
 	if r.told >= int64(len(reminders)) {
 		return 0
 	}
-	return r.DueAt + reminders[r.told]*day
+	return r.DueAt + reminders[r.told]*db.Day
 }
 
 // remindDue tells of all invoices whose reminder is due, each in a unit of work of its own
@@ -37,7 +35,7 @@ func (d *Desk) remindDue(ctx context.Context) error {
 		err := d.DB.View(ctx, func(tx *db.Tx) (err error) {
 			due, err = db.All(tx, scanReceivable, receivableColumns+` WHERE r.next_at > 0 AND r.next_at <= $1 AND r.invoice > $2 ORDER BY r.invoice LIMIT $3`,
 				tx.Now(), after, remindBatch)
-			return wrapped("look for invoices that are overdue", err)
+			return fault.While("look for invoices that are overdue", err)
 		})
 		if err != nil {
 			return err
@@ -69,7 +67,7 @@ func (d *Desk) remind(tx *db.Tx, seen Receivable) error {
 	}
 	_, err = tx.Exec(`UPDATE receivables SET told = $3, next_at = $4 WHERE organization = $1 AND invoice = $2`, r.Organization, r.Invoice, r.told, r.nextAt)
 	if err != nil {
-		return wrapped("note a reminder", err)
+		return fault.While("note a reminder", err)
 	}
 	return d.tellOverdue(tx, r, found)
 }
@@ -81,7 +79,7 @@ func (d *Desk) tellOverdue(tx *db.Tx, r *Receivable, found Issued) error {
 			"invoice": r.Invoice, "number": found.Number, "open": r.Open().String(), "due_on": r.DueOn(),
 		})
 		if err != nil {
-			return wrapped("tell of an overdue invoice", err)
+			return fault.While("tell of an overdue invoice", err)
 		}
 	}
 	if d.Put == nil {

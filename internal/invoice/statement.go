@@ -8,6 +8,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/wallet"
@@ -278,7 +279,7 @@ func (d *Desk) compare(tx *db.Tx, id ledger.ID, a *Account) error {
 	var balance, owed credit.Amount
 	lots, err := d.Books.Lots(tx, id)
 	if err != nil {
-		return wrapped("read the lots", err)
+		return fault.While("read the lots", err)
 	}
 	for _, l := range lots {
 		switch l.ID {
@@ -300,7 +301,7 @@ func (d *Desk) compare(tx *db.Tx, id ledger.ID, a *Account) error {
 	}, `SELECT kind, CAST(SUM(amount) AS BIGINT) FROM postings WHERE organization = $1 AND workspace = $2 AND no > $3 GROUP BY kind`,
 		id.Organization, id.Workspace, a.Postings.Last)
 	if err != nil {
-		return wrapped("read the postings behind a statement", err)
+		return fault.While("read the postings behind a statement", err)
 	}
 	if Money(balance) != a.Closing.Amount || Money(owed) != a.Owed.Amount {
 		return fmt.Errorf("%w: in %s the lines come to %s and %s owed, the lots to %s and %s",

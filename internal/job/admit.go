@@ -176,7 +176,7 @@ func (s *Service) leaseFor(runway, runtime, warning int64) int64 {
 }
 
 // shortestLease is what even a run gets that lands at once.
-const shortestLease = second
+const shortestLease = db.Second
 
 // costLeft is what is left of max_cost after the runs before, or 0 without one.
 func (s *Service) costLeft(tx *db.Tx, j *Job) (credit.Amount, error) {

@@ -13,7 +13,7 @@ import (
 // may ask again and still be told to go with the same flow. One that asks later
 // has not run in between, and does not pay for it. One that has heard an answer
 // may be executing the command already, though it has not said so yet.
-const unheard = second
+const unheard = db.Second
 
 // begin starts the flow of a run that is ready, and only then tells it to go.
 func (s *Service) begin(ctx context.Context, r Report) (Orders, error) {

@@ -7,14 +7,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 )
 
 // KeepFiles is how long the files of a job are kept after its end: its log, its
 // checkpoint and its working directory. What the books have of it is kept for ever.
-const KeepFiles = 30 * 24 * int64(credit.Hour)
+const KeepFiles = 30 * db.Day
 
 const (
 	cleanEvery = time.Hour

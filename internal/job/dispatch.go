@@ -166,8 +166,8 @@ func (s *Service) reconcile(ctx context.Context, j *Job) error {
 // a job that should have said so by itself.
 const (
 	sweepEvery   = 10 * time.Second
-	sweepOverdue = 60 * second
-	sweepUnready = 900 * second
+	sweepOverdue = db.Minute
+	sweepUnready = 900 * db.Second
 )
 
 // sweep asks after jobs whose flow has ended and that do not, and after those

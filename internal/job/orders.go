@@ -7,6 +7,7 @@ import (
 	"math/big"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -67,7 +68,7 @@ func reasonOf(reason string) string {
 
 // near is how close a change must lie to be worth waking an executor for: what
 // lies further off is heard with the next report, a few seconds later.
-const near = 30 * second
+const near = 30 * db.Second
 
 // matters reports whether an executor that holds these orders should hear of
 // the others at once.
@@ -90,7 +91,7 @@ func soon(at, now int64) int64 {
 type Leases struct{ Shortest, Longest int64 }
 
 // DefaultLeases are between 30 s and an hour (docs/jobs.md).
-func DefaultLeases() Leases { return Leases{30 * second, 3600 * second} }
+func DefaultLeases() Leases { return Leases{30 * db.Second, db.Hour} }
 
 // wanted is the lease for a runway (0: without end): a tenth of it, within the
 // settings. It is rounded down to the shortest lease times a power of two: jobs

@@ -4,23 +4,24 @@ import (
 	"testing"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 	"pgregory.net/rapid"
 )
 
 func TestGraceNeverTakesMoreThanAQuarter(t *testing.T) {
-	ten, none := 10*second, int64(0)
+	ten, none := 10*db.Second, int64(0)
 	for _, x := range []struct {
 		asked                 *int64
 		policy, longest, want int64
 	}{
-		{nil, 120 * second, 0, 120 * second},
-		{nil, 120 * second, 60 * second, 15 * second},
-		{nil, 120 * second, 3600 * second, 120 * second},
-		{&ten, 120 * second, 0, ten},
-		{&ten, 120 * second, 12 * second, ten},
-		{&ten, 120 * second, 6 * second, 6 * second},
-		{&none, 120 * second, 0, 1},
+		{nil, 120 * db.Second, 0, 120 * db.Second},
+		{nil, 120 * db.Second, 60 * db.Second, 15 * db.Second},
+		{nil, 120 * db.Second, 3600 * db.Second, 120 * db.Second},
+		{&ten, 120 * db.Second, 0, ten},
+		{&ten, 120 * db.Second, 12 * db.Second, ten},
+		{&ten, 120 * db.Second, 6 * db.Second, 6 * db.Second},
+		{&none, 120 * db.Second, 0, 1},
 	} {
 		if got := grace(x.asked, x.policy, x.longest); got != x.want {
 			t.Errorf("%+v: %d", x, got)
@@ -33,8 +34,8 @@ func TestLeaseIsATenthOfTheRunway(t *testing.T) {
 	for runway, want := range map[int64]int64{
 		0: 3600, 10: 30, 300: 30, 599: 30, 600: 60, 3600: 240, 36000: 3600, 35999: 1920,
 	} {
-		if got := l.wanted(runway * second); got != want*second {
-			t.Errorf("runway %d s: lease %d s, want %d", runway, got/second, want)
+		if got := l.wanted(runway * db.Second); got != want*db.Second {
+			t.Errorf("runway %d s: lease %d s, want %d", runway, got/db.Second, want)
 		}
 	}
 }
@@ -59,7 +60,7 @@ func TestHowLongAnAmountLasts(t *testing.T) {
 		amount, rate credit.Amount
 		want         int64
 	}{
-		{credit.One, 3600 * credit.One, second},
+		{credit.One, 3600 * credit.One, db.Second},
 		{1, credit.Max, 0},
 		{credit.Max, 1, 0}, // longer than can be counted
 		{0, 1, 0}, {1, 0, 0},

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 )
 
@@ -23,8 +24,6 @@ const (
 	maxRuntime  = 10 * 365 * 86400 // seconds
 	maxGrace    = 24 * 3600        // seconds
 )
-
-const second = int64(1_000_000_000)
 
 // problems gathers what is wrong with a request, so that all of it is said at
 // once.
@@ -78,9 +77,9 @@ func (q *Request) check() error {
 	p.when(len(q.WorkingDir) > maxPath || strings.ContainsRune(q.WorkingDir, 0), "/working_dir", "is too long or has a NUL")
 	q.checkResources(&p)
 	p.when(q.MaxCost < 0, "/max_cost", "must be more than 0")
-	p.when(q.MaxRuntime < 0 || q.MaxRuntime > maxRuntime*second, "/max_runtime_seconds", "must be between 1 second and ten years")
+	p.when(q.MaxRuntime < 0 || q.MaxRuntime > maxRuntime*db.Second, "/max_runtime_seconds", "must be between 1 second and ten years")
 	if q.Grace != nil {
-		p.when(*q.Grace < 0 || *q.Grace > maxGrace*second, "/grace_seconds", "must be between 0 and a day")
+		p.when(*q.Grace < 0 || *q.Grace > maxGrace*db.Second, "/grace_seconds", "must be between 0 and a day")
 		p.when(q.MaxRuntime > 0 && *q.Grace >= q.MaxRuntime, "/grace_seconds", "must be less than max_runtime_seconds")
 	}
 	return p.fault()

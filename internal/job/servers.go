@@ -84,7 +84,7 @@ func (s *Service) Elsewhere(ctx context.Context, w ledger.ID, id string) (home d
 }
 
 // deserted is how long a server is dead before others look after its jobs.
-const deserted = 60 * second
+const deserted = db.Minute
 
 // inherit looks after the jobs of servers that have died: those that had not started
 // are taken over, and those whose lease has lapsed are closed.

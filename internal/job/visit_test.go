@@ -49,7 +49,7 @@ func TestAVisitIsAnsweredAsAtHome(t *testing.T) {
 	url := two(t)
 	a, b := serverOf(t, url, "a", "api,keeper,jobs", t0, nil), serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
 	r := begun(t, a)
-	later := t0 + 40*second*60
+	later := t0 + 40*db.Second*60
 	ok(t, b.clock.Set(t.Context(), later))
 	away, err := b.Visit(t.Context(), "a", r)
 	ok(t, err)
@@ -88,7 +88,7 @@ func TestAVisitIsAnsweredAsAtHome(t *testing.T) {
 func TestALeaseIsReservedAnewAfterAVisit(t *testing.T) {
 	url := two(t)
 	a, b := serverOf(t, url, "a", "api,keeper,jobs", t0, nil), serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
-	b.Leases = Leases{30 * second, 60 * second}
+	b.Leases = Leases{30 * db.Second, 60 * db.Second}
 	r := begun(t, a)
 	reserved := func() (lease int64) {
 		ok(t, a.DB.View(t.Context(), func(tx *db.Tx) error {
@@ -99,18 +99,18 @@ func TestALeaseIsReservedAnewAfterAVisit(t *testing.T) {
 		return lease
 	}
 	for _, s := range []*srv{a, b} {
-		ok(t, s.clock.Set(t.Context(), t0+3590*second))
+		ok(t, s.clock.Set(t.Context(), t0+3590*db.Second))
 	}
 	away, err := b.Visit(t.Context(), "a", r)
 	ok(t, err)
-	if got := away.LeaseUntil - t0; got != 3650*second || reserved() != 60*second {
-		t.Fatalf("b lets it run until %d s and has reserved %d s", got/second, reserved()/second)
+	if got := away.LeaseUntil - t0; got != 3650*db.Second || reserved() != 60*db.Second {
+		t.Fatalf("b lets it run until %d s and has reserved %d s", got/db.Second, reserved()/db.Second)
 	}
 	r.Seen, r.Lease = away.Version, away.LeaseUntil
 	home, err := a.Report(t.Context(), r)
 	ok(t, err)
-	if got := home.LeaseUntil - t0; got != 7190*second || reserved() != 3600*second {
-		t.Errorf("a lets it run until %d s and has reserved %d s", got/second, reserved()/second)
+	if got := home.LeaseUntil - t0; got != 7190*db.Second || reserved() != 3600*db.Second {
+		t.Errorf("a lets it run until %d s and has reserved %d s", got/db.Second, reserved()/db.Second)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestWhoMayVisit(t *testing.T) {
 	if o.Kill != 1 {
 		t.Errorf("one that a server has left to another: %+v", o)
 	}
-	_, err = b.Visit(t.Context(), "z", b.ended(t, r, t0+second))
+	_, err = b.Visit(t.Context(), "z", b.ended(t, r, t0+db.Second))
 	ok(t, err)
 	if j := b.row(t, r.Job); j.Status != StatusRunning {
 		t.Errorf("the end of its earlier supervisor ended the job: %s", j.Status)
@@ -143,18 +143,18 @@ func TestAnEndThatIsToldElsewhere(t *testing.T) {
 	a, b := serverOf(t, url, "a", "api,keeper,jobs", t0, nil), serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
 	r := begun(t, a)
 	for _, s := range []*srv{a, b} {
-		ok(t, s.clock.Set(t.Context(), t0+100*second))
+		ok(t, s.clock.Set(t.Context(), t0+100*db.Second))
 	}
 	for range 2 {
-		o, err := b.Visit(t.Context(), "a", b.ended(t, r, t0+90*second))
+		o, err := b.Visit(t.Context(), "a", b.ended(t, r, t0+90*db.Second))
 		ok(t, err)
 		if !o.Ack {
 			t.Errorf("it is not acknowledged: %+v", o)
 		}
 	}
-	_, err := a.Report(t.Context(), b.ended(t, r, t0+95*second))
+	_, err := a.Report(t.Context(), b.ended(t, r, t0+95*db.Second))
 	ok(t, err)
-	b.settled(t, r.Job, StatusFailed, reasonExit, 90*second)
+	b.settled(t, r.Job, StatusFailed, reasonExit, 90*db.Second)
 }
 
 // Nobody heard the supervisor for longer than its lease, and b has closed its job as
@@ -173,7 +173,7 @@ func TestTheEndOfAJobThatWasLost(t *testing.T) {
 			a, b := serverOf(t, url, "a", "api,keeper,jobs", t0, nil), serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
 			r := begun(t, a)
 			for _, s := range []*srv{a, b} {
-				ok(t, s.clock.Set(t.Context(), t0+3*3600*second))
+				ok(t, s.clock.Set(t.Context(), t0+3*3600*db.Second))
 			}
 			ok(t, b.Books.RunDue(t.Context()))
 			b.update(t, func(tx *db.Tx) error { // as when a has been silent for long
@@ -184,11 +184,11 @@ func TestTheEndOfAJobThatWasLost(t *testing.T) {
 				return b.adoptEnd(tx, j, j.run())
 			})
 			b.settled(t, r.Job, StatusFailed, ReasonLost, 0)
-			end := b.ended(t, r, t0+1800*second)
+			end := b.ended(t, r, t0+1800*db.Second)
 			end.Landed = ReasonLease
 			for range 2 {
 				tell(t, a, b, end)
-				b.settled(t, r.Job, StatusStopped, ReasonLease, 1800*second)
+				b.settled(t, r.Job, StatusStopped, ReasonLease, 1800*db.Second)
 			}
 		})
 	}
@@ -199,8 +199,8 @@ func TestTheEndIsTheSupervisorsToTell(t *testing.T) {
 	url := two(t)
 	a, b := serverOf(t, url, "a", "api,keeper,jobs", t0, nil), serverOf(t, url, "b", "api,keeper,jobs", t0, nil)
 	r := begun(t, a)
-	empty := t0 + 188285*second // 1000 credits at 19.12 an hour, and a little
-	ok(t, b.clock.Set(t.Context(), empty-60*second))
+	empty := t0 + 188285*db.Second // 1000 credits at 19.12 an hour, and a little
+	ok(t, b.clock.Set(t.Context(), empty-60*db.Second))
 	_, err := b.Visit(t.Context(), "a", r)
 	ok(t, err)
 	for _, after := range []int64{0, deserted / 2, 2 * deserted} {
@@ -214,7 +214,7 @@ func TestTheEndIsTheSupervisorsToTell(t *testing.T) {
 			return b.adoptEnd(tx, j, j.run())
 		})
 		if j := b.row(t, r.Job); j.Status.Ended() != (after > deserted) {
-			t.Errorf("%d s after the end of its flow the job is %s", after/second, j.Status)
+			t.Errorf("%d s after the end of its flow the job is %s", after/db.Second, j.Status)
 		}
 	}
 }

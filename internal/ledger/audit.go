@@ -198,8 +198,10 @@ func (r *replay) auditRefunds(wallet.State) error {
 		no     int64
 		amount credit.Amount
 	}
-	stored, err := db.All(r.tx, func(s db.Scanner) (f refund, err error) { return f, s.Scan(&f.no, &f.amount) },
-		`SELECT no, refunded FROM charges`+inWallet+` AND refunded <> 0 ORDER BY no`, r.id.Organization, r.id.Workspace)
+	stored, err := db.All(r.tx, func(s db.Scanner) (f refund, err error) {
+		err = s.Scan(&f.no, &f.amount)
+		return f, err
+	}, `SELECT no, refunded FROM charges`+inWallet+` AND refunded <> 0 ORDER BY no`, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the refunds", err)
 	}
@@ -303,8 +305,10 @@ func (r *replay) auditLeases(s wallet.State) error {
 		holder              string
 		until, grace, lapse int64
 	}
-	stored, err := db.All(r.tx, func(s db.Scanner) (l lease, err error) { return l, s.Scan(&l.holder, &l.until, &l.grace, &l.lapse) },
-		`SELECT holder, until_at, grace, lapse_at FROM leases`+inWallet, r.id.Organization, r.id.Workspace)
+	stored, err := db.All(r.tx, func(s db.Scanner) (l lease, err error) {
+		err = s.Scan(&l.holder, &l.until, &l.grace, &l.lapse)
+		return l, err
+	}, `SELECT holder, until_at, grace, lapse_at FROM leases`+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
 		return wrapped("read the leases", err)
 	}

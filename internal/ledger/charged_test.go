@@ -108,7 +108,8 @@ func TestRefundsAreIndexed(t *testing.T) {
 	h.must(h.db.View(t.Context(), func(tx *db.Tx) (err error) {
 		plan, err = db.All(tx, func(r db.Scanner) (detail string, err error) {
 			var n int
-			return detail, r.Scan(&n, &n, &n, &detail)
+			err = r.Scan(&n, &n, &n, &detail)
+			return detail, err
 		}, `EXPLAIN QUERY PLAN SELECT no FROM charges`+inWallet+` AND flow = $3 AND refunded <> 0 LIMIT 1`, "org", "ws", "flow")
 		return err
 	}))

@@ -133,9 +133,9 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 		if err != nil {
 			return err
 		}
-		lapse, err := firstInstant(tx, `SELECT lapse_at FROM leases ORDER BY lapse_at LIMIT 1`)
+		lapse, _, err := one(tx, value[int64], `SELECT lapse_at FROM leases ORDER BY lapse_at LIMIT 1`)
 		if err != nil {
-			return err
+			return wrapped("look up which lease lapses next", err)
 		}
 		if lapse != 0 {
 			lapse = max(lapse+l.patience(ID{}, -1), l.keeper.calm.Load())
@@ -175,11 +175,6 @@ func (l *Ledger) Agenda() db.Agenda {
 			return next != 0 && next <= now, next
 		},
 	}
-}
-
-func firstInstant(tx *db.Tx, query string) (int64, error) {
-	at, _, err := one(tx, value[int64], query)
-	return at, wrapped("look up what is due next", err)
 }
 
 // RunDue does everything that is due now, in order. What cannot be done does not

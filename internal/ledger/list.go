@@ -24,8 +24,8 @@ type Page struct {
 	Newest bool   // newest first
 }
 
-// cursors are opaque outside; inside they are the name of the list and what its
-// last row was sorted by: what another list gave, or nobody, is refused.
+// cursor is where the next page begins, behind a row: opaque outside, and inside the name of
+// the list and what the row was sorted by. What another list gave, or nobody, is refused.
 func (q listing[T]) cursor(after string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(q.table + " " + after))
 }

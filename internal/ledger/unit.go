@@ -85,7 +85,8 @@ type Moved struct {
 func (l *Ledger) MovedFrom(tx *db.Tx, organization, lot string) ([]Moved, error) {
 	all, err := db.All(tx, func(r db.Scanner) (m Moved, err error) {
 		m.Organization = organization
-		return m, r.Scan(&m.Workspace, &m.Lot)
+		err = r.Scan(&m.Workspace, &m.Lot)
+		return m, err
 	}, `SELECT workspace, id FROM lots WHERE organization = $1 AND source LIKE 'tr_% ' || $2`, organization, lot)
 	if err != nil {
 		return nil, fmt.Errorf("find where lot %s was transferred to: %w", lot, err)

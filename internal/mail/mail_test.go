@@ -206,7 +206,7 @@ func TestGivenUp(t *testing.T) {
 		}
 	}
 	m := o.one()
-	if hours := (m.EndedAt - m.CreatedAt) / int64(time.Hour); m.Status != Failed || hours < 20 || hours > 24 || m.Attempts > 20 || m.data != "" {
+	if hours := (m.EndedAt - m.CreatedAt) / db.Hour; m.Status != Failed || hours < 20 || hours > 24 || m.Attempts > 20 || m.data != "" {
 		t.Errorf("after %d hours: %+v", hours, m)
 	}
 }

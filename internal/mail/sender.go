@@ -18,15 +18,15 @@ const (
 	renewEvery = 4 * time.Second
 	// claimed is for how long a mail is a server's own. It renews that while it sends, so
 	// that when it dies another one takes over after so long.
-	claimed   = int64(10 * time.Second)
+	claimed   = 10 * db.Second
 	pauseAway = 5 * time.Second // while the mail server is away
-	giveUp    = int64(24 * time.Hour)
+	giveUp    = db.Day
 )
 
 // delays are the pauses after the first attempts; after the others, the last of them.
 var delays = []int64{
-	int64(10 * time.Second), int64(30 * time.Second), int64(2 * time.Minute), int64(10 * time.Minute),
-	int64(30 * time.Minute), int64(time.Hour), int64(2 * time.Hour),
+	10 * db.Second, 30 * db.Second, 2 * db.Minute, 10 * db.Minute,
+	30 * db.Minute, db.Hour, 2 * db.Hour,
 }
 
 // Run sends mails, and sweeps, until ctx ends.

@@ -2,18 +2,14 @@ package mail
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
-	"time"
 
 	"github.com/purserhq/purser/internal/db"
 )
 
 // How long mails are kept, and how many.
 const (
-	keptUnsent = int64(7 * 24 * time.Hour)  // with their texts, while nobody sends them
-	keptEnded  = int64(30 * 24 * time.Hour) // without
+	keptUnsent = 7 * db.Day  // with their texts, while nobody sends them
+	keptEnded  = 30 * db.Day // without
 	maxEnded   = 50_000
 	maxWaiting = 50_000
 )
@@ -39,27 +35,13 @@ func (o *Outbox) Sweep(ctx context.Context) error {
 	now := o.db.Clock().Now()
 	err := db.SweepFound[string](ctx, o.db, db.Found{Find: unsent, Of: []any{now - keptUnsent}, Change: expire, With: []any{now}})
 	if err == nil {
-		err = o.thin(ctx, lastWaiting, maxWaiting, db.Found{Find: tooMany, Change: expire, With: []any{now}})
+		err = db.SweepBeyond[string](ctx, o.db, lastWaiting, []any{maxWaiting}, db.Found{Find: tooMany, Change: expire, With: []any{now}})
 	}
 	if err == nil {
 		err = db.SweepFound[int64](ctx, o.db, db.Found{Find: old, Of: []any{now - keptEnded}, Change: forgetOld})
 	}
 	if err == nil {
-		err = o.thin(ctx, lastEnded, maxEnded, db.Found{Find: crowded, Change: forget})
+		err = db.SweepBeyond[string](ctx, o.db, lastEnded, []any{maxEnded}, db.Found{Find: crowded, Change: forget})
 	}
 	return err
-}
-
-// thin does something to mails that are more than are kept.
-func (o *Outbox) thin(ctx context.Context, beyond string, kept int, f db.Found) error {
-	var newest string
-	err := o.db.View(ctx, func(tx *db.Tx) error { return tx.QueryRow(beyond, kept).Scan(&newest) })
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look for mails that are too many: %w", err)
-	}
-	f.Of = []any{newest}
-	return db.SweepFound[string](ctx, o.db, f)
 }

@@ -51,8 +51,7 @@ func countryStays(tx *db.Tx, organization string) error {
 // MayTax refuses tax by country while an organization has a contract that has not ended,
 // and no country in its profile: what becomes due of it could not be invoiced.
 func (o *Orgs) MayTax(tx *db.Tx) error {
-	slugs, err := list(tx, func(r db.Scanner) (slug string, err error) { return slug, r.Scan(&slug) },
-		`SELECT DISTINCT o.slug FROM contracts c JOIN organizations o ON o.id = c.organization LEFT JOIN profiles p ON p.organization = c.organization
+	slugs, err := list(tx, db.Value[string], `SELECT DISTINCT o.slug FROM contracts c JOIN organizations o ON o.id = c.organization LEFT JOIN profiles p ON p.organization = c.organization
 		WHERE c.due_at > 0 AND COALESCE(p.country, '') = '' ORDER BY o.slug LIMIT 20`)
 	if err != nil || len(slugs) == 0 {
 		return err

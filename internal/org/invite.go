@@ -16,7 +16,7 @@ const InvitationPrefix = "pi_"
 
 // The limits of invitations.
 const (
-	InvitationLife = int64(7*86_400) * second
+	InvitationLife = 7 * db.Day
 	MaxInvitations = 1_000 // of an organization that wait for an answer
 	maxEmail       = 254
 )
@@ -188,10 +188,7 @@ func (o *Orgs) Invited(tx *db.Tx, secret string) (Invitation, error) {
 
 // InviterOf is the id of the person who has made an invitation, or whose token has.
 func (o *Orgs) InviterOf(tx *db.Tx, i Invitation) (string, error) {
-	users, err := list(tx, func(r db.Scanner) (user string, err error) {
-		err = r.Scan(&user)
-		return user, err
-	}, `SELECT t.user_id FROM tokens t WHERE t.organization = $1 AND t.id = $2`, i.Organization, i.InvitedBy)
+	users, err := list(tx, db.Value[string], `SELECT t.user_id FROM tokens t WHERE t.organization = $1 AND t.id = $2`, i.Organization, i.InvitedBy)
 	if err != nil || len(users) == 0 {
 		return i.InvitedBy, err
 	}

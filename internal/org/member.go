@@ -179,11 +179,7 @@ func (o *Orgs) Welcome(tx *db.Tx, user, email string, isNew bool) error {
 // AsksForTwoFactor reports whether an organization of a person's, other than one, asks for a
 // second factor.
 func (o *Orgs) AsksForTwoFactor(tx *db.Tx, user, other string) (bool, error) {
-	asking, err := list(tx, func(r db.Scanner) (asks int64, err error) {
-		err = r.Scan(&asks)
-		return asks, err
-	},
-		`SELECT p.require_two_factor FROM memberships m JOIN profiles p ON p.organization = m.organization
+	asking, err := list(tx, db.Value[int64], `SELECT p.require_two_factor FROM memberships m JOIN profiles p ON p.organization = m.organization
 			WHERE m.user_id = $1 AND m.organization <> $2 AND p.require_two_factor <> 0 LIMIT 1`, user, other)
 	return len(asking) > 0, err
 }

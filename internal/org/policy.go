@@ -11,8 +11,6 @@ import (
 	"github.com/purserhq/purser/internal/wallet"
 )
 
-const second = int64(1_000_000_000)
-
 // The bounds of a policy. An amount leaves the sums of a wallet room below
 // [credit.Max].
 const (
@@ -53,10 +51,10 @@ func (p Patch) apply(to wallet.Policy) wallet.Policy {
 	set(&to.Overdraft, p.Overdraft)
 	set(&to.BlockBelow, p.BlockBelow)
 	if p.MinRunwaySeconds != nil {
-		to.MinRunway = *p.MinRunwaySeconds * second
+		to.MinRunway = *p.MinRunwaySeconds * db.Second
 	}
 	if p.GraceSeconds != nil {
-		to.Grace = *p.GraceSeconds * second
+		to.Grace = *p.GraceSeconds * db.Second
 	}
 	if p.RetentionDays != nil {
 		to.RetentionDays = int(*p.RetentionDays)
@@ -70,7 +68,7 @@ func (p Patch) apply(to wallet.Policy) wallet.Policy {
 	if p.AlertRunwaySeconds != nil {
 		to.AlertRunways = descending(*p.AlertRunwaySeconds)
 		for i := range to.AlertRunways {
-			to.AlertRunways[i] *= second
+			to.AlertRunways[i] *= db.Second
 		}
 	}
 	return to

@@ -77,10 +77,7 @@ func (o *Orgs) recipients(tx *db.Tx, where string, args []any) ([]Recipient, err
 
 // UserOfToken is the person whose token it is; "" if there is none of that id.
 func (o *Orgs) UserOfToken(tx *db.Tx, organization, token string) (string, error) {
-	users, err := list(tx, func(r db.Scanner) (user string, err error) {
-		err = r.Scan(&user)
-		return user, err
-	}, `SELECT t.user_id FROM tokens t WHERE t.organization = $1 AND t.id = $2`, organization, token)
+	users, err := list(tx, db.Value[string], `SELECT t.user_id FROM tokens t WHERE t.organization = $1 AND t.id = $2`, organization, token)
 	if len(users) == 0 {
 		return "", err
 	}

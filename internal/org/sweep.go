@@ -12,8 +12,8 @@ import (
 
 // How long what has ended is kept. The audit log keeps that it was.
 const (
-	keptInvitations = int64(90*86_400) * second // after the end of their time, whatever became of them
-	keptTokens      = int64(30*86_400) * second // after they were revoked or have expired, and nothing runs by them
+	keptInvitations = 90 * db.Day // after the end of their time, whatever became of them
+	keptTokens      = 30 * db.Day // after they were revoked or have expired, and nothing runs by them
 )
 
 var sweeps = []db.Swept{{Table: "token_hashes", By: "expires_at"}, {Table: "invitations", By: "expires_at", Kept: keptInvitations}}
@@ -59,10 +59,7 @@ func (o *Orgs) forgetTokens(ctx context.Context, d *db.DB, end string) error {
 // forgetToken deletes a token that has ended with its budgets, unless something still
 // runs by it, and so under them.
 func (o *Orgs) forgetToken(tx *db.Tx, t Token) error {
-	spaces, err := list(tx, func(r db.Scanner) (id string, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, `SELECT DISTINCT workspace FROM budgets WHERE organization = $1 AND key_kind = $2 AND key_value = $3`, t.Organization, string(wallet.ByKey), t.ID)
+	spaces, err := list(tx, db.Value[string], `SELECT DISTINCT workspace FROM budgets WHERE organization = $1 AND key_kind = $2 AND key_value = $3`, t.Organization, string(wallet.ByKey), t.ID)
 	if err != nil {
 		return err
 	}

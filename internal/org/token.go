@@ -22,9 +22,9 @@ const TokenPrefix = "pt_"
 const (
 	MaxTokens   = 50 // that are good, of one person in one organization
 	maxNetworks = 50
-	maxLifetime = int64(10*366*86_400) * second
-	maxOverlap  = int64(30*86_400) * second
-	usedEvery   = 60 * second // how often the last use is written at most
+	maxLifetime = 10 * 366 * db.Day
+	maxOverlap  = 30 * db.Day
+	usedEvery   = db.Minute // how often the last use is written at most
 )
 
 // Token is what a program is known by, in one organization. It may do what its
@@ -285,7 +285,7 @@ func (o *Orgs) ownToken(tx *db.Tx, by Actor, organization, id string, isManaged 
 // an overlap in which both are good.
 func (o *Orgs) RotateToken(tx *db.Tx, by Actor, organization, id string, overlap int64) (Token, string, error) {
 	if overlap < 0 || overlap > maxOverlap {
-		return Token{}, "", fault.At("/overlap_seconds", "must be between 0 and %d", maxOverlap/second)
+		return Token{}, "", fault.At("/overlap_seconds", "must be between 0 and %d", maxOverlap/db.Second)
 	}
 	t, err := o.ownToken(tx, by, organization, id, false)
 	if err != nil {
@@ -328,10 +328,7 @@ func (o *Orgs) revokeTokens(tx *db.Tx, organization, user string) error {
 }
 
 func (o *Orgs) revoke(tx *db.Tx, where, organization string, which ...any) error {
-	ids, err := list(tx, func(r db.Scanner) (id string, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, `UPDATE tokens SET revoked_at = $1 WHERE revoked_at = 0 AND `+where+` RETURNING id`, append([]any{tx.Now(), organization}, which...)...)
+	ids, err := list(tx, db.Value[string], `UPDATE tokens SET revoked_at = $1 WHERE revoked_at = 0 AND `+where+` RETURNING id`, append([]any{tx.Now(), organization}, which...)...)
 	if err != nil {
 		return err
 	}

@@ -14,19 +14,19 @@ import (
 // How long, and how often.
 const (
 	patience    = 30 * time.Second // with one answer of the provider
-	claimed     = int64(45 * time.Second)
-	askingPause = time.Second             // between two looks for what is due
-	sendFor     = int64(15 * time.Minute) // a charge of which the provider has never heard is sent again
-	pageMargin  = int64(time.Minute)      // after a page has expired, until it is given up
-	confirmTime = int64(time.Hour)        // that a customer has to confirm a charge
+	claimed     = 45 * db.Second
+	askingPause = time.Second    // between two looks for what is due
+	sendFor     = 15 * db.Minute // a charge of which the provider has never heard is sent again
+	pageMargin  = db.Minute      // after a page has expired, until it is given up
+	confirmTime = db.Hour        // that a customer has to confirm a charge
 	dueBatch    = 50
 	askedAtOnce = 16 // payments of which the provider is asked at the same time
 )
 
 // delays are the pauses between questions about a payment; after the last, it again.
 var delays = []int64{
-	int64(2 * time.Second), int64(5 * time.Second), int64(15 * time.Second), int64(time.Minute), int64(5 * time.Minute),
-	int64(15 * time.Minute), int64(time.Hour),
+	2 * db.Second, 5 * db.Second, 15 * db.Second, db.Minute, 5 * db.Minute,
+	15 * db.Minute, db.Hour,
 }
 
 // delay is the pause after so many attempts.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -21,7 +20,7 @@ const (
 	DefaultMonthCeiling = 10_000 * credit.One
 	MaxFailures         = 3 // in a row, and it is off
 	maxCeiling          = 1_000_000_000 * credit.One
-	coolDown            = int64(5 * time.Minute) // between the beginnings of two rounds
+	coolDown            = 5 * db.Minute // between the beginnings of two rounds
 )
 
 // AutoTopUp buys credits before a workspace runs out of them. All amounts are net.
@@ -254,7 +253,7 @@ const ForCountry = "country"
 
 // countryPause is the time until it is looked again whether there is a country; one that is
 // set here is seen at once.
-const countryPause = int64(time.Hour)
+const countryPause = db.Hour
 
 // waitForCountry waits until the billing profile names a country, and tells the owners once.
 func (s *Service) waitForCountry(tx *db.Tx, a *AutoTopUp) error {
@@ -286,7 +285,7 @@ func (s *Service) switchOff(tx *db.Tx, a *AutoTopUp, why string) error {
 	if err := writeAuto(tx, a); err != nil {
 		return err
 	}
-	if err := s.note1(tx, a.ID, "auto-top-up-off", "auto-top-up", map[string]string{"reason": why}); err != nil {
+	if err := s.enter(tx, a.ID, "auto-top-up-off", "auto-top-up", map[string]string{"reason": why}); err != nil {
 		return err
 	}
 	if err := s.raise(tx, a.Organization, a.Workspace, "topup.disabled", map[string]string{"reason": why}); err != nil {

@@ -84,25 +84,22 @@ func (s *Service) followDisputes(tx *db.Tx, p *Payment) error {
 		if err := s.follow(tx, p, d, all); err != nil {
 			return err
 		}
-		if err := updateDispute(tx, p, d); err != nil {
-			return err
-		}
-		if err := s.tellDispute(tx, p, d); err != nil {
+		if err := s.noteDispute(tx, p, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// updateDispute writes what the books have made of a dispute.
-func updateDispute(tx *db.Tx, p *Payment, d *dispute) error {
+// noteDispute writes what the books have made of a dispute, and tells of it.
+func (s *Service) noteDispute(tx *db.Tx, p *Payment, d *dispute) error {
 	_, err := tx.Exec(`UPDATE payment_disputes SET froze = $5, is_done = 1, withdrawn = $6, tax = $7, loss = $8, frozen_before = $9
 		WHERE organization = $1 AND workspace = $2 AND payment = $3 AND id = $4`,
 		p.Organization, p.Workspace, p.No, d.id, db.Flag(d.froze), int64(d.withdrawn), int64(d.tax), int64(d.loss), strings.Join(d.before, " "))
 	if err != nil {
 		return fmt.Errorf("write a dispute of payment %s: %w", p.No, err)
 	}
-	return nil
+	return s.tellDispute(tx, p, d)
 }
 
 // follow does what the status of a dispute means for the lots of its payment, wherever in
@@ -188,7 +185,7 @@ func shareOf(amount, net, added credit.Amount) (credit.Amount, credit.Amount) {
 	if amount == 0 || amount >= net+added {
 		return net, added
 	}
-	part := max(credit.Share(amount, net, net+added).Whole(), min(credit.Cent, amount, net))
+	part := max(credit.Share(amount, net, net+added).WholeCents(), min(credit.Cent, amount, net))
 	if more := amount - part; more > added {
 		return amount - added, added
 	}

@@ -2,7 +2,6 @@ package pay
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -49,18 +48,13 @@ func (s *Service) TryAutoTopUp(tx *db.Tx, a AutoTopUp) (run DryRun, err error) {
 		return run, fmt.Errorf("read the hourly totals of %s: %w", a.ID, err)
 	}
 	t := trial{service: s, set: &a, run: &run, left: max(a.Target, a.Threshold+a.Amount), notBefore: run.From}
-	for hour := run.From; hour < run.To; hour += hourLength {
+	for hour := run.From; hour < run.To; hour += db.Hour {
 		if err := t.pass(hour, used[hour]); err != nil {
 			return run, err
 		}
 	}
 	return run, nil
 }
-
-const (
-	hourLength = int64(time.Hour)
-	dayLength  = int64(24 * time.Hour)
-)
 
 // trial is a wallet in which auto top-up is tried.
 type trial struct {
@@ -89,17 +83,17 @@ func (t *trial) pass(hour int64, used credit.Amount) error {
 		return t.left - gone
 	}
 	isDown := func(at int64) bool { return foreseen(at) <= t.set.Threshold }
-	for at := max(hour, t.notBefore); at < hour+hourLength && err == nil; at = max(at, t.notBefore) {
+	for at := max(hour, t.notBefore); at < hour+db.Hour && err == nil; at = max(at, t.notBefore) {
 		if !isDown(at) {
-			if !isDown(hour + hourLength - 1) {
+			if !isDown(hour + db.Hour - 1) {
 				break
 			}
-			at = bisect(at, hour+hourLength-1, isDown)
+			at = bisect(at, hour+db.Hour-1, isDown)
 		}
 		t.uncovered(hour, at, rate)
 		t.buy(at, max(foreseen(at), 0))
 	}
-	t.uncovered(hour, hour+hourLength, rate)
+	t.uncovered(hour, hour+db.Hour, rate)
 	t.left -= used
 	return err
 }
@@ -116,16 +110,16 @@ func (t *trial) uncovered(hour, at int64, rate credit.Rate) {
 
 // buy begins a payment as the ceilings let it, when so much is foreseen.
 func (t *trial) buy(at int64, foreseen credit.Amount) {
-	if at-at%dayLength != t.day {
-		t.day, t.today = at-at%dayLength, 0
+	if at-at%db.Day != t.day {
+		t.day, t.today = at-at%db.Day, 0
 	}
 	amount, until := t.service.wanted(t.set, foreseen), int64(0)
 	fits := amount
 	if room := t.set.DayCeiling - t.today; room < fits {
-		fits, until = room.Whole(), t.day+dayLength
+		fits, until = room.WholeCents(), t.day+db.Day
 	}
 	if room := t.set.MonthCeiling - t.run.Total; room < fits {
-		fits, until = room.Whole(), t.run.To
+		fits, until = room.WholeCents(), t.run.To
 	}
 	if fits < t.service.settings.Least || t.set.Target == 0 && fits < amount {
 		t.notBefore = until

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -20,8 +19,8 @@ import (
 // that a commit costs nothing, on whichever server it was, and none is missed.
 
 const (
-	horizon  = int64(7 * 24 * time.Hour) // how far it is looked ahead; then again
-	firstLeg = int64(time.Second)        // of the steps in which a crossing is searched
+	horizon  = 7 * db.Day // how far it is looked ahead; then again
+	firstLeg = db.Second  // of the steps in which a crossing is searched
 )
 
 // lookedAt is what has been seen of the wallets.
@@ -187,7 +186,7 @@ func (s *Service) fire(tx *db.Tx, id ledger.ID) (began bool, err error) {
 func (s *Service) wanted(a *AutoTopUp, available credit.Amount) credit.Amount {
 	amount := a.Amount
 	if a.Target != 0 {
-		amount = max(0, a.Target-available).Whole()
+		amount = max(0, a.Target-available).WholeCents()
 	}
 	return min(max(amount, s.settings.Least), s.settings.Most)
 }
@@ -196,13 +195,13 @@ func (s *Service) wanted(a *AutoTopUp, available credit.Amount) credit.Amount {
 // target what is left under them; 0 if that is too little for a payment, with the instant
 // from which there is room again.
 func (s *Service) within(tx *db.Tx, a *AutoTopUp, amount credit.Amount) (fits credit.Amount, until int64, err error) {
-	day := tx.Now() - tx.Now()%dayLength
+	day := tx.Now() - tx.Now()%db.Day
 	month, nextMonth := db.MonthOf(tx.Now())
 	fits = amount
 	for _, window := range []struct {
 		from, to int64
 		ceiling  credit.Amount
-	}{{day, day + dayLength, a.DayCeiling}, {month, nextMonth, a.MonthCeiling}} {
+	}{{day, day + db.Day, a.DayCeiling}, {month, nextMonth, a.MonthCeiling}} {
 		var spent credit.Amount
 		// What was given up counts too: the money may still come.
 		err := tx.QueryRow(`SELECT CAST(COALESCE(SUM(net), 0) AS BIGINT) FROM payments WHERE organization = $1 AND workspace = $2 AND kind = 'auto'
@@ -212,7 +211,7 @@ func (s *Service) within(tx *db.Tx, a *AutoTopUp, amount credit.Amount) (fits cr
 			return 0, 0, fmt.Errorf("sum up what %s was topped up: %w", a.ID, err)
 		}
 		if room := window.ceiling - spent; room < fits {
-			fits, until = room.Whole(), window.to
+			fits, until = room.WholeCents(), window.to
 		}
 	}
 	if fits < s.settings.Least || a.Target == 0 && fits < amount {
@@ -230,5 +229,5 @@ func (s *Service) stopAtCeiling(tx *db.Tx, a *AutoTopUp, until int64) error {
 	}
 	return s.tellOwners(tx, a.ID, "auto top-up has reached a ceiling", fmt.Sprintf(
 		"the next automatic top-up would go over the ceiling of %s a day or %s a month. Nothing is charged before %s; running work ends when the credits do.",
-		dollars(a.DayCeiling), dollars(a.MonthCeiling), mail.Instant(until)))
+		Dollars(a.DayCeiling), Dollars(a.MonthCeiling), mail.Instant(until)))
 }

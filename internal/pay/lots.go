@@ -21,8 +21,7 @@ type owned struct {
 // that gave back what could not be refunded, and, behind these, what was transferred out of
 // them to other workspaces of the organization, however often.
 func (s *Service) lots(tx *db.Tx, p *Payment) (own []owned, err error) {
-	ids, err := db.All(tx, func(r db.Scanner) (id string, err error) { return id, r.Scan(&id) },
-		`SELECT lot FROM payment_refunds WHERE organization = $1 AND workspace = $2 AND payment = $3 AND lot <> '' ORDER BY id`,
+	ids, err := db.All(tx, db.Value[string], `SELECT lot FROM payment_refunds WHERE organization = $1 AND workspace = $2 AND payment = $3 AND lot <> '' ORDER BY id`,
 		p.Organization, p.Workspace, p.No)
 	if err != nil {
 		return nil, fmt.Errorf("look for the lots of payment %s: %w", p.No, err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
@@ -17,7 +16,7 @@ const MaxNotice = 256 << 10
 // keptNotices is for how long it is remembered that a notice was taken: longer than any
 // provider sends one again. What is older and comes again finds its payment as it is, and
 // changes nothing either.
-const keptNotices = int64(45 * 24 * time.Hour)
+const keptNotices = 45 * db.Day
 
 // sweptNotices is how many old notices one new one clears away at most.
 const sweptNotices = 10
@@ -121,8 +120,7 @@ func (s *Service) keepEarly(tx *db.Tx, p *Payment, n Notice) error {
 
 // hearEarly does what was told of a payment before it was known that it was made.
 func (s *Service) hearEarly(tx *db.Tx, p *Payment) error {
-	words, err := db.All(tx, func(r db.Scanner) (word string, err error) { return word, r.Scan(&word) },
-		`SELECT word FROM payment_early_words WHERE provider = $1 AND theirs IN ($2, $3) ORDER BY at, id`, s.Provider(), p.Theirs, p.No)
+	words, err := db.All(tx, db.Value[string], `SELECT word FROM payment_early_words WHERE provider = $1 AND theirs IN ($2, $3) ORDER BY at, id`, s.Provider(), p.Theirs, p.No)
 	if err != nil || len(words) == 0 {
 		return err
 	}

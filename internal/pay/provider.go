@@ -114,7 +114,7 @@ func (m Method) words() string {
 	return m.Brand + " ending " + m.Last4
 }
 
-// What a notice tells.
+// NoticeKind is what a notice tells.
 type NoticeKind string
 
 // The kinds of notices.

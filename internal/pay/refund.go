@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
@@ -92,7 +91,7 @@ func (s *Service) Refund(tx *db.Tx, id ledger.ID, payment string, net credit.Amo
 	}
 	left, leftTax := p.left(disputes)
 	_, unused := partsOf(lots, left)
-	unused = unused.Whole()
+	unused = unused.WholeCents()
 	if net == 0 {
 		net = unused
 	}
@@ -302,7 +301,7 @@ func (s *Service) undo(tx *db.Tx, f *Refund, o Outcome, wasPaid bool) error {
 }
 
 // leastLife is how long credits that come back can be used at least.
-const leastLife = int64(30 * 24 * time.Hour)
+const leastLife = 30 * db.Day
 
 // forgetDue tells the provider of methods that were removed.
 func (s *Service) forgetDue(ctx context.Context) (moved bool, err error) {

@@ -13,14 +13,15 @@ import (
 	"github.com/purserhq/purser/internal/mail"
 )
 
-// record puts what the provider's word did into the audit log of the organization.
+// record puts what the provider's word made of a payment into the audit log.
 func (s *Service) record(tx *db.Tx, p *Payment, action, code string) error {
-	return s.note1(tx, p.ID, action, p.No, map[string]string{
+	return s.enter(tx, p.ID, action, p.No, map[string]string{
 		"net": p.Line.Net.String(), "tax": p.Line.Tax.String(), "lot": p.Lot, "kind": string(p.Kind), "reason": code,
 	})
 }
 
-func (s *Service) note1(tx *db.Tx, id ledger.ID, action, no string, what map[string]string) error {
+// enter is an entry of the audit log of an organization, with the provider as who did it.
+func (s *Service) enter(tx *db.Tx, id ledger.ID, action, no string, what map[string]string) error {
 	after, err := json.Marshal(what)
 	if err != nil {
 		return fmt.Errorf("encode for the audit log: %w", err)
@@ -45,8 +46,8 @@ func (s *Service) tell(tx *db.Tx, organization string, to []string, subject, tex
 	return nil
 }
 
-// dollars is an amount of money with its cents.
-func dollars(a credit.Amount) string {
+// Dollars is an amount of money as people read it: $12.30. Parts of a cent are left out.
+func Dollars(a credit.Amount) string {
 	return fmt.Sprintf("$%d.%02d", a/credit.One, a%credit.One/credit.Cent)
 }
 
@@ -70,19 +71,19 @@ func (s *Service) receipt(tx *db.Tx, p *Payment) error {
 		fmt.Sprintf("Hello,\n\n%s credits were bought for %s, and can be used.\n", p.Line.Net, place),
 		"Payment: " + p.No,
 		"Date: " + mail.Instant(tx.Now()),
-		"Credits: " + dollars(p.Line.Net),
+		"Credits: " + Dollars(p.Line.Net),
 	}
 	switch {
 	case p.Line.IsReverseCharge:
 		lines = append(lines, "Tax: none is collected, the buyer owes it (reverse charge)")
 	case p.Line.Rate > 0:
-		lines = append(lines, fmt.Sprintf("%s %s %%: %s", p.Line.Name, p.Line.Rate.Percent(), dollars(p.Line.Tax)))
+		lines = append(lines, fmt.Sprintf("%s %s %%: %s", p.Line.Name, p.Line.Rate.Percent(), Dollars(p.Line.Tax)))
 	}
-	lines = append(lines, "Paid: "+dollars(p.Line.Gross()))
+	lines = append(lines, "Paid: "+Dollars(p.Line.Gross()))
 	if p.Kind == Auto {
 		lines = append(lines, "\nThis was an automatic top-up.")
 	}
-	return s.tell(tx, p.Organization, to, "Receipt for "+dollars(p.Line.Gross()), strings.Join(lines, "\n"), "")
+	return s.tell(tx, p.Organization, to, "Receipt for "+Dollars(p.Line.Gross()), strings.Join(lines, "\n"), "")
 }
 
 // askToConfirm asks the owners to confirm a payment that was begun while nobody was there.
@@ -91,7 +92,7 @@ func (s *Service) askToConfirm(tx *db.Tx, p *Payment) error {
 	if err != nil {
 		return err
 	}
-	return s.tell(tx, p.Organization, to, "Please confirm a payment of "+dollars(p.Line.Gross()),
+	return s.tell(tx, p.Organization, to, "Please confirm a payment of "+Dollars(p.Line.Gross()),
 		"Hello,\n\nan automatic top-up needs to be confirmed with the bank. Until then no credits are added, and no other automatic top-up is begun.", p.URL)
 }
 
@@ -109,7 +110,7 @@ func (s *Service) tellOperator(tx *db.Tx, id ledger.ID, payment, subject, text s
 
 // recordRefund puts what has become of a refund into the audit log.
 func (s *Service) recordRefund(tx *db.Tx, f *Refund) error {
-	return s.note1(tx, f.ID, "refund-"+string(f.Status), f.Payment+"/"+f.No, map[string]string{
+	return s.enter(tx, f.ID, "refund-"+string(f.Status), f.Payment+"/"+f.No, map[string]string{
 		"net": f.Net.String(), "tax": f.Tax.String(), "loss": f.Loss.String(), "unbooked": f.Unbooked.String(), "lot": f.Lot, "reason": f.Code,
 	})
 }
@@ -128,11 +129,11 @@ func (s *Service) tellRefund(tx *db.Tx, f *Refund) error {
 		return err
 	}
 	taken := f.Net - f.Loss
-	text := fmt.Sprintf("Hello,\n\n%s of payment %s go back to the card or account that paid, for %s unused credits.", dollars(f.Gross()), f.Payment, taken)
-	subject := "Refund of " + dollars(f.Gross())
+	text := fmt.Sprintf("Hello,\n\n%s of payment %s go back to the card or account that paid, for %s unused credits.", Dollars(f.Gross()), f.Payment, taken)
+	subject := "Refund of " + Dollars(f.Gross())
 	if f.Status == Failed {
-		text = fmt.Sprintf("Hello,\n\n%s of payment %s could not be paid back. The %s credits are in the wallet again.", dollars(f.Gross()), f.Payment, taken)
-		subject = "A refund of " + dollars(f.Gross()) + " was not possible"
+		text = fmt.Sprintf("Hello,\n\n%s of payment %s could not be paid back. The %s credits are in the wallet again.", Dollars(f.Gross()), f.Payment, taken)
+		subject = "A refund of " + Dollars(f.Gross()) + " was not possible"
 	}
 	return s.tell(tx, f.Organization, to, subject, text, "")
 }
@@ -142,9 +143,9 @@ func (s *Service) tellRefund(tx *db.Tx, f *Refund) error {
 func (s *Service) tellLoss(tx *db.Tx, f *Refund) error {
 	if f.Loss > 0 {
 		subject, text := "Refunded though it was used", fmt.Sprintf("%s went back at the provider. %s of its credits had been used, and are booked as your loss.",
-			dollars(f.Gross()), f.Loss)
+			Dollars(f.Gross()), f.Loss)
 		if f.Status == Failed {
-			subject, text = "A loss is undone", fmt.Sprintf("the refund of %s came back. The loss of %s credits is booked as received again.", dollars(f.Gross()), f.Loss)
+			subject, text = "A loss is undone", fmt.Sprintf("the refund of %s came back. The loss of %s credits is booked as received again.", Dollars(f.Gross()), f.Loss)
 		}
 		if err := s.tellOperator(tx, f.ID, f.Payment, subject, text); err != nil {
 			return err
@@ -155,12 +156,12 @@ func (s *Service) tellLoss(tx *db.Tx, f *Refund) error {
 	}
 	return s.tellOperator(tx, f.ID, f.Payment, "Refunded beyond what was left", fmt.Sprintf(
 		"the provider paid back %s more than was left of it. That is not booked: it will be if a refund of it that is under way fails, and else is to be cleared with the provider.",
-		dollars(f.Unbooked)))
+		Dollars(f.Unbooked)))
 }
 
 // tellDispute tells the owners what a dispute does to their credits.
 func (s *Service) tellDispute(tx *db.Tx, p *Payment, d *dispute) error {
-	err := s.note1(tx, p.ID, "dispute-"+string(d.status), p.No, map[string]string{
+	err := s.enter(tx, p.ID, "dispute-"+string(d.status), p.No, map[string]string{
 		"dispute": d.id, "withdrawn": d.withdrawn.String(), "tax": d.tax.String(), "loss": d.loss.String(),
 	})
 	if err != nil {
@@ -182,5 +183,5 @@ func (s *Service) tellDispute(tx *db.Tx, p *Payment, d *dispute) error {
 		Won:  "is disputed no more: its credits can be used again",
 		Lost: "went back to the payer: what was left of its credits is gone",
 	}[d.status]
-	return s.tell(tx, p.Organization, to, "Payment "+p.No+" of "+dollars(p.Line.Gross()), "Hello,\n\npayment "+p.No+" "+what+".", "")
+	return s.tell(tx, p.Organization, to, "Payment "+p.No+" of "+Dollars(p.Line.Gross()), "Hello,\n\npayment "+p.No+" "+what+".", "")
 }

@@ -147,10 +147,7 @@ func (s *Service) bookDisputed(tx *db.Tx, p *Payment, after string) error {
 		} else if err := s.takeBack(tx, p, d, all, more, d.id+"/"+after); err != nil {
 			return err
 		}
-		if err := updateDispute(tx, p, d); err != nil {
-			return err
-		}
-		if err := s.tellDispute(tx, p, d); err != nil {
+		if err := s.noteDispute(tx, p, d); err != nil {
 			return err
 		}
 	}

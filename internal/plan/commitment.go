@@ -77,7 +77,7 @@ func (b *Book) Commitment(tx *db.Tx, c Contract, view *wallet.View) (Commitment,
 
 // share is so many percent of an amount, rounded down to the cent.
 func share(of credit.Amount, percent int64) credit.Amount {
-	return credit.Share(of, percent, 100).Whole()
+	return credit.Share(of, percent, 100).WholeCents()
 }
 
 // Terminate ends a contract before its term, at once: credits that are due by now come,
@@ -113,13 +113,7 @@ func (b *Book) Terminate(tx *db.Tx, organization, id string, fee credit.Amount) 
 	if _, err := tx.Exec(`UPDATE contracts SET ended_at = $3, fee = $4 WHERE organization = $1 AND id = $2`, organization, id, c.EndedAt, int64(fee)); err != nil {
 		return c, fmt.Errorf("terminate the contract %s: %w", id, err)
 	}
-	if err := b.derive(tx, &c); err != nil {
-		return c, err
-	}
-	if err := b.assign(tx, organization); err != nil {
-		return c, err
-	}
-	if err := b.act(tx, &c); err != nil {
+	if err := b.takeEffect(tx, &c); err != nil {
 		return c, err
 	}
 	if err := b.billFee(tx, &c); err != nil {

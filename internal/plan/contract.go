@@ -17,7 +17,7 @@ import (
 )
 
 // warnBefore is how long before its end people are told of it, in nanoseconds.
-const warnBefore = 30 * day
+const warnBefore = 30 * db.Day
 
 // Contract is a quote that was accepted.
 type Contract struct {
@@ -117,7 +117,7 @@ func (b *Book) Accept(tx *db.Tx, organization, by, id string, no int64) (Contrac
 		return Contract{}, fault.New(fault.Conflict, "the quote is number %d by now, and not %d: read it first", q.QuoteNo, no).WithCode("quote_changed")
 	case tx.Now() >= q.Quote.ValidUntil:
 		return Contract{}, fault.New(fault.Conflict, "the quote was good until %s: ask for another", instant(q.Quote.ValidUntil)).WithCode("quote_expired")
-	case q.Quote.Commitment != q.Quote.Commitment.Whole():
+	case q.Quote.Commitment != q.Quote.Commitment.WholeCents():
 		return Contract{}, fault.New(fault.Conflict, "the commitment is not whole cents and cannot be invoiced: ask for another quote").WithCode("quote_expired")
 	}
 	if q.Quote.Commitment > 0 {
@@ -136,13 +136,7 @@ func (b *Book) Accept(tx *db.Tx, organization, by, id string, no int64) (Contrac
 	if err := b.decide(tx, &q, by, Accepted); err != nil {
 		return c, err
 	}
-	if err := b.derive(tx, &c); err != nil {
-		return c, err
-	}
-	if err := b.assign(tx, organization); err != nil {
-		return c, err
-	}
-	if err := b.act(tx, &c); err != nil {
+	if err := b.takeEffect(tx, &c); err != nil {
 		return c, err
 	}
 	return c, b.tellOfAcceptance(tx, &c)
@@ -187,6 +181,18 @@ func (b *Book) begin(tx *db.Tx, q Request) (c Contract, err error) {
 	return c, nil
 }
 
+// takeEffect has the prices and the credits of an organization be as a contract says that
+// was just made or ended.
+func (b *Book) takeEffect(tx *db.Tx, c *Contract) error {
+	if err := b.derive(tx, c); err != nil {
+		return err
+	}
+	if err := b.assign(tx, c.Organization); err != nil {
+		return err
+	}
+	return b.act(tx, c)
+}
+
 // derive makes the contract's rate card, until its end as things stand.
 func (b *Book) derive(tx *db.Tx, c *Contract) error {
 	p, err := b.Plan(tx, c.Plan)
@@ -219,7 +225,7 @@ func (c *Contract) schedule() (lots []Lot) {
 		instants = append(instants, at)
 	}
 	n := credit.Amount(len(instants))
-	equal := (c.Terms.Commitment / n).Whole()
+	equal := (c.Terms.Commitment / n).WholeCents()
 	for i, at := range instants {
 		part := equal
 		if i == 0 {

@@ -26,7 +26,7 @@ func (b *Book) grantMonth(tx *db.Tx, organization string) error {
 		Source: wallet.SourcePlan + " " + s.Plan.Name, Reason: "credits of the plan " + s.Plan.Title,
 	}
 	if s.Plan.CreditsDays > 0 {
-		lot.ExpiresAt = tx.Now() + s.Plan.CreditsDays*day
+		lot.ExpiresAt = tx.Now() + s.Plan.CreditsDays*db.Day
 	}
 	made, err := tx.Exec(`INSERT INTO plan_credits (organization, month, workspace, plan, lot, amount, granted_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (organization, month) DO NOTHING`, organization, month, id.Workspace, s.Plan.Name, lot.ID, int64(lot.Amount), tx.Now())

@@ -23,7 +23,7 @@ func (b *Book) Run(ctx context.Context) error {
 			b.Log.Warn("plans, contracts and their credits wait; it is tried again", "error", err)
 		}
 		nap := lookEvery
-		if next, err := b.NextAt(ctx); err == nil && next > 0 {
+		if next, err := b.DB.NextAt(ctx, b.Agenda()); err == nil && next > 0 {
 			nap = max(soonestNap, min(nap, time.Duration(next-b.DB.Clock().Now())))
 		}
 		timer := time.NewTimer(nap)
@@ -66,10 +66,7 @@ func (b *Book) forEach(ctx context.Context, query string, args func(*db.Tx) []an
 	for ctx.Err() == nil {
 		var names []string
 		err := b.DB.Glance(ctx, func(tx *db.Tx) (err error) {
-			names, err = db.All(tx, func(r db.Scanner) (name string, err error) {
-				err = r.Scan(&name)
-				return name, err
-			}, query, append(args(tx), last, atOnce)...)
+			names, err = db.All(tx, db.Value[string], query, append(args(tx), last, atOnce)...)
 			return err
 		})
 		if err != nil {
@@ -131,11 +128,6 @@ func (b *Book) settleContracts(ctx context.Context) error {
 		})
 }
 
-// NextAt is the instant at which something is due next, after now; 0 if nothing is.
-func (b *Book) NextAt(ctx context.Context) (next int64, err error) {
-	return b.DB.NextAt(ctx, b.Agenda())
-}
-
 // Agenda is when plans and contracts have something to do. What failed when it was due is no
 // instant to come.
 func (b *Book) Agenda() db.Agenda {
@@ -150,7 +142,7 @@ func (b *Book) Agenda() db.Agenda {
 		Args: func(now int64) []any {
 			args := []any{now}
 			for _, n := range remindDays {
-				args = append(args, now-now%day+(n+1)*day)
+				args = append(args, now-now%db.Day+(n+1)*db.Day)
 			}
 			return args
 		},
@@ -162,7 +154,7 @@ func (b *Book) Agenda() db.Agenda {
 // by those who grant them.
 func (b *Book) when(now int64, found []int64) (isDue bool, next int64) {
 	change, contract, gives, expiries := found[0], found[1], found[4] > 0, found[5:]
-	isDue = change > 0 && change <= now || contract > 0 && contract <= now || gives || b.reminded.Load() != now-now%day
+	isDue = change > 0 && change <= now || contract > 0 && contract <= now || gives || b.reminded.Load() != now-now%db.Day
 	instants := append(found[2:4:4], nextReminder(expiries))
 	if gives {
 		_, month := db.MonthOf(now)

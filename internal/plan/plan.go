@@ -60,7 +60,6 @@ const (
 	maxCredits     = 1_000_000 * credit.One // a month
 	maxOverdraft   = 1_000_000_000 * credit.One
 	maxDays        = 3_660
-	day            = int64(86_400_000_000_000) // nanoseconds
 )
 
 // Plan is what an organization can be on.

@@ -147,7 +147,7 @@ func TestTheCreditsOfAMonthComeOnce(t *testing.T) {
 		return err
 	})
 	d.due()
-	next, err := d.plans.NextAt(t.Context())
+	next, err := d.db.NextAt(t.Context(), d.plans.Agenda())
 	february := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
 	if err != nil || next != february.UnixNano() {
 		t.Errorf("next at %s, %v", time.Unix(0, next).UTC(), err)
@@ -211,7 +211,7 @@ func TestExpiryIsToldOf(t *testing.T) {
 	day := func(at int64) int64 { return at - at%(86_400*1_000_000_000) }
 	var told []string
 	for d.clock.Now() < at(4, 17) {
-		next, err := d.plans.NextAt(t.Context())
+		next, err := d.db.NextAt(t.Context(), d.plans.Agenda())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +277,7 @@ func TestWhatAnOrganizationHas(t *testing.T) {
 	}
 	has(true)
 	for {
-		next, err := d.plans.NextAt(t.Context())
+		next, err := d.db.NextAt(t.Context(), d.plans.Agenda())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,8 +17,8 @@ import (
 var remindDays = []int64{30, 7, 1}
 
 const (
-	maxNamed  = 50       // lots that a mail names
-	keepNotes = 40 * day // how long it is known that a lot was told of: longer than 31 days
+	maxNamed  = 50          // lots that a mail names
+	keepNotes = 40 * db.Day // how long it is known that a lot was told of: longer than 31 days
 )
 
 // expiring are some organizations that have lots of which it is still to be told that
@@ -37,14 +37,14 @@ const expiring = `SELECT DISTINCT organization FROM (
 // is made up for.
 func (b *Book) remind(ctx context.Context) error {
 	now := b.DB.Clock().Now()
-	today := now - now%day
+	today := now - now%db.Day
 	if b.reminded.Load() == today {
 		return nil
 	}
 	hasFailed := false
 	err := b.forEach(ctx, expiring, func(tx *db.Tx) []any {
-		today := tx.Now() - tx.Now()%day
-		return []any{day, today + 2*day, today + 8*day, tx.Now(), today + 31*day}
+		today := tx.Now() - tx.Now()%db.Day
+		return []any{db.Day, today + 2*db.Day, today + 8*db.Day, tx.Now(), today + 31*db.Day}
 	}, func(tx *db.Tx, organization string) error {
 		err := b.remindOf(tx, organization)
 		hasFailed = hasFailed || err != nil
@@ -58,7 +58,7 @@ func (b *Book) remind(ctx context.Context) error {
 
 // remindOf tells of the lots of an organization whose reminders are due.
 func (b *Book) remindOf(tx *db.Tx, organization string) error {
-	today := tx.Now() - tx.Now()%day
+	today := tx.Now() - tx.Now()%db.Day
 	if _, err := tx.Exec(`DELETE FROM lot_reminders WHERE organization = $1 AND told_at < $2`, organization, today-keepNotes); err != nil {
 		return fmt.Errorf("forget reminders of %s: %w", organization, err)
 	}
@@ -70,11 +70,8 @@ func (b *Book) remindOf(tx *db.Tx, organization string) error {
 }
 
 func (b *Book) expiringLots(tx *db.Tx, organization string, today int64) (lines []string, err error) {
-	workspaces, err := db.All(tx, func(r db.Scanner) (w string, err error) {
-		err = r.Scan(&w)
-		return w, err
-	}, `SELECT DISTINCT workspace FROM lots WHERE organization = $1 AND expired = 0 AND expires_at >= $2 AND expires_at < $3 ORDER BY workspace LIMIT $4`,
-		organization, today, today+(slices.Max(remindDays)+1)*day, maxWorkspaces)
+	workspaces, err := db.All(tx, db.Value[string], `SELECT DISTINCT workspace FROM lots WHERE organization = $1 AND expired = 0 AND expires_at >= $2 AND expires_at < $3 ORDER BY workspace LIMIT $4`,
+		organization, today, today+(slices.Max(remindDays)+1)*db.Day, maxWorkspaces)
 	if err != nil {
 		return nil, fmt.Errorf("look for credits of %s that expire: %w", organization, err)
 	}
@@ -96,7 +93,7 @@ func (b *Book) expiringLots(tx *db.Tx, organization string, today int64) (lines 
 		held := view.HeldByLot(present.At)
 		for _, l := range view.Lots(present.At) {
 			left := l.Left + held[l.ID]
-			in := (l.ExpiresAt - l.ExpiresAt%day - today) / day
+			in := (l.ExpiresAt - l.ExpiresAt%db.Day - today) / db.Day
 			days := reminder(&l, today)
 			if least, isTold := told[l.ID]; l.Expired || days == 0 || isTold && least <= days {
 				continue
@@ -115,9 +112,9 @@ func (b *Book) expiringLots(tx *db.Tx, organization string, today int64) (lines 
 // reminder is how many days before it expires a lot was to be told of last, as of a day;
 // 0 for never yet.
 func reminder(l *wallet.Lot, today int64) (days int64) {
-	on := l.ExpiresAt - l.ExpiresAt%day
+	on := l.ExpiresAt - l.ExpiresAt%db.Day
 	for _, n := range remindDays {
-		if at := on - n*day; l.ExpiresAt > 0 && at <= today && l.CreatedAt < at {
+		if at := on - n*db.Day; l.ExpiresAt > 0 && at <= today && l.CreatedAt < at {
 			days = n
 		}
 	}
@@ -180,7 +177,7 @@ var firstToExpire = func() (queries []string) {
 func nextReminder(firstToExpire []int64) (next int64) {
 	for i, n := range remindDays {
 		first := firstToExpire[i]
-		if at := first - first%day - n*day; first > 0 && (next == 0 || at < next) {
+		if at := first - first%db.Day - n*db.Day; first > 0 && (next == 0 || at < next) {
 			next = at
 		}
 	}

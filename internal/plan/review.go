@@ -17,7 +17,7 @@ import (
 )
 
 // lookBack is the time whose usage a review is about, in nanoseconds.
-const lookBack = 30 * day
+const lookBack = 30 * db.Day
 
 // Review is what a change of plan would do. Token stands for all that was shown but for
 // what was used: whoever changes with it gets this or a refusal.

@@ -195,10 +195,7 @@ func (b *Book) rememberAssigned(organization string, a *assigned) {
 
 // pricedBy are the organizations that were ever assigned to a card.
 func pricedBy(tx *db.Tx, card string) ([]string, error) {
-	names, err := db.All(tx, func(r db.Scanner) (name string, err error) {
-		err = r.Scan(&name)
-		return name, err
-	}, `SELECT DISTINCT organization FROM priced_by WHERE card = $1 ORDER BY organization`, card)
+	names, err := db.All(tx, db.Value[string], `SELECT DISTINCT organization FROM priced_by WHERE card = $1 ORDER BY organization`, card)
 	if err != nil {
 		return nil, fmt.Errorf("find whom the rate card %s prices: %w", card, err)
 	}

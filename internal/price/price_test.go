@@ -300,8 +300,7 @@ func TestCards(t *testing.T) {
 		t.Errorf("another card reprices %+v", got)
 	}
 	err := s.db.View(t.Context(), func(tx *db.Tx) error {
-		names, err := db.All(tx, func(r db.Scanner) (name string, err error) { return name, r.Scan(&name) },
-			`SELECT name FROM rate_cards WHERE version = 1 ORDER BY name`)
+		names, err := db.All(tx, db.Value[string], `SELECT name FROM rate_cards WHERE version = 1 ORDER BY name`)
 		if !slices.Equal(names, []string{"academic", "default"}) {
 			t.Errorf("the cards are %v", names)
 		}

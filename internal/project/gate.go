@@ -183,11 +183,9 @@ func (p Place) forbids(w Work, now int64) error {
 	if longest == 0 || asked <= longest || w.IsEndless {
 		return nil
 	}
-	return p.refusal(&breach{"max_runtime_seconds", longest / second,
+	return p.refusal(&breach{"max_runtime_seconds", longest / db.Second,
 		fmt.Sprintf("lets nothing run for longer than %s, and this asks for %s", span(longest), span(asked))})
 }
-
-const second = int64(time.Second)
 
 func span(ns int64) string { return time.Duration(ns).Round(time.Second).String() }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/wallet"
@@ -28,7 +29,7 @@ const (
 	maxPattern  = 100
 	maxGPUs     = 1_000_000
 	maxGPUHours = 1_000_000_000 * credit.Units
-	maxRuntime  = 365 * 24 * int64(credit.Hour)
+	maxRuntime  = 365 * db.Day
 )
 
 // check refuses what is out of bounds, and what contradicts itself.

@@ -131,7 +131,7 @@ type refusals struct {
 func (r *refusals) take(now int64) (missed int64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if minute := now / int64(time.Minute); minute != r.minute {
+	if minute := now / db.Minute; minute != r.minute {
 		r.minute, r.taken = minute, 0
 	}
 	if r.taken >= maxRefusals {

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
-	"time"
 
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
 )
 
@@ -59,17 +59,17 @@ func TestTargetOf(t *testing.T) {
 // # Refusals fill no log: so many a minute, and the next says how many came besides.
 func TestRefusalsAreBounded(t *testing.T) {
 	var r refusals
-	now, taken := 5*int64(time.Hour), 0
+	now, taken := 5*db.Hour, 0
 	for range 100 {
 		if _, ok := r.take(now); ok {
 			taken++
 		}
 	}
-	missed, ok := r.take(now + int64(time.Minute))
+	missed, ok := r.take(now + db.Minute)
 	if taken != maxRefusals || !ok || missed != 100-maxRefusals {
 		t.Errorf("%d taken, then %v with %d besides", taken, ok, missed)
 	}
-	if missed, ok = r.take(now + int64(time.Minute)); !ok || missed != 0 {
+	if missed, ok = r.take(now + db.Minute); !ok || missed != 0 {
 		t.Errorf("then %v with %d besides", ok, missed)
 	}
 }

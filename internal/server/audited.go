@@ -49,7 +49,7 @@ type exportOfOrganization struct {
 	api.AuditExport
 }
 
-// filter is what a request asks for.
+// filterOf is what a request asks for.
 func filterOf(p api.AuditFilter) (ledger.ActFilter, error) {
 	var f fields
 	out := ledger.ActFilter{Actor: p.Actor, Action: p.Action, Since: f.instant("since", p.Since), Until: f.instant("until", p.Until)}

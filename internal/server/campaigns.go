@@ -77,20 +77,14 @@ func createCampaign(u *unit, _ *none, b *api.NewCampaign) (api.Campaign, error) 
 }
 
 func listCampaigns(r *reading, p *ListPage) (list api.List[api.Campaign], err error) {
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Campaign], err error) {
 		found, err := r.campaigns.Campaigns(tx, before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(c campaign.Campaign) string { return c.ID },
+		return page(found, p.Limit, func(c campaign.Campaign) string { return c.ID },
 			func(c campaign.Campaign) (api.Campaign, error) { return campaignOnWire(c, r.now()), nil })
-		return err
 	})
-	return list, err
 }
 
 type pageOfCampaign struct {

@@ -6,13 +6,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/purserhq/purser/api"
-	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/org"
 )
 
 // maxAdvance bounds one advance: ten years.
-const maxAdvance = 10 * 365 * 24 * int64(credit.Hour)
+const maxAdvance = 10 * 365 * db.Day
 
 var advanceCall = call{
 	id: "advance-test-clock", method: "POST", path: "/v1/test-clock/advance", tag: tagServer, action: org.Operate,

@@ -24,7 +24,7 @@ func (s *Server) deviceCalls() {
 			secret, d, err := r.accounts.BeginDevice(tx, v.Visitor)
 			out = api.DeviceCode{
 				DeviceCode: secret, UserCode: d.UserCode, VerificationURL: r.accounts.URL() + "/device?code=" + d.UserCode,
-				ExpiresInSeconds: account.DeviceLife / second, IntervalSeconds: devicePause,
+				ExpiresInSeconds: account.DeviceLife / db.Second, IntervalSeconds: devicePause,
 			}
 			return err
 		})

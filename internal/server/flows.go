@@ -58,7 +58,7 @@ func startFlow(u *unit, _ *WorkspacePath, b *api.NewFlow) (api.Flow, error) {
 		return api.Flow{}, err
 	}
 	start := wallet.Start{
-		Project: project, User: user, Job: b.Job, Key: u.actor.ID, Label: b.Label, Lease: b.LeaseSeconds * second,
+		Project: project, User: user, Job: b.Job, Key: u.actor.ID, Label: b.Label, Lease: b.LeaseSeconds * db.Second,
 		At: f.past("/at", b.At, u.tx.Now()),
 	}
 	if b.MaxCost != "" {
@@ -170,8 +170,8 @@ func heartbeatFlow(u *unit, p *FlowPath, b *api.Heartbeat) (api.Flow, error) {
 	}
 	lease := f.Lease
 	var changes []wallet.Command
-	if b.LeaseSeconds != 0 && b.LeaseSeconds*second != f.Lease {
-		lease = b.LeaseSeconds * second
+	if b.LeaseSeconds != 0 && b.LeaseSeconds*db.Second != f.Lease {
+		lease = b.LeaseSeconds * db.Second
 		changes = append(changes, wallet.Limit{Flow: f.ID, Lease: &lease})
 	}
 	result, err := u.ledger.Apply(u.tx, u.id, changes...)

@@ -63,7 +63,7 @@ func createHold(u *unit, _ *WorkspacePath, b *api.NewHold) (api.Hold, error) {
 		return api.Hold{}, err
 	}
 	reserve := wallet.Reserve{
-		ID: u.tx.NewID("hold_"), Amount: f.positive("/amount", b.Amount), TTL: b.TTLSeconds * second, SKUs: b.SKUs, Tier: b.Tier,
+		ID: u.tx.NewID("hold_"), Amount: f.positive("/amount", b.Amount), TTL: b.TTLSeconds * db.Second, SKUs: b.SKUs, Tier: b.Tier,
 		Project: project, User: user, Key: u.actor.ID,
 	}
 	f.patterns("/skus", b.SKUs)

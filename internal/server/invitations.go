@@ -120,20 +120,14 @@ func listInvitations(r *reading, p *struct {
 	OrganizationPath
 	api.Page
 }) (list api.List[api.Invitation], err error) {
-	after, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, after string) (list api.List[api.Invitation], err error) {
 		found, err := r.orgs.Invitations(tx, r.id.Organization, after, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(i org.Invitation) string { return i.ID },
+		return page(found, p.Limit, func(i org.Invitation) string { return i.ID },
 			func(i org.Invitation) (api.Invitation, error) { return invitationOnWire(i, r.now()), nil })
-		return err
 	})
-	return list, err
 }
 
 func invitationOnWire(i org.Invitation, now int64) api.Invitation {

@@ -36,7 +36,7 @@ func TestInvitations(t *testing.T) {
 	var stored []string
 	s.update(func(tx *db.Tx) (err error) {
 		for _, query := range []string{`SELECT secret FROM invitations`, `SELECT COALESCE(command, '') || COALESCE(answer, '') FROM journal`} {
-			all, err := db.All(tx, func(r db.Scanner) (text string, err error) { err = r.Scan(&text); return text, err }, query)
+			all, err := db.All(tx, db.Value[string], query)
 			if err != nil {
 				return err
 			}

@@ -71,14 +71,10 @@ func listInvoices(r *reading, p *invoicesOf) (list api.List[api.Invoice], err er
 	if err := f.Err(); err != nil {
 		return list, err
 	}
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Invoice], err error) {
 		found, err := r.invoices.List(tx, r.id.Organization, filter, before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
 		list, err = page(found, p.Limit, func(i invoice.Issued) string { return i.ID }, invoiceOnWire)
 		for i := range list.Items {
@@ -86,9 +82,8 @@ func listInvoices(r *reading, p *invoicesOf) (list api.List[api.Invoice], err er
 				err = r.standing(tx, &list.Items[i])
 			}
 		}
-		return err
+		return list, err
 	})
-	return list, err
 }
 
 // document finds a document, and sees that it is as it was issued.

@@ -6,6 +6,7 @@ import (
 	"github.com/purserhq/purser/api"
 	"github.com/purserhq/purser/internal/audit"
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/job"
 	"github.com/purserhq/purser/internal/org"
 	"github.com/purserhq/purser/internal/price"
@@ -54,7 +55,7 @@ func (s *Server) jobCalls() {
 		if err := f.Err(); err != nil {
 			return api.Job{}, err
 		}
-		shown, err := u.jobs.Resume(u.tx, u.id, p.Job, maxCost, b.MaxRuntimeSeconds*second)
+		shown, err := u.jobs.Resume(u.tx, u.id, p.Job, maxCost, b.MaxRuntimeSeconds*db.Second)
 		return jobOnWire(&shown), err
 	})
 	command(s, call{
@@ -71,7 +72,7 @@ func createJob(u *unit, _ *WorkspacePath, b *api.NewJob) (api.Job, error) {
 	}
 	request := job.Request{
 		Name: b.Name, Command: b.Command, Env: b.Env, WorkingDir: b.WorkingDir, Tier: b.Tier, Region: b.Region,
-		Project: project, User: user, Key: u.actor.ID, MaxCost: f.limit("/max_cost", b.MaxCost), MaxRuntime: b.MaxRuntimeSeconds * second,
+		Project: project, User: user, Key: u.actor.ID, MaxCost: f.limit("/max_cost", b.MaxCost), MaxRuntime: b.MaxRuntimeSeconds * db.Second,
 		Grace: nanoseconds(b.GraceSeconds),
 		Resources: job.Resources{
 			GPU: b.Resources.GPU, GPUCount: b.Resources.GPUCount, CPU: f.amountOf("/resources/cpu", b.Resources.CPU),
@@ -160,7 +161,7 @@ func nanoseconds(seconds *int64) *int64 {
 	if seconds == nil {
 		return nil
 	}
-	ns := *seconds * second
+	ns := *seconds * db.Second
 	return &ns
 }
 
@@ -170,7 +171,7 @@ func jobOnWire(j *job.Shown) api.Job {
 		ID: j.ID, Name: q.Name, Status: string(j.Status), Reason: jobReason(j), Command: q.Command, Env: q.Env,
 		WorkingDir: q.WorkingDir, Resources: resourcesOnWire(q.Resources), Tier: q.Tier, Project: q.Project, User: q.User,
 		Rate: amount(j.Rate), Accrued: amount(j.Accrued), Charged: amount(j.Charged), MaxCost: amountOrNone(q.MaxCost),
-		MaxRuntimeSeconds: q.MaxRuntime / second, GraceSeconds: j.Grace / second, QueuePosition: int64(j.Position),
+		MaxRuntimeSeconds: q.MaxRuntime / db.Second, GraceSeconds: j.Grace / db.Second, QueuePosition: int64(j.Position),
 		CreatedAt: api.At(j.CreatedAt), StartedAt: api.AtOrNull(j.StartedAt), LandingAt: api.AtOrNull(j.LandAt),
 		StopAt: api.AtOrNull(j.StopAt), StopReason: j.StopReason, LeaseUntil: api.AtOrNull(j.LeaseUntil),
 		EndedAt: api.AtOrNull(j.EndedAt), Resumable: j.ResumableUntil > j.At, ResumableUntil: api.AtOrNull(j.ResumableUntil),

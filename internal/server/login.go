@@ -61,20 +61,14 @@ func listSessions(r *reading, p *ListPage) (list api.List[api.Session], err erro
 	if err != nil {
 		return list, err
 	}
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Session], err error) {
 		found, err := r.accounts.Sessions(tx, me.User, before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(s account.Session) string { return s.ID },
+		return page(found, p.Limit, func(s account.Session) string { return s.ID },
 			func(s account.Session) (api.Session, error) { return sessionOnWire(s, me.ID), nil })
-		return err
 	})
-	return list, err
 }
 
 func login(r *reading, _ *none, b *api.Login) (out api.SignedIn, err error) {

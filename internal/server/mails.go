@@ -17,19 +17,13 @@ func (s *Server) mailCalls() {
 		id: "list-mails", method: "GET", path: "/v1/mails", tag: tagServer, action: org.Operate,
 		summary: "List mails, the newest first", description: "What became of each: sent, given up, or waiting.",
 	}, func(r *reading, p *api.MailQuery) (list api.List[api.Mail], err error) {
-		before, err := cursorText(p.Cursor)
-		if err != nil {
-			return list, err
-		}
-		err = r.view(func(tx *db.Tx) error {
+		return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Mail], err error) {
 			found, err := r.mails.List(tx, p.Status, before, p.Limit+1)
 			if err != nil {
-				return err
+				return list, err
 			}
-			list, err = page(found, p.Limit, func(m mail.Mail) string { return m.ID }, func(m mail.Mail) (api.Mail, error) { return mailOnWire(m), nil })
-			return err
+			return page(found, p.Limit, func(m mail.Mail) string { return m.ID }, func(m mail.Mail) (api.Mail, error) { return mailOnWire(m), nil })
 		})
-		return list, err
 	})
 	query(s, call{
 		id: "get-mail", method: "GET", path: "/v1/mails/{mail}", tag: tagServer, action: org.Operate,

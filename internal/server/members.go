@@ -103,19 +103,13 @@ func listMembers(r *reading, p *struct {
 	OrganizationPath
 	api.Page
 }) (list api.List[api.Member], err error) {
-	after, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, after string) (list api.List[api.Member], err error) {
 		found, err := r.orgs.Members(tx, r.id.Organization, after, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, org.Member.Key, func(m org.Member) (api.Member, error) { return memberOnWire(m), nil })
-		return err
+		return page(found, p.Limit, org.Member.Key, func(m org.Member) (api.Member, error) { return memberOnWire(m), nil })
 	})
-	return list, err
 }
 
 func memberOnWire(m org.Member) api.Member {

@@ -56,20 +56,14 @@ func createOrganization(u *unit, _ *none, b *api.NewOrganization) (api.Organizat
 type ListPage struct{ api.Page }
 
 func listOrganizations(r *reading, p *ListPage) (list api.List[api.Organization], err error) {
-	after, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, after string) (list api.List[api.Organization], err error) {
 		found, err := r.organizations(tx, after, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(o org.Organization) string { return o.Slug },
+		return page(found, p.Limit, func(o org.Organization) string { return o.Slug },
 			func(o org.Organization) (api.Organization, error) { return r.organization(tx, o) })
-		return err
 	})
-	return list, err
 }
 
 // organizations are the next that the actor sees: his own, or that of his token.
@@ -117,19 +111,13 @@ func listWorkspaces(r *reading, p *struct {
 	OrganizationPath
 	api.Page
 }) (list api.List[api.Workspace], err error) {
-	after, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, after string) (list api.List[api.Workspace], err error) {
 		found, err := r.orgs.Workspaces(tx, r.id.Organization, after, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(w org.Workspace) string { return w.Slug }, r.workspace)
-		return err
+		return page(found, p.Limit, func(w org.Workspace) string { return w.Slug }, r.workspace)
 	})
-	return list, err
 }
 
 func (s *Server) workspaceCalls() {
@@ -202,8 +190,8 @@ func workspaceOnWire(w org.Workspace, p wallet.Policy) api.Workspace {
 
 func policyOnWire(p wallet.Policy) api.Policy {
 	out := api.Policy{
-		Overdraft: amount(p.Overdraft), BlockBelow: amount(p.BlockBelow), MinRunwaySeconds: p.MinRunway / second,
-		GraceSeconds: p.Grace / second, RetentionDays: int64(p.RetentionDays),
+		Overdraft: amount(p.Overdraft), BlockBelow: amount(p.BlockBelow), MinRunwaySeconds: p.MinRunway / db.Second,
+		GraceSeconds: p.Grace / db.Second, RetentionDays: int64(p.RetentionDays),
 		AlertPercents: []int{}, AlertAmounts: []api.Amount{}, AlertRunwaySeconds: []int64{},
 	}
 	out.AlertPercents = append(out.AlertPercents, p.AlertPercents...)
@@ -211,7 +199,7 @@ func policyOnWire(p wallet.Policy) api.Policy {
 		out.AlertAmounts = append(out.AlertAmounts, amount(a))
 	}
 	for _, ns := range p.AlertRunways {
-		out.AlertRunwaySeconds = append(out.AlertRunwaySeconds, ns/second)
+		out.AlertRunwaySeconds = append(out.AlertRunwaySeconds, ns/db.Second)
 	}
 	return out
 }

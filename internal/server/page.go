@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/ledger"
 )
@@ -47,6 +48,20 @@ func cursorNumber(cursor string) (int64, error) {
 
 func badCursor() error {
 	return fault.At("cursor", "is none of ours: leave it out for the first page, or send the next_cursor of the page before")
+}
+
+// paged is a page of a list, from one snapshot: find looks up what comes behind the last key
+// of the page before, "" for the first.
+func paged[O any](r *reading, cursor string, find func(tx *db.Tx, last string) (api.List[O], error)) (list api.List[O], err error) {
+	last, err := cursorText(cursor)
+	if err != nil {
+		return list, err
+	}
+	err = r.view(func(tx *db.Tx) (err error) {
+		list, err = find(tx, last)
+		return err
+	})
+	return list, err
 }
 
 // page turns what was found into a page: one more than the limit was asked for,

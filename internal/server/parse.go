@@ -8,8 +8,6 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 )
 
-const second = int64(1_000_000_000)
-
 // fields reads the texts of a request into numbers and gathers what is wrong
 // with them, so that a caller learns of everything at once. The pointer is that
 // of the field, or the name of a parameter.

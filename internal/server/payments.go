@@ -203,19 +203,13 @@ func listPayments(r *reading, p *struct {
 	WorkspacePath
 	api.PaymentQuery
 }) (list api.List[api.Payment], err error) {
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Payment], err error) {
 		found, err := r.pays.Payments(tx, r.id, pay.State(p.Status), before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(p pay.Payment) string { return p.No }, func(p pay.Payment) (api.Payment, error) { return paymentOnWire(&p), nil })
-		return err
+		return page(found, p.Limit, func(p pay.Payment) string { return p.No }, func(p pay.Payment) (api.Payment, error) { return paymentOnWire(&p), nil })
 	})
-	return list, err
 }
 
 func listRefunds(r *reading, p *PaymentPath) (list api.PaymentRefunds, err error) {

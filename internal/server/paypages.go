@@ -97,7 +97,7 @@ func (s *Server) showSandbox(w http.ResponseWriter, r *http.Request, page sandbo
 	}
 	v := view{Title: "Sandbox: save a test card", Wrong: page.Wrong, Message: page.Done, Sandbox: &page}
 	if page.IsPayment {
-		v.Title = "Sandbox: pay $" + sandbox.Cents(page.Amount)
+		v.Title = "Sandbox: pay " + pay.Dollars(page.Amount)
 	}
 	s.render(w, r, http.StatusOK, "sandbox", v)
 }

@@ -117,20 +117,14 @@ func listProjects(r *reading, p *struct {
 	WorkspacePath
 	api.Page
 }) (list api.List[api.Project], err error) {
-	after, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, after string) (list api.List[api.Project], err error) {
 		found, err := r.projects.List(tx, r.id, after, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(p *project.Project) string { return p.Slug },
+		return page(found, p.Limit, func(p *project.Project) string { return p.Slug },
 			func(p *project.Project) (api.Project, error) { return projectOnWire(p), nil })
-		return err
 	})
-	return list, err
 }
 
 func (u *unit) changeProject(p *ProjectPath, edit func(*project.Project) error) (api.Project, error) {
@@ -166,7 +160,7 @@ func changeProjectPolicy(to *project.Policy, b *api.ProjectPolicyChange) error {
 		to.GPUHours = f.quantity("/gpu_hours_per_month", *b.GPUHoursPerMonth)
 	}
 	if b.MaxRuntimeSeconds != nil {
-		to.MaxRuntime = *b.MaxRuntimeSeconds * second
+		to.MaxRuntime = *b.MaxRuntimeSeconds * db.Second
 	}
 	return f.Err()
 }
@@ -176,7 +170,7 @@ func projectOnWire(p *project.Project) api.Project {
 		ID: p.ID, Slug: p.Slug, Name: p.Name, CreatedAt: api.At(p.CreatedAt), ArchivedAt: api.AtOrNull(p.ArchivedAt),
 		Policy: api.ProjectPolicy{
 			Tiers: p.Policy.Tiers, SKUs: p.Policy.SKUs, RequiredTier: p.Policy.RequiredTier, DefaultTier: p.Policy.DefaultTier,
-			MaxGPUs: p.Policy.MaxGPUs, MaxRuntimeSeconds: p.Policy.MaxRuntime / second,
+			MaxGPUs: p.Policy.MaxGPUs, MaxRuntimeSeconds: p.Policy.MaxRuntime / db.Second,
 		},
 	}
 	if p.Policy.GPUHours > 0 {

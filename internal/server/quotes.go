@@ -159,40 +159,28 @@ func offerQuote(u *unit, p *RequestPath, b *api.Quote) (api.QuoteRequest, error)
 }
 
 func (r *reading) quoteRequests(organization string, p api.QuoteRequestQuery) (list api.List[api.QuoteRequest], err error) {
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.QuoteRequest], err error) {
 		found, err := r.plans.Requests(tx, organization, p.Status, before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(q plan.Request) string { return q.ID },
+		return page(found, p.Limit, func(q plan.Request) string { return q.ID },
 			func(q plan.Request) (api.QuoteRequest, error) { return requestOnWire(q), nil })
-		return err
 	})
-	return list, err
 }
 
 func listCommitments(r *reading, p *struct {
 	OrganizationPath
 	api.Page
 }) (list api.List[api.Contract], err error) {
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Contract], err error) {
 		found, err := r.plans.Contracts(tx, r.id.Organization, before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(c plan.Contract) string { return c.ID },
+		return page(found, p.Limit, func(c plan.Contract) string { return c.ID },
 			func(c plan.Contract) (api.Contract, error) { return r.contract(tx, c) })
-		return err
 	})
-	return list, err
 }
 
 func (r *reading) contract(tx *db.Tx, c plan.Contract) (api.Contract, error) {

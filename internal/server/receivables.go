@@ -56,20 +56,14 @@ func (s *Server) receivableCalls() {
 }
 
 func listReceivables(r *reading, p *api.ReceivableQuery) (list api.List[api.Receivable], err error) {
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Receivable], err error) {
 		found, err := r.invoices.Open(tx, p.State == invoice.StateOverdue, before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(v invoice.Receivable) string { return v.Invoice },
+		return page(found, p.Limit, func(v invoice.Receivable) string { return v.Invoice },
 			func(v invoice.Receivable) (api.Receivable, error) { return r.receivable(tx, &v) })
-		return err
 	})
-	return list, err
 }
 
 // receivable is how an invoice stands, with its number.

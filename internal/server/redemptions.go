@@ -95,20 +95,14 @@ func (u *unit) redeem(typed string) (api.Redemption, error) {
 
 // redemptions is a page of a list, the newest first.
 func (r *reading) redemptions(p api.Page, find func(tx *db.Tx, before string, limit int) ([]campaign.Redemption, error)) (list api.List[api.Redemption], err error) {
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Redemption], err error) {
 		found, err := find(tx, before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(o campaign.Redemption) string { return o.ID },
+		return page(found, p.Limit, func(o campaign.Redemption) string { return o.ID },
 			func(o campaign.Redemption) (api.Redemption, error) { return redemptionOnWire(o), nil })
-		return err
 	})
-	return list, err
 }
 
 func redemptionOnWire(r campaign.Redemption) api.Redemption {

@@ -86,7 +86,7 @@ func (s *Server) me(ctx context.Context) (out account.Session, err error) {
 	return out, err
 }
 
-// lane is where what strangers ask for waits, apart from the work of organizations.
+// asStranger runs what a stranger asks for: it waits apart from the work of organizations.
 func (s *Server) asStranger(ctx context.Context, fn func(*db.Tx) error) error {
 	return s.db.Update(db.InLane(ctx, "accounts"), fn)
 }

@@ -101,7 +101,7 @@ func (s *Server) ssoCookie() string {
 func (s *Server) setSSOCookie(h http.Header, value string) {
 	c := http.Cookie{
 		Name: s.ssoCookie(), Value: value, Path: "/", HttpOnly: true, Secure: s.isSecure(), SameSite: http.SameSiteLaxMode,
-		MaxAge: int(sso.VisitLife / second),
+		MaxAge: int(sso.VisitLife / db.Second),
 	}
 	if value == "" {
 		c.MaxAge = -1

@@ -34,7 +34,7 @@ func (s *Server) tokenCalls() {
 		optional: true, repeatable: true, summary: "Give an API token another secret",
 		description: secret + " The one before ends at once, or after an overlap in which both are good.",
 	}, func(u *unit, p *TokenPath, b *api.Rotation) (api.FreshToken, error) {
-		t, fresh, err := u.orgs.RotateToken(u.tx, u.actor, u.id.Organization, p.Token, b.OverlapSeconds*second)
+		t, fresh, err := u.orgs.RotateToken(u.tx, u.actor, u.id.Organization, p.Token, b.OverlapSeconds*db.Second)
 		return api.FreshToken{Token: tokenOnWire(t), Secret: fresh}, err
 	})
 	command(s, call{
@@ -118,10 +118,6 @@ func listTokens(r *reading, p *struct {
 	OrganizationPath
 	api.TokenQuery
 }) (list api.List[api.Token], err error) {
-	after, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
 	user := p.User
 	switch {
 	case user == "" && !r.actor.Operator:
@@ -134,16 +130,14 @@ func listTokens(r *reading, p *struct {
 	if user == "all" {
 		user = ""
 	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, after string) (list api.List[api.Token], err error) {
 		found, err := r.orgs.Tokens(tx, r.id.Organization, user, after, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(t org.Token) string { return t.ID },
+		return page(found, p.Limit, func(t org.Token) string { return t.ID },
 			func(t org.Token) (api.Token, error) { return tokenOnWire(t), nil })
-		return err
 	})
-	return list, err
 }
 
 func tokenOnWire(t org.Token) api.Token {

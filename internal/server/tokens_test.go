@@ -85,7 +85,7 @@ func TestTheSecretOfATokenIsKeptNowhere(t *testing.T) {
 			`SELECT hash FROM token_hashes`, `SELECT name || scopes || networks FROM tokens`,
 			`SELECT COALESCE(command, '') || COALESCE(answer, '') || COALESCE(key, '') FROM journal`,
 		} {
-			all, err := db.All(tx, func(r db.Scanner) (text string, err error) { err = r.Scan(&text); return text, err }, query)
+			all, err := db.All(tx, db.Value[string], query)
 			if err != nil {
 				return err
 			}

@@ -161,7 +161,7 @@ func rotateWebhook(u *unit, p *WebhookPath, b *api.WebhookRotation) (api.FreshWe
 	}
 	overlap := webhook.Overlap
 	if b.OverlapSeconds != nil {
-		overlap = *b.OverlapSeconds * second
+		overlap = *b.OverlapSeconds * db.Second
 	}
 	w, secret, err := u.hooks.Rotate(u.tx, w, overlap)
 	return api.FreshWebhook{Webhook: webhookOnWire(w, u.tx.Now()), Secret: secret}, err
@@ -171,24 +171,18 @@ func listDeliveries(r *reading, p *struct {
 	WebhookPath
 	api.DeliveryQuery
 }) (list api.List[api.Delivery], err error) {
-	before, err := cursorText(p.Cursor)
-	if err != nil {
-		return list, err
-	}
-	err = r.view(func(tx *db.Tx) error {
+	return paged(r, p.Cursor, func(tx *db.Tx, before string) (list api.List[api.Delivery], err error) {
 		w, err := r.hooks.Find(tx, r.id.Organization, p.Webhook)
 		if err != nil {
-			return err
+			return list, err
 		}
 		found, err := r.hooks.Deliveries(tx, w, p.Status, before, p.Limit+1)
 		if err != nil {
-			return err
+			return list, err
 		}
-		list, err = page(found, p.Limit, func(d webhook.Delivery) string { return d.ID },
+		return page(found, p.Limit, func(d webhook.Delivery) string { return d.ID },
 			func(d webhook.Delivery) (api.Delivery, error) { return deliveryOnWire(d), nil })
-		return err
 	})
-	return list, err
 }
 
 func webhookOnWire(w webhook.Webhook, now int64) api.Webhook {

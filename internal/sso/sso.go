@@ -24,7 +24,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -36,12 +35,10 @@ import (
 	"github.com/purserhq/purser/internal/outward"
 )
 
-const second = int64(time.Second)
-
 // The limits of a visit to a provider.
 const (
-	VisitLife   = 10 * 60 * second
-	knownFor    = 10 * 60 * second // how long what a provider has said of itself is used
+	VisitLife   = 10 * db.Minute
+	knownFor    = 10 * db.Minute // how long what a provider has said of itself is used
 	maxKnown    = 1000
 	maxNextPath = 500
 )

@@ -4,13 +4,8 @@ import (
 	"slices"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
-)
-
-const (
-	second = int64(1_000_000_000)
-	hour   = 3600 * second
-	day    = 24 * hour
 )
 
 // part is what an item of a running flow has used within one UTC hour and not
@@ -34,7 +29,7 @@ func accruing(f *wallet.Flow, item *wallet.Item, to int64) ([]part, error) {
 			return nil, err
 		}
 		if at >= f.SettledAt && until > at {
-			parts = add(parts, part{at - at%hour, countBetween(item.Quantity, at, until), amount})
+			parts = add(parts, part{at - at%db.Hour, countBetween(item.Quantity, at, until), amount})
 		}
 		at, rem = until, rest
 		for _, s := range item.Next {
@@ -50,7 +45,7 @@ func accruing(f *wallet.Flow, item *wallet.Item, to int64) ([]part, error) {
 // every hour after it, every scheduled price, and the end.
 func cuts(f *wallet.Flow, item *wallet.Item, to int64) []int64 {
 	all := []int64{f.SettledAt, to}
-	for h := f.SettledAt - f.SettledAt%hour + hour; h < to; h += hour {
+	for h := f.SettledAt - f.SettledAt%db.Hour + db.Hour; h < to; h += db.Hour {
 		all = append(all, h)
 	}
 	for _, s := range item.Next {
@@ -75,12 +70,12 @@ func add(parts []part, p part) []part {
 // countBetween is quantity × time within one hour in micro-unit-seconds, so cut
 // that the parts of an hour add up to the whole.
 func countBetween(q credit.Quantity, from, to int64) int64 {
-	h := from - from%hour
+	h := from - from%db.Hour
 	return unitSeconds(q, to-h) - unitSeconds(q, from-h)
 }
 
 func unitSeconds(q credit.Quantity, dt int64) int64 {
-	const perSecond = credit.Period(second / int64(credit.Units)) // × 10^6 it divides by a second
+	const perSecond = credit.Period(db.Second / int64(credit.Units)) // × 10^6 it divides by a second
 	n, _ := perSecond.DivMod(credit.MulWide(uint64(q), uint64(dt)))
 	return int64(n.Lo)
 }

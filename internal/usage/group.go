@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/credit"
+	"github.com/purserhq/purser/internal/db"
 )
 
 // What a line of deductions is of, if not of a job.
@@ -31,7 +32,7 @@ func groupOf(job, project, user, sku string, isFlow bool, recordedAt int64) grou
 	if job != "" {
 		return group{from: fromJob, job: job}
 	}
-	g := group{from: fromUsage, day: recordedAt - recordedAt%day, project: project, user: user}
+	g := group{from: fromUsage, day: recordedAt - recordedAt%db.Day, project: project, user: user}
 	switch family, _, _ := strings.Cut(sku, "."); {
 	case family == "storage":
 		g.from = fromStorage

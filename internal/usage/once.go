@@ -24,8 +24,9 @@ const lookUpAll = `SELECT e.source, e.id, e.digest, e.at, e.charge FROM unnest($
 
 var eventRows = db.NewTable("usage_events", `organization workspace source id at digest charge`)
 
-// The join is a cross join because SQLite then keeps its order: one look-up in the
-// primary key for each event. Left to itself it reads all events of the wallet.
+// lookUpText is the statement for so many events. The join is a cross join because SQLite
+// then keeps its order: one look-up in the primary key for each event. Left to itself it
+// reads all events of the wallet.
 func lookUpText(events int) string {
 	return `WITH asked (source, id) AS (VALUES ` + db.Tuples(events, 2, 3) + `)
 		SELECT e.source, e.id, e.digest, e.at, e.charge FROM asked CROSS JOIN usage_events e

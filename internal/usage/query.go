@@ -46,9 +46,9 @@ const (
 func (b Bucket) begin(at int64) int64 {
 	switch b {
 	case Hourly:
-		return at - at%hour
+		return at - at%db.Hour
 	case Daily:
-		return at - at%day
+		return at - at%db.Day
 	case Monthly:
 		month, _ := db.MonthOf(at)
 		return month
@@ -60,7 +60,7 @@ func (b Bucket) begin(at int64) int64 {
 const (
 	MaxRows     = 100_000 // of a report, on all its pages
 	MaxPage     = 200     // rows of a page
-	defaultSpan = 30 * day
+	defaultSpan = 30 * db.Day
 )
 
 // Query asks for a breakdown of what was used from an instant to another. Totals
@@ -87,14 +87,14 @@ func (q *Query) fill(now int64) error {
 	if asked == 0 || asked > now+MaxEarly {
 		asked = now + MaxEarly
 	}
-	q.end = asked + (hour-asked%hour)%hour
+	q.end = asked + (db.Hour-asked%db.Hour)%db.Hour
 	if q.From == 0 {
 		q.From = max(0, q.To-defaultSpan)
 	}
 	if q.From > q.To {
 		return fault.At("/from", "%s is after %s, where the report ends", instant(q.From), instant(q.To))
 	}
-	q.From -= q.From % hour
+	q.From -= q.From % db.Hour
 	q.To = min(now, q.end)
 	for _, d := range q.GroupBy {
 		if columns[d] == "" {
@@ -126,7 +126,7 @@ func (q *Query) selection(id ledger.ID) (string, []any) {
 	case Hourly:
 		bucket = "hour"
 	case Daily, Monthly: // days are put together to months afterwards
-		bucket = fmt.Sprintf("hour - hour %% %d", day)
+		bucket = fmt.Sprintf("hour - hour %% %d", db.Day)
 	}
 	by := ""
 	for _, d := range q.dimensions() {

@@ -44,7 +44,7 @@ type Key struct {
 // Quantity is the row's quantity in its unit: for what is sold by time,
 // unit-hours or GiB-months, rounded down.
 func (r Row) Quantity() credit.Quantity {
-	if seconds := int64(r.Unit.Period()) / second; seconds > 0 {
+	if seconds := int64(r.Unit.Period()) / db.Second; seconds > 0 {
 		return credit.Quantity(r.Count / seconds)
 	}
 	return credit.Quantity(r.Count)

@@ -56,7 +56,7 @@ func (s *sums) ofDay(begin int64) (map[group]sum, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, err := s.books.FirstCharge(s.tx, s.id, begin+day)
+	next, err := s.books.FirstCharge(s.tx, s.id, begin+db.Day)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ package usage
 import (
 	"time"
 
+	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/ledger"
 	"github.com/purserhq/purser/internal/price"
 	"github.com/purserhq/purser/internal/project"
@@ -16,9 +17,9 @@ import (
 
 // The limits of what is taken in.
 const (
-	MaxEvents = 10_000                     // in a batch
-	MaxLate   = int64(35 * 24 * time.Hour) // an event may be that old
-	MaxEarly  = int64(5 * time.Minute)     // and so much ahead of the clock
+	MaxEvents = 10_000        // in a batch
+	MaxLate   = 35 * db.Day   // an event may be that old
+	MaxEarly  = 5 * db.Minute // and so much ahead of the clock
 )
 
 // Service is the usage of all wallets in the books, priced by the rate cards.

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"testing"
 	"time"
+
+	"github.com/purserhq/purser/internal/db"
 )
 
 // It sleeps until something is due. What cannot be done keeps nobody busy, and what another
@@ -17,9 +19,9 @@ func TestNap(t *testing.T) {
 		{0, false, longestNap},
 		{0, true, shortestNap},
 		{now + int64(3*time.Second), false, 3 * time.Second},
-		{now + int64(time.Hour), false, longestNap},
-		{now + int64(time.Hour), true, shortestNap},
-		{now - int64(time.Hour), false, shortestNap},
+		{now + db.Hour, false, longestNap},
+		{now + db.Hour, true, shortestNap},
+		{now - db.Hour, false, shortestNap},
 		{now, false, shortestNap},
 	} {
 		if got := nap(c.next, now, c.isUnsure); got != c.want {

@@ -100,7 +100,7 @@ func (s *Provider) secret(ctx context.Context) (secret string, err error) {
 
 // Sign is the header of a webhook that is sent at an instant.
 func Sign(secret string, body []byte, at int64) http.Header {
-	seconds := strconv.FormatInt(at/int64(time.Second), 10)
+	seconds := strconv.FormatInt(at/db.Second, 10)
 	return http.Header{SignatureHeader: {"t=" + seconds + ",v1=" + signature(secret, seconds, body)}}
 }
 
@@ -122,7 +122,7 @@ func (s *Provider) Read(header http.Header, body []byte, now int64) ([]pay.Notic
 	if err != nil || !hmac.Equal([]byte(given), []byte(signature(secret, seconds, body))) {
 		return nil, fault.New(fault.Unauthorized, "the signature of the webhook is wrong")
 	}
-	if off := time.Duration(now/int64(time.Second)-at) * time.Second; off > tolerance || off < -tolerance {
+	if off := time.Duration(now/db.Second-at) * time.Second; off > tolerance || off < -tolerance {
 		return nil, fault.New(fault.Unauthorized, "the webhook was signed %s ago: too old, or the clocks differ", off)
 	}
 	var m message
@@ -154,7 +154,7 @@ func (s *Provider) Run(ctx context.Context) error {
 	for {
 		next, err := int64(0), error(nil)
 		if _, err = s.RunDue(ctx); err == nil {
-			next, err = s.NextAt(ctx)
+			next, err = s.db.NextAt(ctx, s.Agenda())
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("the sandbox waits; it tries again", "error", err)
@@ -195,9 +195,6 @@ func (s *Provider) RunDue(ctx context.Context) (moved bool, err error) {
 	return moved, nil
 }
 
-// NextAt is the instant at which something is due next; 0 if nothing is.
-func (s *Provider) NextAt(ctx context.Context) (int64, error) { return s.db.NextAt(ctx, s.Agenda()) }
-
 // Agenda is when the sandbox has something to do.
 func (s *Provider) Agenda() db.Agenda {
 	return db.Agenda{
@@ -215,7 +212,7 @@ func (s *Provider) pass(ctx context.Context) (moved bool, err error) {
 	if err := s.db.Glance(ctx, func(tx *db.Tx) error {
 		return ignoreNone(tx.QueryRow(`SELECT 1 FROM sandbox_payments WHERE due_at <> 0 AND due_at <= $1 LIMIT 1`, tx.Now()).Scan(&due))
 	}); err != nil || due == 0 {
-		return false, wrapped("look up what is due", err)
+		return false, fault.While("sandbox: look up what is due", err)
 	}
 	err = s.update(ctx, func(tx *db.Tx) error {
 		all, err := db.All(tx, scan, `SELECT `+columns+` FROM sandbox_payments WHERE due_at <> 0 AND due_at <= $1 ORDER BY due_at, id LIMIT $2`+tx.ForUpdate(),
@@ -230,7 +227,7 @@ func (s *Provider) pass(ctx context.Context) (moved bool, err error) {
 		}
 		return nil
 	})
-	return err == nil, wrapped("let happen what is due", err)
+	return err == nil, fault.While("sandbox: let happen what is due", err)
 }
 
 func (s *Provider) happen(tx *db.Tx, p *payment) error {
@@ -268,21 +265,23 @@ func (s *Provider) send(ctx context.Context) (moved bool, err error) {
 	}
 	var all []webhook
 	err = s.db.Glance(ctx, func(tx *db.Tx) error {
-		all, err = db.All(tx, func(r db.Scanner) (w webhook, err error) { return w, r.Scan(&w.id, &w.body, &w.at, &w.attempts) },
-			`SELECT id, body, due_at, attempts FROM sandbox_notices WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2`, tx.Now(), dueBatch)
+		all, err = db.All(tx, func(r db.Scanner) (w webhook, err error) {
+			err = r.Scan(&w.id, &w.body, &w.at, &w.attempts)
+			return w, err
+		}, `SELECT id, body, due_at, attempts FROM sandbox_notices WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2`, tx.Now(), dueBatch)
 		return err
 	})
 	if err != nil || len(all) == 0 {
-		return false, wrapped("look up webhooks", err)
+		return false, fault.While("sandbox: look up webhooks", err)
 	}
 	secret, err := s.secret(ctx)
 	if err != nil {
-		return false, wrapped("sign webhooks", err)
+		return false, fault.While("sandbox: sign webhooks", err)
 	}
 	for _, w := range all {
 		taken := s.deliver(ctx, Sign(secret, []byte(w.body), s.db.Clock().Now()), []byte(w.body))
 		if err := s.update(ctx, func(tx *db.Tx) error { return s.sent(tx, w, taken) }); err != nil {
-			return moved, wrapped("note that a webhook was sent", err)
+			return moved, fault.While("sandbox: note that a webhook was sent", err)
 		}
 		moved = true
 	}

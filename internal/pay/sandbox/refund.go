@@ -13,7 +13,7 @@ import (
 // it, as somebody would in the dashboard of a real provider: nobody is asked, and it is told
 // by webhook. The same id again pays nothing again. More than is left is a fault.
 func (s *Provider) RefundThere(ctx context.Context, payment, id string, amount credit.Amount) error {
-	if amount < 0 || amount%(credit.One/100) != 0 {
+	if amount < 0 || amount%credit.Cent != 0 {
 		return fault.At("/amount", "must be whole cents, and more than 0")
 	}
 	err := s.update(ctx, func(tx *db.Tx) error {

@@ -19,8 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/pay"
 )
 
@@ -48,11 +48,11 @@ type Chance struct {
 
 // The times of the sandbox.
 const (
-	pageTime    = int64(time.Hour)          // a page is open for so long
-	confirmTime = int64(24 * time.Hour)     // a card can be confirmed for so long, as at Stripe
-	disputeTime = int64(24 * time.Hour)     // after which a payment with such a card is disputed
-	retryTime   = int64(10 * time.Second)   // between two deliveries of a notice that was not taken
-	keepTrying  = int64(3 * 24 * time.Hour) // after which one is given up
+	pageTime    = db.Hour        // a page is open for so long
+	confirmTime = db.Day         // a card can be confirmed for so long, as at Stripe
+	disputeTime = db.Day         // after which a payment with such a card is disputed
+	retryTime   = 10 * db.Second // between two deliveries of a notice that was not taken
+	keepTrying  = 3 * db.Day     // after which one is given up
 	shortestNap = 500 * time.Millisecond
 	longestNap  = 10 * time.Second
 	dueBatch    = 100
@@ -126,7 +126,7 @@ func (s *Provider) Save(ctx context.Context, v pay.Visit) (page pay.Page, err er
 			VALUES ($1, $2, $3, '', $4, $5, 'open', $6)`, id, v.Organization, customer, v.Back, v.Cancel, page.ExpiresAt)
 		return err
 	})
-	return page, wrapped("begin a page", err)
+	return page, fault.While("sandbox: begin a page", err)
 }
 
 func customerOf(v pay.Visit) string {
@@ -157,7 +157,7 @@ func (s *Provider) Checkout(ctx context.Context, v pay.Visit, o pay.Order) (page
 		page = pay.Page{URL: s.url + "/sandbox/pay/" + p.id, ID: p.id, Customer: p.customer, ExpiresAt: p.expiresAt}
 		return nil
 	})
-	return page, wrapped("begin a page", err)
+	return page, fault.While("sandbox: begin a page", err)
 }
 
 // Charge pays with a saved card.
@@ -196,7 +196,7 @@ func (s *Provider) Charge(ctx context.Context, customer, method string, o pay.Or
 	if err == nil && isLost {
 		return pay.Outcome{}, fmt.Errorf("the sandbox charged %s, and loses its answer", o.Payment)
 	}
-	return out, wrapped("charge", err)
+	return out, fault.While("sandbox: charge", err)
 }
 
 // decide is what happens to a payment with its card. It reports whether the answer gets
@@ -246,9 +246,9 @@ func (s *Provider) toss(tx *db.Tx, p *payment) (isLost bool) {
 	case roll < c.Decline:
 		p.status, p.code = declined, "card_declined"
 	case roll < c.Decline+c.Delay:
-		p.status, p.dueAt = pending, tx.Now()+int64(time.Minute)*(1+int64(more%59))
+		p.status, p.dueAt = pending, tx.Now()+db.Minute*(1+int64(more%59))
 	case roll < c.Decline+c.Delay+c.Dispute:
-		p.dueAt = tx.Now() + int64(time.Hour)*(1+int64(more%240))
+		p.dueAt = tx.Now() + db.Hour*(1+int64(more%240))
 		p.dispute = "to come"
 	case roll < c.Decline+c.Delay+c.Dispute+c.Timeout:
 		return true
@@ -268,7 +268,7 @@ func (s *Provider) Find(ctx context.Context, o pay.Order, _ string) (out pay.Out
 		}
 		return nil
 	})
-	return out, wrapped("find", err)
+	return out, fault.While("sandbox: find", err)
 }
 
 // Close gives up a payment that nobody has confirmed.
@@ -282,7 +282,7 @@ func (s *Provider) Close(ctx context.Context, o pay.Order, theirs string) (out p
 		return update(tx, p)
 	})
 	if err != nil {
-		return out, wrapped("give up a payment", err)
+		return out, fault.While("sandbox: give up a payment", err)
 	}
 	return s.Find(ctx, o, theirs)
 }
@@ -338,25 +338,13 @@ func (s *Provider) Refund(ctx context.Context, r pay.Return) (out pay.Outcome, e
 		}
 		return nil
 	})
-	return out, wrapped("refund", err)
+	return out, fault.While("sandbox: refund", err)
 }
 
 // Forget removes a saved card.
 func (s *Provider) Forget(ctx context.Context, _, method string) error {
-	return wrapped("forget a card", s.update(ctx, func(tx *db.Tx) error {
+	return fault.While("sandbox: forget a card", s.update(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(`UPDATE sandbox_methods SET status = 'gone' WHERE id = $1`, method)
 		return err
 	}))
-}
-
-func wrapped(what string, err error) error {
-	if err != nil {
-		return fmt.Errorf("sandbox: %s: %w", what, err)
-	}
-	return nil
-}
-
-// Cents is an amount in whole cents, for the pages.
-func Cents(a credit.Amount) string {
-	return fmt.Sprintf("%d.%02d", a/credit.One, a%credit.One/(credit.One/100))
 }

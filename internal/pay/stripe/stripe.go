@@ -129,33 +129,30 @@ func (p *Provider) Name() string { return "stripe" }
 // currency is the one that credits are sold in.
 const currency = "usd"
 
-// perCent is a cent in nano-credits: a credit is a dollar.
-const perCent = credit.One / 100
-
 // maxCents is the largest amount that Stripe takes: eight digits.
 const maxCents = 99_999_999
 
 // cents is an amount as Stripe counts it. What is not whole cents, or not more than
 // nothing, or more than Stripe takes, is refused.
 func cents(a credit.Amount) (int64, error) {
-	n := int64(a / perCent)
+	n := int64(a / credit.Cent)
 	switch {
 	case a <= 0:
 		return 0, fault.New(fault.Invalid, "a payment is of more than 0, not %s", a)
-	case a%perCent != 0:
+	case a%credit.Cent != 0:
 		return 0, fault.New(fault.Invalid, "a payment is in whole cents: %s is not", a)
 	case n > maxCents:
-		return 0, fault.New(fault.Invalid, "a payment is of at most %s, not %s", credit.Amount(maxCents)*perCent, a)
+		return 0, fault.New(fault.Invalid, "a payment is of at most %s, not %s", credit.Amount(maxCents)*credit.Cent, a)
 	}
 	return n, nil
 }
 
 // amount is what Stripe's cents are in credits; what cannot be is nothing.
 func amount(cents int64) credit.Amount {
-	if cents < 0 || cents > int64(credit.Max/perCent) {
+	if cents < 0 || cents > int64(credit.Max/credit.Cent) {
 		return 0
 	}
-	return credit.Amount(cents) * perCent
+	return credit.Amount(cents) * credit.Cent
 }
 
 // What our objects at Stripe carry. metaWay tells a payment on a page, where a failed

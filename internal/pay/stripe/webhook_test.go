@@ -253,7 +253,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("an error that is no fault: %v", err)
 		}
 		for _, n := range all {
-			if a := n.Outcome.Amount; a < 0 || a%(credit.One/100) != 0 {
+			if a := n.Outcome.Amount; a < 0 || a%credit.Cent != 0 {
 				t.Errorf("an amount of %s", a)
 			}
 		}
