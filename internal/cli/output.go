@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/purserhq/purser/api"
+	"github.com/purserhq/purser/internal/sheet"
 )
 
 // cell is one value as a person and as a program reads it.
@@ -115,18 +115,23 @@ func (p *program) showLine(answer any) error {
 	return e.Encode(answer)
 }
 
+// writeCSV writes the rows for programs and spreadsheets: others chose some of what stands in
+// them, such as the names of jobs, so no cell is a formula.
 func (t *table) writeCSV(w io.Writer) error {
-	c := csv.NewWriter(w)
-	c.Write(t.names)
-	for _, row := range t.rows {
-		var record []string
-		for _, cell := range row {
-			record = append(record, cell.exact)
-		}
-		c.Write(record)
+	out := sheet.NewWriter(w)
+	if err := out.Write(t.names...); err != nil {
+		return err
 	}
-	c.Flush()
-	return c.Error()
+	for _, row := range t.rows {
+		var cells []string
+		for _, cell := range row {
+			cells = append(cells, cell.exact)
+		}
+		if err := out.Write(cells...); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
 }
 
 func (t *table) write(w io.Writer) {

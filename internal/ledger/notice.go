@@ -18,7 +18,7 @@ type Notice struct {
 var noticed = map[string]bool{
 	wallet.EventAlert: true, wallet.EventEmpty: true, wallet.EventBudget: true, wallet.EventLanding: true,
 	wallet.EventGranted: true, wallet.EventLotExpired: true, wallet.EventFrozen: true, wallet.EventWithdrawn: true,
-	wallet.EventSent: true, wallet.EventReceived: true,
+	wallet.EventRecovered: true, wallet.EventSent: true, wallet.EventReceived: true,
 }
 
 // isNotice reports whether an event is noticed; of the ends of flows, those that nobody

@@ -180,6 +180,56 @@ func (s *stage) isTold(id ledger.ID, k told) {
 	}
 }
 
+// What happens to lots is told to programs and to chats that asked for it, and mailed to nobody:
+//
+//	100 granted and frozen; a refund takes 70 and is a loss of 30; it comes back -> the loss is none
+func TestLotsAreToldToWhoAsks(t *testing.T) {
+	s := newStage(t)
+	id := s.organization("acme")
+	s.policy(id, org.Patch{})
+	s.listens(id, s.programs, webhook.Standard)
+	s.update(func(tx *db.Tx) error {
+		_, _, err := s.Hooks.Create(tx, webhook.Webhook{Organization: id.Organization, URL: s.chat.url, Format: webhook.Text, Events: []string{"lot.*"}})
+		return err
+	})
+	for _, k := range []struct {
+		command wallet.Command
+		kind    string
+		data    map[string]any
+		chat    string
+	}{
+		{wallet.Grant{Lot: wallet.Lot{ID: "lot_1", Kind: wallet.Purchased, Amount: 100 * credit.One, Source: "test"}, Tax: 24 * credit.One},
+			"lot.granted", map[string]any{"kind": "purchased", "amount": "100"}, "amount 100, kind purchased"},
+		{wallet.Freeze{Lot: "lot_1"}, "lot.frozen", map[string]any{"left": "100"}, "left 100"},
+		{wallet.Withdraw{Lot: "lot_1", Amount: 70 * credit.One, Loss: 30 * credit.One, Tax: 24 * credit.One, Reason: "ref_1", Forced: true},
+			"lot.withdrawn", map[string]any{"amount": "70", "loss": "30", "reason": "ref_1"}, "amount 70, loss 30, reason ref_1"},
+		{wallet.Recover{Lot: "lot_1", Loss: 30 * credit.One, Tax: 24 * credit.One, Reason: "ref_1"},
+			"lot.recovered", map[string]any{"loss": "30", "reason": "ref_1"}, "loss 30, reason ref_1"},
+	} {
+		s.apply(id, k.command)
+		s.tell()
+		s.tell()
+		equal(t, k.kind+" in the chat", s.chat.texts(t), []string{"acme: " + k.kind + ": " + k.chat})
+		equal(t, k.kind+" by mail", s.post.subjects(""), nil)
+		bodies := s.programs.take()
+		if len(bodies) != 1 {
+			t.Fatalf("%s: programs are told %q", k.kind, bodies)
+		}
+		var e event
+		if err := json.Unmarshal([]byte(bodies[0]), &e); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]any{"organization": id.Organization, "workspace": id.Workspace, "subject": "lot_1", "no": e.Data["no"]}
+		maps.Copy(want, k.data)
+		if e.Type != k.kind || e.Timestamp != "2027-01-13T12:00:00Z" || want["no"] == nil || !maps.Equal(e.Data, want) {
+			t.Errorf("%s: a program is told %+v, not %v", k.kind, e, want)
+		}
+	}
+	if s.log.Len() > 0 {
+		t.Error(s.log.String())
+	}
+}
+
 // Each kind can be muted: then programs alone are told.
 func TestEachKindIsMuted(t *testing.T) {
 	s := newStage(t)

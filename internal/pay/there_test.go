@@ -2,6 +2,7 @@ package pay_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,25 @@ func TestALossComesBack(t *testing.T) {
 	if entries != 2 {
 		t.Errorf("%d entries in the audit log", entries)
 	}
+	recovered := s.recovered()
+	if f := s.refunds(p); len(recovered) != 1 || recovered[0].Subject != p.Lot || !maps.Equal(recovered[0].Data, map[string]string{"loss": "100", "reason": f[0].No}) {
+		t.Errorf("what is to be told: %+v of refund %s of lot %s", recovered, f[0].No, p.Lot)
+	}
+}
+
+// recovered are the losses that came back of which programs are to be told.
+func (s *till) recovered() (all []wallet.Event) {
+	s.Helper()
+	s.update(func(tx *db.Tx) error {
+		due, err := s.books.TakeNotices(tx, 100)
+		for _, n := range due {
+			if n.Event.Kind == wallet.EventRecovered {
+				all = append(all, n.Event)
+			}
+		}
+		return err
+	})
+	return all
 }
 
 // # What comes back of a payment that the bank has taken is the bank's: with a note of its own.

@@ -18,7 +18,7 @@ import (
 // each carries.
 var types = []string{
 	"balance.alert", "balance.empty", "budget.reached", "flow.ended", "flow.landing", "invoice.issued", "invoice.overdue", "invoice.paid",
-	"lot.expired", "lot.expiring", "lot.frozen", "lot.granted", "lot.withdrawn", "payment.failed", "payment.succeeded",
+	"lot.expired", "lot.expiring", "lot.frozen", "lot.granted", "lot.recovered", "lot.withdrawn", "payment.failed", "payment.succeeded",
 	"topup.disabled", "transfer.received", "transfer.sent",
 }
 

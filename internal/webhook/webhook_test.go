@@ -1,8 +1,11 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,31 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/outward"
 )
+
+// The document says of each type, and of no other, when it comes and what it carries; types
+// stand in the order of the alphabet.
+func TestTheDocumentHasEachType(t *testing.T) {
+	text, err := os.ReadFile("../../docs/webhooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("\n## Types of events\n"))
+	var said []string
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, " | "); strings.HasPrefix(line, "| `") && len(cells) == 3 && strings.Contains(cells[2], "`{") {
+			for kind := range strings.SplitSeq(strings.Trim(cells[0], "| "), ", ") {
+				said = append(said, strings.Trim(kind, "`"))
+			}
+		}
+	}
+	slices.Sort(said)
+	if want := append(Types(), test); !slices.Equal(said, want) {
+		t.Errorf("the document says %q, there are %q", said, want)
+	}
+	if !slices.IsSorted(Types()) {
+		t.Errorf("%q", Types())
+	}
+}
 
 // An event goes to whom it concerns, signed, and what became of it is noted.
 func TestAnEventIsTold(t *testing.T) {

@@ -20,6 +20,7 @@ var arrows = []arrow{
 	{"internal/cli", "api", "the commands are clients like any other"},
 	{"internal/cli", "internal/app", "serve and supervise start the program itself; backup and db work without a server"},
 	{"internal/cli", "internal/demo", "demo, and the training program that it runs"},
+	{"internal/cli", "internal/sheet", "tables as CSV"},
 
 	{"internal/sim", "internal/app", "it leads the whole program"},
 	{"internal/sim", "api", "its clients and its auditor know what crosses HTTP, and nothing else"},
