@@ -222,7 +222,7 @@ func (w *writer) refusal(doing string, err error, c *conn) error {
 	case c.lost(err):
 		return unreachable(err)
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", doing, counted(err))
 }
 
 // unknown is the answer when the connection went away under a commit.

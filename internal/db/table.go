@@ -18,6 +18,7 @@ type Table struct {
 	conflict string
 	keys     []string
 	updates  []string // columns that are written to a row that is there
+	isSums   bool     // of which one may be too large: see NewSums
 	texts    []bulk
 	single   string                 // the text for one row on PostgreSQL
 	arrays   atomic.Pointer[string] // the text for PostgreSQL, made when the types are known
@@ -123,7 +124,9 @@ func (t *Table) Write(tx *Tx, args []any) error {
 func (t *Table) write(c *conn, args []any) error {
 	for _, size := range t.texts {
 		for n := size.rows * len(t.Columns); len(args) >= n; args = args[n:] {
-			if err := c.insert(size.text, args[:n]); err != nil {
+			if err := c.insert(size.text, args[:n]); t.isSums && isMissing(err) {
+				return tooLarge()
+			} else if err != nil {
 				return fmt.Errorf("write %s: %w", t.Name, err)
 			}
 		}

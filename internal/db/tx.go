@@ -200,8 +200,11 @@ func Value[T any](r Scanner) (v T, err error) {
 // database first, whatever the unit makes of it. On PostgreSQL every error ends the
 // transaction, so it undoes the batch.
 func (tx *Tx) noted(err error) error {
-	if err == nil || tx.batch == nil || errors.Is(err, sql.ErrNoRows) || fault.Of(err) != nil {
+	if err == nil || errors.Is(err, sql.ErrNoRows) || fault.Of(err) != nil {
 		return err
+	}
+	if tx.batch == nil {
+		return counted(err)
 	}
 	if tx.batch.isStale {
 		tx.wrote = true
@@ -213,12 +216,12 @@ func (tx *Tx) noted(err error) error {
 		if tx.batch.conn.lost(err) {
 			return unreachable(err)
 		}
-		return err
+		return counted(err)
 	}
 	if why := fatal(err); why != nil {
 		tx.db.fail(why, err)
 	}
-	return err
+	return counted(err)
 }
 
 // errAgain is the error of a unit that found out that it needs a closer look.

@@ -33,20 +33,22 @@ func (k DayKey) compare(o DayKey) int {
 		strings.Compare(k.Credit, o.Credit), strings.Compare(k.SKU, o.SKU))
 }
 
-// DaySums are the sums of postings by day.
+// DaySums are the sums of postings by day. All of them together are an amount.
 type DaySums map[DayKey]credit.Amount
 
 // Keys are the keys in order: by day, kind and accounts.
-func (s DaySums) Keys() []DayKey {
-	return slices.SortedFunc(maps.Keys(s), DayKey.compare)
+func (s DaySums) Keys() []DayKey { return sortedKeys(s) }
+
+func sortedKeys[V any](sums map[DayKey]V) []DayKey {
+	return slices.SortedFunc(maps.Keys(sums), DayKey.compare)
 }
 
 // DayLength is how long a day of the sums is.
 const DayLength = 24 * int64(credit.Hour)
 
 var (
-	daySumRows   = db.NewTableOn("day_sums", `organization workspace day kind debit credit sku amount`, ` ON CONFLICT (organization, workspace, day, kind, debit, credit, sku) DO UPDATE SET amount = day_sums.amount + excluded.amount`)
-	houseDayRows = db.NewTableOn("house_days", `day kind debit credit sku amount`, ` ON CONFLICT (day, kind, debit, credit, sku) DO UPDATE SET amount = house_days.amount + excluded.amount`)
+	daySumRows   = db.NewSums("day_sums", `*organization *workspace *day *kind *debit *credit *sku +whole +amount`)
+	houseDayRows = db.NewSums("house_days", `*day *kind *debit *credit *sku +whole +amount`)
 	dayCoverRows = db.NewTableOn("day_covers", `organization workspace no`, ` ON CONFLICT (organization, workspace) DO UPDATE SET no = excluded.no`)
 )
 
@@ -67,7 +69,7 @@ type uncovered struct {
 type rolled struct {
 	uncovered
 	upTo int64
-	sums DaySums
+	sums daySums
 }
 
 // rollEvery is how often the days are rolled up: it bounds what a reader has to sum.
@@ -124,7 +126,7 @@ func toRoll(tx *db.Tx, after ID) (some []rolled, err error) {
 	}
 	for n := int64(0); len(wallets) > 0 && n < rollPostings; wallets = wallets[1:] {
 		w := wallets[0]
-		r := rolled{w, min(w.last, w.no+rollPostings-n), DaySums{}}
+		r := rolled{w, min(w.last, w.no+rollPostings-n), daySums{}}
 		if err := r.sums.addPostings(tx, w.ID, r.uncovered.no, r.upTo); err != nil {
 			return nil, err
 		}
@@ -151,26 +153,11 @@ func classOf(side string) string {
 }
 
 // daySumsOf sums up postings of a wallet behind one number, up to another.
-var daySumsOf = `SELECT p.at - p.at % 86400000000000, p.kind, ` + classOf("debit") + `, ` + classOf("credit") + `, COALESCE(c.sku, ''), CAST(SUM(p.amount) AS BIGINT)
+var daySumsOf = `SELECT p.at - p.at % 86400000000000, p.kind, ` + classOf("debit") + `, ` + classOf("credit") + `, COALESCE(c.sku, ''), ` + summed("p.amount") + `
 	FROM postings p LEFT JOIN charges c ON c.organization = p.organization AND c.workspace = p.workspace AND c.no = p.charge + p.corrects
 	LEFT JOIN lots l ON l.organization = p.organization AND l.workspace = p.workspace
 		AND l.id = SUBSTR(CASE WHEN p.debit LIKE 'credits/%' THEN p.debit ELSE p.credit END, 9)
 	WHERE p.organization = $1 AND p.workspace = $2 AND p.no > $3 AND p.no <= $4 GROUP BY 1, 2, 3, 4, 5`
-
-// addPostings adds postings of a wallet behind one number, up to another.
-func (s DaySums) addPostings(tx *db.Tx, id ID, above, upTo int64) error {
-	return s.addRows(tx, daySumsOf, id.Organization, id.Workspace, above, upTo)
-}
-
-func (s DaySums) addRows(tx *db.Tx, query string, args ...any) error {
-	return tx.Each(func(r db.Scanner) error {
-		var k DayKey
-		var amount credit.Amount
-		err := r.Scan(&k.Day, &k.Kind, &k.Debit, &k.Credit, &k.SKU, &amount)
-		s[k] += amount
-		return err
-	}, query, args...)
-}
 
 // writeRolled adds to the sums, but for the wallets that another server has rolled
 // meanwhile.
@@ -179,7 +166,7 @@ func writeRolled(tx *db.Tx, some []rolled) error {
 		return err
 	}
 	var sums, covers, house []any
-	all := DaySums{}
+	all := daySums{}
 	for _, r := range some {
 		no, _, err := one(tx, value[int64], `SELECT no FROM day_covers`+inWallet, r.Organization, r.Workspace)
 		if err != nil {
@@ -188,14 +175,14 @@ func writeRolled(tx *db.Tx, some []rolled) error {
 		if no != r.no {
 			continue
 		}
-		for _, k := range r.sums.Keys() {
-			sums = append(sums, r.Organization, r.Workspace, k.Day, string(k.Kind), k.Debit, k.Credit, k.SKU, int64(r.sums[k]))
-			all[k] += r.sums[k]
+		for _, k := range sortedKeys(r.sums) {
+			sums = append(sums, r.Organization, r.Workspace, k.Day, string(k.Kind), k.Debit, k.Credit, k.SKU, r.sums[k].whole, r.sums[k].nano)
+			all.add(k, r.sums[k])
 		}
 		covers = append(covers, r.Organization, r.Workspace, r.upTo)
 	}
-	for _, k := range all.Keys() {
-		house = append(house, k.Day, string(k.Kind), k.Debit, k.Credit, k.SKU, int64(all[k]))
+	for _, k := range sortedKeys(all) {
+		house = append(house, k.Day, string(k.Kind), k.Debit, k.Credit, k.SKU, all[k].whole, all[k].nano)
 	}
 	for _, write := range []func() error{
 		func() error { return daySumRows.Write(tx, sums) },

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/db/dbtest"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -169,4 +171,44 @@ func TestTheLoopOfDays(t *testing.T) {
 	stop()
 	h.must(<-ended)
 	h.verified()
+}
+
+// # What is booked in a day may be more than an amount can say: it is summed up exactly all
+// the same, a balance and other days are told, and of the day itself that it is too much.
+func TestADayOfMoreThanAnAmount(t *testing.T) {
+	h := open(t)
+	for i := range 5 {
+		id := ID{acme.Organization, fmt.Sprintf("ws_%d", i)}
+		h.create(id)
+		h.apply(id, h.grant(id, "lot_1", "2300000000")) // a wallet holds not much more
+	}
+	h.must(h.Roll(context.Background()))
+	acme := ID{acme.Organization, "ws_0"}
+	h.apply(acme, h.grant(acme, "lot_2", "1"))
+	day := h.clock.Now() - h.clock.Now()%DayLength
+	h.advance(DayLength)
+	h.apply(acme, h.grant(acme, "lot_3", "2"))
+	for _, isRolled := range []bool{false, true} {
+		if isRolled {
+			h.must(h.Roll(context.Background()))
+		}
+		h.must(h.db.View(context.Background(), func(tx *db.Tx) error {
+			if _, err := h.HouseDays(tx, day, day+DayLength); fault.Of(err) == nil || fault.Of(err).Code != "sum_too_large" {
+				t.Errorf("rolled %t: the day: %v", isRolled, err)
+			}
+			if _, err := h.HouseBefore(tx, day+DayLength); fault.Of(err) == nil || fault.Of(err).Code != "sum_too_large" {
+				t.Errorf("rolled %t: the accounts after it: %v", isRolled, err)
+			}
+			days, err := h.HouseDays(tx, day+DayLength, day+2*DayLength)
+			if k := days.Keys(); err != nil || len(k) != 1 || days[k[0]] != 2*credit.One {
+				t.Errorf("rolled %t: the next day: %v %v", isRolled, days, err)
+			}
+			got, err := h.BalanceAt(tx, acme, h.clock.Now())
+			if want := 2_300_000_001 * credit.One; err != nil || got != want {
+				t.Errorf("rolled %t: the balance was %s, not %s: %v", isRolled, got, want, err)
+			}
+			return nil
+		}))
+		h.verified()
+	}
 }

@@ -8,8 +8,8 @@ import (
 // HouseDays are the sums of the postings of all wallets by day, from a day on and
 // before another: those that were rolled up, and what was written since.
 func (l *Ledger) HouseDays(tx *db.Tx, from, to int64) (DaySums, error) {
-	sums := DaySums{}
-	err := sums.addRows(tx, `SELECT day, kind, debit, credit, sku, amount FROM house_days WHERE day >= $1 AND day < $2`, from, to)
+	sums := daySums{}
+	err := sums.addRows(tx, `SELECT day, kind, debit, credit, sku, whole, amount FROM house_days WHERE day >= $1 AND day < $2`, from, to)
 	if err != nil {
 		return nil, wrapped("read the sums by day", err)
 	}
@@ -17,42 +17,48 @@ func (l *Ledger) HouseDays(tx *db.Tx, from, to int64) (DaySums, error) {
 	if err != nil {
 		return nil, wrapped("sum up the postings by day", err)
 	}
-	for k, amount := range recent {
+	for k, by := range recent {
 		if k.Day >= from && k.Day < to {
-			sums[k] += amount
+			sums.add(k, by)
 		}
 	}
-	return sums, nil
+	return sums.amounts()
 }
 
 // HouseBefore is the balance of every account before a day: what was moved to it less
 // what was moved from it. Lots are known by their kinds.
 func (l *Ledger) HouseBefore(tx *db.Tx, day int64) (map[string]credit.Amount, error) {
-	balances := map[string]credit.Amount{}
-	err := tx.Each(func(r db.Scanner) error {
-		var debit, to string
-		var amount credit.Amount
-		err := r.Scan(&debit, &to, &amount)
-		balances[debit] -= amount
-		balances[to] += amount
-		return err
-	}, `SELECT debit, credit, CAST(SUM(amount) AS BIGINT) FROM house_days WHERE day < $1 GROUP BY debit, credit`, day)
+	sums := daySums{}
+	err := sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(whole) AS BIGINT), CAST(SUM(amount) AS BIGINT)
+		FROM house_days WHERE day < $1 GROUP BY debit, credit`, day)
 	if err != nil {
 		return nil, wrapped("sum up the accounts", err)
 	}
 	recent, err := recentDays(tx)
-	for k, amount := range recent {
+	if err != nil {
+		return nil, wrapped("sum up the postings by day", err)
+	}
+	for k, by := range recent {
 		if k.Day < day {
-			balances[k.Debit] -= amount
-			balances[k.Credit] += amount
+			sums.add(DayKey{Debit: k.Debit, Credit: k.Credit}, by)
 		}
 	}
-	return balances, wrapped("sum up the postings by day", err)
+	moved := map[string]sum{}
+	for k, by := range sums {
+		moved[k.Debit], moved[k.Credit] = moved[k.Debit].minus(by), moved[k.Credit].plus(by)
+	}
+	balances := map[string]credit.Amount{}
+	for account, s := range moved {
+		if balances[account], err = s.amount(); err != nil {
+			return nil, err
+		}
+	}
+	return balances, nil
 }
 
 // recentDays sums up what was not rolled up yet: the postings of the last minutes.
-func recentDays(tx *db.Tx) (DaySums, error) {
-	sums := DaySums{}
+func recentDays(tx *db.Tx) (daySums, error) {
+	sums := daySums{}
 	for after := (ID{}); ; {
 		some, err := uncoveredAfter(tx, after, rollWallets)
 		if err != nil || len(some) == 0 {
@@ -84,16 +90,20 @@ func (l *Ledger) BalanceAt(tx *db.Tx, id ID, at int64) (credit.Amount, error) {
 	if err != nil {
 		return 0, wrapped("read how far the sums by day go", err)
 	}
-	sums := DaySums{}
-	err = sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(amount) AS BIGINT) FROM day_sums`+inWallet+` AND day < $3 GROUP BY debit, credit`,
+	sums := daySums{}
+	err = sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(whole) AS BIGINT), CAST(SUM(amount) AS BIGINT) FROM day_sums`+inWallet+` AND day < $3 GROUP BY debit, credit`,
 		id.Organization, id.Workspace, day)
 	if err == nil { // no charge and no lot is looked up for it, as for a day's sums
-		err = sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(amount) AS BIGINT) FROM postings`+inWallet+` AND no > $3 AND no <= $4 GROUP BY debit, credit`,
+		err = sums.addRows(tx, `SELECT 0, '', debit, credit, '', `+summed("amount")+` FROM postings`+inWallet+` AND no > $3 AND no <= $4 GROUP BY debit, credit`,
 			id.Organization, id.Workspace, min(cover, begin-1), first-1)
 	}
-	var balance credit.Amount
-	for k, amount := range sums {
-		balance += credit.Amount(InBalance(k.Credit)-InBalance(k.Debit)) * amount
+	if err != nil {
+		return 0, wrapped("sum up the balance of a wallet", err)
 	}
-	return balance, wrapped("sum up the balance of a wallet", err)
+	var balance sum
+	for k, by := range sums {
+		sign := InBalance(k.Credit) - InBalance(k.Debit)
+		balance = balance.plus(sum{sign * by.whole, sign * by.nano})
+	}
+	return balance.amount()
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 )
 
@@ -16,21 +15,21 @@ func (v *verification) days() error {
 	if err != nil {
 		return wrapped("look for sums by day", err)
 	}
-	all := DaySums{}
+	all := daySums{}
 	for _, id := range ids {
 		if err := v.daysOf(id, all); err != nil {
 			return err
 		}
 	}
-	stored := DaySums{}
-	if err := stored.addRows(v.tx, `SELECT day, kind, debit, credit, sku, amount FROM house_days`); err != nil {
+	stored := daySums{}
+	if err := stored.addRows(v.tx, `SELECT day, kind, debit, credit, sku, whole, amount FROM house_days`); err != nil {
 		return wrapped("read the sums by day", err)
 	}
 	return v.compareDays("house_days", "", stored, all)
 }
 
 // daysOf compares the sums of one wallet, and adds them to those of all.
-func (v *verification) daysOf(id ID, all DaySums) error {
+func (v *verification) daysOf(id ID, all daySums) error {
 	cover, _, err := one(v.tx, value[int64], `SELECT no FROM day_covers`+inWallet, id.Organization, id.Workspace)
 	if err != nil {
 		return wrapped("read how far the sums by day go", err)
@@ -44,45 +43,45 @@ func (v *verification) daysOf(id ID, all DaySums) error {
 			return err
 		}
 	}
-	made, stored := DaySums{}, DaySums{}
+	made, stored := daySums{}, daySums{}
 	if err := made.addPostings(v.tx, id, 0, cover); err != nil {
 		return wrapped("sum up the postings by day", err)
 	}
-	err = stored.addRows(v.tx, `SELECT day, kind, debit, credit, sku, amount FROM day_sums`+inWallet, id.Organization, id.Workspace)
+	err = stored.addRows(v.tx, `SELECT day, kind, debit, credit, sku, whole, amount FROM day_sums`+inWallet, id.Organization, id.Workspace)
 	if err != nil {
 		return wrapped("read the sums by day", err)
 	}
-	for k, amount := range made {
-		all[k] += amount
+	for k, by := range made {
+		all.add(k, by)
 	}
 	return v.compareDays("day_sums", id.String(), stored, made)
 }
 
-func (v *verification) compareDays(table, book string, stored, made DaySums) error {
-	both := DaySums{}
+func (v *verification) compareDays(table, book string, stored, made daySums) error {
+	both := daySums{}
 	for k := range made {
-		both[k] = 0
+		both[k] = sum{}
 	}
 	for k := range stored {
-		both[k] = 0
+		both[k] = sum{}
 	}
-	for _, k := range both.Keys() {
+	for _, k := range sortedKeys(both) {
 		was, isThere := stored[k]
 		is, mustBe := made[k]
 		if was == is && isThere == mustBe {
 			continue
 		}
 		row := fmt.Sprintf("%s %s from %s to %s %s", time.Unix(0, k.Day).UTC().Format(time.DateOnly), k.Kind, k.Debit, k.Credit, k.SKU)
-		if err := v.differ(Difference{table, book, row, "amount", amountOrNone(was, isThere), amountOrNone(is, mustBe)}); err != nil {
+		if err := v.differ(Difference{table, book, row, "amount", sumOrNone(was, isThere), sumOrNone(is, mustBe)}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func amountOrNone(a credit.Amount, isThere bool) string {
+func sumOrNone(s sum, isThere bool) string {
 	if !isThere {
 		return "no row"
 	}
-	return a.String()
+	return s.String()
 }

@@ -157,7 +157,7 @@ func (r *replay) count(command any) {
 	case wallet.Start:
 		r.make("flows", c.ID)
 		if c.MaxCost > 0 {
-			r.make("holds", "hold_"+strings.TrimPrefix(c.ID, "flow_"))
+			r.make("holds", wallet.HoldOf(c.ID))
 		}
 	case wallet.Reserve:
 		r.make("holds", c.ID)

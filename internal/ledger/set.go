@@ -16,9 +16,7 @@ var (
 	chargeRows  = db.NewTable("charges", `organization workspace no at flow item hold event sku tier region project user_id job
 		key_id unit quantity from_at to_at price card card_version rate period rem amount waived slices refunded`)
 	eventRows = db.NewTable("events", `organization workspace no at kind subject data`)
-	totalRows = db.NewTableOn("totals", `organization workspace hour project user_id job sku tier provider unit quantity amount overrun`,
-		` ON CONFLICT (organization, workspace, hour, project, user_id, job, sku, tier, provider, unit) DO UPDATE
-		SET quantity = totals.quantity + excluded.quantity, amount = totals.amount + excluded.amount, overrun = totals.overrun + excluded.overrun`)
+	totalRows = db.NewSums("totals", `*organization *workspace *hour *project *user_id *job *sku *tier *provider *unit +quantity +amount +overrun`)
 )
 
 // set is everything that the units of one batch have done and not yet written.

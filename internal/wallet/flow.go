@@ -67,6 +67,8 @@ func (w *Wallet) checkStart(f *Flow, c Start) error {
 		return fault.At("/max_cost", "must be more than zero")
 	case c.MaxCost > 0 && isStorage(f.Items):
 		return fault.At("/max_cost", "storage is not stopped by cost")
+	case c.MaxCost > 0 && c.From != HoldOf(c.ID) && w.holds[HoldOf(c.ID)] != nil:
+		return fault.New(fault.Conflict, "hold %s exists already", HoldOf(c.ID))
 	case c.From != "" && w.holds[c.From] == nil:
 		return fault.New(fault.Conflict, "hold %s has ended", c.From)
 	}
@@ -123,7 +125,7 @@ func (w *Wallet) admit(f *Flow, c Start) error {
 		return err
 	}
 	pinned, _ := w.take(route, c.MaxCost)
-	f.Hold = "hold_" + strings.TrimPrefix(f.ID, "flow_")
+	f.Hold = HoldOf(f.ID)
 	w.holds[f.Hold] = &Hold{
 		ID: f.Hold, Status: Held, Amount: c.MaxCost, Original: c.MaxCost, Slices: pinned, Flow: f.ID,
 		Project: f.Project, User: f.User, Key: f.Key, CreatedAt: w.root.At,
@@ -131,6 +133,9 @@ func (w *Wallet) admit(f *Flow, c Start) error {
 	w.dirty.holds[f.Hold] = w.holds[f.Hold]
 	return nil
 }
+
+// HoldOf is the hold that pins the largest cost of a flow, if it has one.
+func HoldOf(flow string) string { return "hold_" + strings.TrimPrefix(flow, "flow_") }
 
 // coversLate is what wallets asked that do not follow lateCounts yet.
 func (w *Wallet) coversLate(f *Flow, late credit.Amount) error {
