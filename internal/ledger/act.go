@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // The audit log of an organization, and that of the installation, is part of the
@@ -42,7 +43,7 @@ func (l *Ledger) Record(tx *db.Tx, organization string, a Act) error {
 	}
 	no := b.nextEntry
 	if err := s.journal(b, tx.Now(), a); err != nil {
-		return wrapped("record an act", err)
+		return fault.While("record an act", err)
 	}
 	b.acts = append(b.acts, Acted{no, tx.Now(), a})
 	return nil
@@ -98,7 +99,7 @@ func scanActed(r db.Scanner) (a Acted, err error) {
 	if err := r.Scan(&a.No, &a.At, &command); err != nil {
 		return a, err
 	}
-	return a, wrapped("read an act", decode(command, &a.Act))
+	return a, fault.While("read an act", decode(command, &a.Act))
 }
 
 // Acts lists what was done in an organization, or in the installation ("").

@@ -7,6 +7,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -84,7 +85,7 @@ func (r *replay) content(t *db.Table, id any, replayed []any) (d *Difference, ve
 	key := strings.Trim(show(id), `"`)
 	stored, found, err := one(r.tx, rawRow(t), rowsOf(t)+` AND `+t.Columns[2]+` = $3`, r.id.Organization, r.id.Workspace, id)
 	if err != nil {
-		return nil, nil, wrapped("read a row of "+t.Name, err)
+		return nil, nil, fault.While("read a row of "+t.Name, err)
 	}
 	if !found {
 		return &Difference{t.Name, r.id.String(), key, "", "no row", "one"}, nil, nil
@@ -123,7 +124,7 @@ func (r *replay) auditRoot(s wallet.State) error {
 	}
 	stored, found, err := one(r.tx, rawRow(walletRows), rowsOf(walletRows), r.id.Organization, r.id.Workspace)
 	if err != nil {
-		return wrapped("read a row of wallets", err)
+		return fault.While("read a row of wallets", err)
 	}
 	if !found {
 		return r.mismatch("wallets", "", "", "no row", "one")
@@ -203,7 +204,7 @@ func (r *replay) auditRefunds(wallet.State) error {
 		return f, err
 	}, `SELECT no, refunded FROM charges`+inWallet+` AND refunded <> 0 ORDER BY no`, r.id.Organization, r.id.Workspace)
 	if err != nil {
-		return wrapped("read the refunds", err)
+		return fault.While("read the refunds", err)
 	}
 	for _, f := range stored {
 		if f.amount != r.refunded[f.no] {
@@ -230,7 +231,7 @@ func (r *replay) auditCounts(s wallet.State) error {
 		var n int64
 		err := r.tx.QueryRow(`SELECT COUNT(*) FROM `+t.Name+inWallet, r.id.Organization, r.id.Workspace).Scan(&n)
 		if err != nil {
-			return wrapped("count "+t.Name, err)
+			return fault.While("count "+t.Name, err)
 		}
 		if n == r.made[t.Name] {
 			continue
@@ -258,10 +259,10 @@ func (r *replay) nameStranger(t *db.Table, s wallet.State) error {
 	for _, m := range s.Marks {
 		again.ids["marks "+number(m.No)] = true
 	}
-	rows, err := db.All(r.tx, value[string],
+	rows, err := db.All(r.tx, db.Value[string],
 		`SELECT CAST(`+t.Columns[2]+` AS TEXT) FROM `+t.Name+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
-		return wrapped("read the ids of "+t.Name, err)
+		return fault.While("read the ids of "+t.Name, err)
 	}
 	for _, id := range rows {
 		if !again.ids[t.Name+" "+id] {
@@ -310,7 +311,7 @@ func (r *replay) auditLeases(s wallet.State) error {
 		return l, err
 	}, `SELECT holder, until_at, grace, lapse_at FROM leases`+inWallet, r.id.Organization, r.id.Workspace)
 	if err != nil {
-		return wrapped("read the leases", err)
+		return fault.While("read the leases", err)
 	}
 	holders := map[string]bool{}
 	for _, l := range stored {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // An organization, and the installation, have a journal without a wallet. Where it
@@ -47,7 +48,7 @@ func (r *replay) auditBare() error {
 	stored, found, err := one(r.tx, rawRow(headRows), rowsOf(headRows), r.id.Organization, r.id.Workspace)
 	switch {
 	case err != nil:
-		return wrapped("read a head", err)
+		return fault.While("read a head", err)
 	case !found:
 		err = r.mismatch("heads", "", "", "no row", "one")
 	default:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -35,9 +36,9 @@ func (b *book) hasRefunds(tx *db.Tx, flow string) (bool, error) {
 	if len(b.refunds) > 0 || slices.ContainsFunc(b.charges, func(c wallet.Charge) bool { return c.Flow == flow && c.Refunded > 0 }) {
 		return true, nil
 	}
-	_, found, err := one(tx, value[int64],
+	_, found, err := one(tx, db.Value[int64],
 		`SELECT no FROM charges`+inWallet+` AND flow = $3 AND refunded <> 0 LIMIT 1`, b.Organization, b.Workspace, flow)
-	return found, wrapped("look for refunds of a flow", err)
+	return found, fault.While("look for refunds of a flow", err)
 }
 
 // paid adds up what was paid of a flow's charges.

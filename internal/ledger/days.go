@@ -10,6 +10,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -107,10 +108,10 @@ func (l *Ledger) Roll(ctx context.Context) error {
 			return err
 		})
 		if err != nil || len(some) == 0 {
-			return wrapped("sum up the postings by day", err)
+			return fault.While("sum up the postings by day", err)
 		}
 		if err := l.db.Update(ctx, func(tx *db.Tx) error { return writeRolled(tx, some) }); err != nil {
-			return wrapped("write the sums by day", err)
+			return fault.While("write the sums by day", err)
 		}
 		if last := some[len(some)-1]; last.upTo == last.last {
 			after = last.ID // else it has more, and comes again
@@ -168,7 +169,7 @@ func writeRolled(tx *db.Tx, some []rolled) error {
 	var sums, covers, house []any
 	all := daySums{}
 	for _, r := range some {
-		no, _, err := one(tx, value[int64], `SELECT no FROM day_covers`+inWallet, r.Organization, r.Workspace)
+		no, _, err := one(tx, db.Value[int64], `SELECT no FROM day_covers`+inWallet, r.Organization, r.Workspace)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // HouseDays are the sums of the postings of all wallets by day, from a day on and
@@ -11,11 +12,11 @@ func (l *Ledger) HouseDays(tx *db.Tx, from, to int64) (DaySums, error) {
 	sums := daySums{}
 	err := sums.addRows(tx, `SELECT day, kind, debit, credit, sku, whole, amount FROM house_days WHERE day >= $1 AND day < $2`, from, to)
 	if err != nil {
-		return nil, wrapped("read the sums by day", err)
+		return nil, fault.While("read the sums by day", err)
 	}
 	recent, err := recentDays(tx)
 	if err != nil {
-		return nil, wrapped("sum up the postings by day", err)
+		return nil, fault.While("sum up the postings by day", err)
 	}
 	for k, by := range recent {
 		if k.Day >= from && k.Day < to {
@@ -32,11 +33,11 @@ func (l *Ledger) HouseBefore(tx *db.Tx, day int64) (map[string]credit.Amount, er
 	err := sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(whole) AS BIGINT), CAST(SUM(amount) AS BIGINT)
 		FROM house_days WHERE day < $1 GROUP BY debit, credit`, day)
 	if err != nil {
-		return nil, wrapped("sum up the accounts", err)
+		return nil, fault.While("sum up the accounts", err)
 	}
 	recent, err := recentDays(tx)
 	if err != nil {
-		return nil, wrapped("sum up the postings by day", err)
+		return nil, fault.While("sum up the postings by day", err)
 	}
 	for k, by := range recent {
 		if k.Day < day {
@@ -79,16 +80,16 @@ func recentDays(tx *db.Tx) (daySums, error) {
 func (l *Ledger) BalanceAt(tx *db.Tx, id ID, at int64) (credit.Amount, error) {
 	first, err := firstNo(tx, "postings", id, at)
 	if err != nil {
-		return 0, wrapped("find the postings before an instant", err)
+		return 0, fault.While("find the postings before an instant", err)
 	}
 	day := at - at%DayLength
 	begin, err := firstNo(tx, "postings", id, day)
 	if err != nil {
-		return 0, wrapped("find the postings of a day", err)
+		return 0, fault.While("find the postings of a day", err)
 	}
-	cover, _, err := one(tx, value[int64], `SELECT no FROM day_covers`+inWallet, id.Organization, id.Workspace)
+	cover, _, err := one(tx, db.Value[int64], `SELECT no FROM day_covers`+inWallet, id.Organization, id.Workspace)
 	if err != nil {
-		return 0, wrapped("read how far the sums by day go", err)
+		return 0, fault.While("read how far the sums by day go", err)
 	}
 	sums := daySums{}
 	err = sums.addRows(tx, `SELECT 0, '', debit, credit, '', CAST(SUM(whole) AS BIGINT), CAST(SUM(amount) AS BIGINT) FROM day_sums`+inWallet+` AND day < $3 GROUP BY debit, credit`,
@@ -98,7 +99,7 @@ func (l *Ledger) BalanceAt(tx *db.Tx, id ID, at int64) (credit.Amount, error) {
 			id.Organization, id.Workspace, min(cover, begin-1), first-1)
 	}
 	if err != nil {
-		return 0, wrapped("sum up the balance of a wallet", err)
+		return 0, fault.While("sum up the balance of a wallet", err)
 	}
 	var balance sum
 	for k, by := range sums {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // days sums the postings up again, wallet by wallet, and compares the sums by day with
@@ -13,7 +14,7 @@ func (v *verification) days() error {
 	ids, err := db.All(v.tx, scanID, `SELECT organization, workspace FROM wallets UNION SELECT organization, workspace FROM day_covers
 		UNION SELECT organization, workspace FROM day_sums ORDER BY organization, workspace`)
 	if err != nil {
-		return wrapped("look for sums by day", err)
+		return fault.While("look for sums by day", err)
 	}
 	all := daySums{}
 	for _, id := range ids {
@@ -23,20 +24,20 @@ func (v *verification) days() error {
 	}
 	stored := daySums{}
 	if err := stored.addRows(v.tx, `SELECT day, kind, debit, credit, sku, whole, amount FROM house_days`); err != nil {
-		return wrapped("read the sums by day", err)
+		return fault.While("read the sums by day", err)
 	}
 	return v.compareDays("house_days", "", stored, all)
 }
 
 // daysOf compares the sums of one wallet, and adds them to those of all.
 func (v *verification) daysOf(id ID, all daySums) error {
-	cover, _, err := one(v.tx, value[int64], `SELECT no FROM day_covers`+inWallet, id.Organization, id.Workspace)
+	cover, _, err := one(v.tx, db.Value[int64], `SELECT no FROM day_covers`+inWallet, id.Organization, id.Workspace)
 	if err != nil {
-		return wrapped("read how far the sums by day go", err)
+		return fault.While("read how far the sums by day go", err)
 	}
-	last, _, err := one(v.tx, value[int64], `SELECT COALESCE(MAX(no), 0) FROM postings`+inWallet, id.Organization, id.Workspace)
+	last, _, err := one(v.tx, db.Value[int64], `SELECT COALESCE(MAX(no), 0) FROM postings`+inWallet, id.Organization, id.Workspace)
 	if err != nil {
-		return wrapped("read the last posting", err)
+		return fault.While("read the last posting", err)
 	}
 	if cover < 0 || cover > last {
 		if err := v.differ(Difference{"day_covers", id.String(), "", "no", number(cover), "at most " + number(last)}); err != nil {
@@ -45,11 +46,11 @@ func (v *verification) daysOf(id ID, all daySums) error {
 	}
 	made, stored := daySums{}, daySums{}
 	if err := made.addPostings(v.tx, id, 0, cover); err != nil {
-		return wrapped("sum up the postings by day", err)
+		return fault.While("sum up the postings by day", err)
 	}
 	err = stored.addRows(v.tx, `SELECT day, kind, debit, credit, sku, whole, amount FROM day_sums`+inWallet, id.Organization, id.Workspace)
 	if err != nil {
-		return wrapped("read the sums by day", err)
+		return fault.While("read the sums by day", err)
 	}
 	for k, by := range made {
 		all.add(k, by)

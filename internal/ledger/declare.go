@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // What other packages keep and money depends on, they declare: each row stands once
@@ -43,7 +44,7 @@ type declare struct {
 // Declare journals a row that the unit of work writes: all columns of the table.
 func (l *Ledger) Declare(tx *db.Tx, t *Declared, row ...any) error {
 	tx.Touch()
-	return wrapped("declare a row of "+t.name, l.set(tx).declare(tx, t, row))
+	return fault.While("declare a row of "+t.name, l.set(tx).declare(tx, t, row))
 }
 
 func (s *set) declare(tx *db.Tx, t *Declared, row []any) error {
@@ -79,7 +80,7 @@ func texts(row []any) []string {
 func (l *Ledger) Open(tx *db.Tx) error {
 	for _, t := range declaredTables {
 		if err := l.adopt(tx, t); err != nil {
-			return wrapped("declare what is in "+t.name, err)
+			return fault.While("declare what is in "+t.name, err)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // declaration is what a replay remembers of a row: where it was declared last, and the
@@ -84,7 +85,7 @@ func (r *replay) compareDeclared(t *Declared) error {
 		return err
 	}, t.query(where), args...)
 	if err != nil {
-		return wrapped("read "+t.name, err)
+		return fault.While("read "+t.name, err)
 	}
 	for _, row := range wrong {
 		if err := r.undeclared(t, row); err != nil {
@@ -116,7 +117,7 @@ func (r *replay) undeclared(t *Declared, stored []any) error {
 	command := ""
 	err := r.tx.QueryRow(`SELECT command FROM journal`+inWallet+` AND no = $3`, r.id.Organization, r.id.Workspace, d.entry).Scan(&command)
 	if err != nil {
-		return wrapped("read a declaration again", err)
+		return fault.While("read a declaration again", err)
 	}
 	_, row, err := readDeclaration(command)
 	if err != nil {

@@ -134,7 +134,7 @@ func (h *house) alone(query string) (all []string, err error) {
 		return nil, h.update(func(tx *db.Tx) error { _, err := tx.Exec(query); return err })
 	}
 	err = h.db.View(context.Background(), func(tx *db.Tx) error {
-		all, err = db.All(tx, value[string], query)
+		all, err = db.All(tx, db.Value[string], query)
 		return err
 	})
 	return all, err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -22,11 +23,11 @@ func (l *Ledger) Figures(ctx context.Context) (f Figures, err error) {
 	err = l.db.View(ctx, func(tx *db.Tx) error {
 		err := tx.QueryRow(`SELECT COUNT(*) FROM wallets`).Scan(&f.Wallets)
 		if err != nil {
-			return wrapped("count wallets", err)
+			return fault.While("count wallets", err)
 		}
 		err = tx.QueryRow(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN lease = 0 THEN 1 ELSE 0 END), 0) FROM flows WHERE ended = 0`).
 			Scan(&f.Running, &f.Unleased)
-		return wrapped("count flows", err)
+		return fault.While("count flows", err)
 	})
 	if err != nil {
 		return f, err

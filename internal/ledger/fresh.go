@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // Where other servers write too, a wallet in memory is shown only if its version is
@@ -107,6 +108,6 @@ func (v *versions) answer(ctx context.Context, questions map[ID]*question) error
 			return err
 		}, `SELECT w.organization, w.workspace, w.version FROM unnest($1::text[], $2::text[]) AS asked (organization, workspace)
 			JOIN wallets w ON w.organization = asked.organization AND w.workspace = asked.workspace`, organizations, workspaces)
-		return wrapped("ask for the versions of wallets", err)
+		return fault.While("ask for the versions of wallets", err)
 	})
 }

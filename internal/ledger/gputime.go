@@ -3,6 +3,7 @@ package ledger
 import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -38,7 +39,7 @@ func (l *Ledger) gpusCharged(tx *db.Tx, id ID, project string, from int64) (sum 
 	err = tx.QueryRow(`SELECT CAST(COALESCE(SUM(quantity), 0) AS BIGINT) FROM totals`+inWallet+
 		` AND hour >= $3 AND project = $4 AND sku LIKE 'gpu.%'`, id.Organization, id.Workspace, from, project).Scan(&sum)
 	if err != nil || b == nil {
-		return sum, wrapped("sum the GPU-hours of a project", err)
+		return sum, fault.While("sum the GPU-hours of a project", err)
 	}
 	for t, more := range b.totals {
 		if t.Hour >= from && t.Project == project && wallet.IsGPU(t.SKU) {

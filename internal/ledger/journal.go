@@ -161,7 +161,7 @@ func (s *set) answered(tx *db.Tx, k key) (*Entry, error) {
 		return &e, r.Scan(&e.Digest, &e.Status, &e.Answer)
 	}, `SELECT digest, status, answer FROM journal`+inWallet+` AND route = $3 AND key = $4`, k.Organization, k.Workspace, k.route, k.key)
 	if err != nil || !found {
-		return nil, wrapped("look up an idempotency key", err)
+		return nil, fault.While("look up an idempotency key", err)
 	}
 	return e, nil
 }
@@ -206,18 +206,10 @@ func (s *set) bookOf(tx *db.Tx, id ID) (*book, error) {
 	}
 	b, err := loadBare(tx, id)
 	if err != nil {
-		return nil, wrapped("read the head of the journal of "+id.String(), err)
+		return nil, fault.While("read the head of the journal of "+id.String(), err)
 	}
 	s.bare[id] = b
 	return b, nil
-}
-
-// wrapped adds what we were doing to an error, if there is one.
-func wrapped(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", doing, err)
 }
 
 func canonical(body []byte) ([]byte, error) {

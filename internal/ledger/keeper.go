@@ -133,9 +133,9 @@ func (l *Ledger) NextAt(ctx context.Context) (next int64, err error) {
 		if err != nil {
 			return err
 		}
-		lapse, _, err := one(tx, value[int64], `SELECT lapse_at FROM leases ORDER BY lapse_at LIMIT 1`)
+		lapse, _, err := one(tx, db.Value[int64], `SELECT lapse_at FROM leases ORDER BY lapse_at LIMIT 1`)
 		if err != nil {
-			return wrapped("look up which lease lapses next", err)
+			return fault.While("look up which lease lapses next", err)
 		}
 		if lapse != 0 {
 			lapse = max(lapse+l.patience(ID{}, -1), l.keeper.calm.Load())
@@ -216,7 +216,7 @@ func (d due) isEmpty() bool { return len(d.wallets) == 0 && len(d.leases) == 0 &
 func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error) {
 	err = l.db.Glance(ctx, func(tx *db.Tx) (err error) {
 		d.wallets, err = l.dueWallets(tx, tx.Now(), failed)
-		return wrapped("look up wallets that are due", err)
+		return fault.While("look up wallets that are due", err)
 	})
 	if err != nil {
 		return d, err
@@ -229,7 +229,7 @@ func (l *Ledger) due(ctx context.Context, failed map[ID]error) (d due, err error
 		if now >= l.keeper.calm.Load() {
 			leases, err := dueLeases(tx, now, dueBatch+len(failed))
 			if err != nil {
-				return wrapped("look up leases that lapsed", err)
+				return fault.While("look up leases that lapsed", err)
 			}
 			for _, lease := range leases {
 				if failed[lease.ID] == nil && lease.at+l.patience(lease.ID, -1) <= now {

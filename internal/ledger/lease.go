@@ -103,7 +103,7 @@ func (l *Ledger) Renew(tx *db.Tx, id ID, name string, lease int64) (until int64,
 	if isNoRow(err) {
 		return 0, fault.New(fault.NotFound, "there is no lease of %s: it has lapsed, and its flows were closed", name).WithCode("lease_lapsed")
 	}
-	return until + ahead, wrapped("renew a lease", err)
+	return until + ahead, fault.While("renew a lease", err)
 }
 
 // LeaseUntil is until when the holder may run on, by the unit's clock; 0 if it has no lease.
@@ -132,7 +132,7 @@ func (l *Ledger) leaseOf(tx *db.Tx, id ID, name string) (lease, error) {
 		begun := l.set(tx).leases[holder{id, name}]
 		held.until, held.proof = max(held.until, begun.until), max(held.proof, begun.proof)
 	}
-	return held, wrapped("read a lease", err)
+	return held, fault.While("read a lease", err)
 }
 
 // lapsed is a lease whose end has come.
@@ -157,16 +157,16 @@ func (l *Ledger) lapse(tx *db.Tx, d lapsed) error {
 	if _, renewed := l.set(tx).leases[holder{d.ID, d.holder}]; renewed {
 		return nil
 	}
-	proof, found, err := one(tx, value[int64],
+	proof, found, err := one(tx, db.Value[int64],
 		`SELECT proof FROM leases`+inWallet+` AND holder = $3 AND lapse_at <= $4`+tx.ForUpdate(), d.Organization, d.Workspace, d.holder, tx.Now())
 	if err != nil || !found {
-		return wrapped("read a lapsed lease", err)
+		return fault.While("read a lapsed lease", err)
 	}
-	flows, err := db.All(tx, value[string],
+	flows, err := db.All(tx, db.Value[string],
 		`SELECT id FROM flows`+inWallet+` AND ended = 0 AND lease > 0
 			AND (holder = $3 OR holder = '' AND id = $3) ORDER BY id`, d.Organization, d.Workspace, d.holder)
 	if err != nil {
-		return wrapped("read the flows of a lapsed lease", err)
+		return fault.While("read the flows of a lapsed lease", err)
 	}
 	for _, flow := range flows {
 		if err := l.lose(tx, d.ID, flow, proof); err != nil {
@@ -175,7 +175,7 @@ func (l *Ledger) lapse(tx *db.Tx, d lapsed) error {
 	}
 	_, err = tx.Exec(`DELETE FROM leases WHERE organization = $1 AND workspace = $2 AND holder = $3`,
 		d.Organization, d.Workspace, d.holder)
-	return wrapped("drop a lapsed lease", err)
+	return fault.While("drop a lapsed lease", err)
 }
 
 // lose closes a flow at the last proof of life of its holder, or at its start if
@@ -195,5 +195,5 @@ func (l *Ledger) lose(tx *db.Tx, id ID, flow string, proof int64) error {
 	}
 	proof = max(proof, f.StartedAt)
 	_, err = l.Apply(tx, id, wallet.Stop{Flow: flow, At: proof, Proof: proof, Status: wallet.Lost, Reason: "lease"})
-	return wrapped(fmt.Sprintf("close flow %s, whose lease lapsed", flow), err)
+	return fault.While(fmt.Sprintf("close flow %s, whose lease lapsed", flow), err)
 }

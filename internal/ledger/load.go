@@ -72,10 +72,10 @@ func (s *set) hold(tx *db.Tx) error {
 	for _, id := range contested {
 		organizations, workspaces = append(organizations, id.Organization), append(workspaces, id.Workspace)
 	}
-	_, err := db.All(tx, value[int], `SELECT 1 FROM wallets
+	_, err := db.All(tx, db.Value[int], `SELECT 1 FROM wallets
 		WHERE (organization, workspace) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 		ORDER BY organization, workspace`+tx.ForUpdate(), organizations, workspaces)
-	return wrapped("hold contested wallets", err)
+	return fault.While("hold contested wallets", err)
 }
 
 // again holds the row when a batch runs again: it must not move a second time.
@@ -123,12 +123,6 @@ func one[T any](tx *db.Tx, scan func(db.Scanner) (T, error), query string, args 
 }
 
 func isNoRow(err error) bool { return errors.Is(err, sql.ErrNoRows) }
-
-// value reads a row of one column.
-func value[T any](r db.Scanner) (v T, err error) {
-	err = r.Scan(&v)
-	return v, err
-}
 
 func scanID(r db.Scanner) (id ID, err error) {
 	err = r.Scan(&id.Organization, &id.Workspace)

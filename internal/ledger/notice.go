@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -64,8 +65,8 @@ const NoticesDue = `SELECT 1 FROM notices WHERE due_at BETWEEN 0 AND $1 LIMIT 1`
 
 // HasNotices reports whether there are notices that are due, of any server's commits.
 func (l *Ledger) HasNotices(tx *db.Tx) (bool, error) {
-	_, found, err := one(tx, value[int64], NoticesDue, tx.Now())
-	return found, wrapped("look for notices", err)
+	_, found, err := one(tx, db.Value[int64], NoticesDue, tx.Now())
+	return found, fault.While("look for notices", err)
 }
 
 // DueNotices are notices that are due, without their events: of a wallet the oldest
@@ -75,7 +76,7 @@ func (l *Ledger) DueNotices(tx *db.Tx, most int) ([]Notice, error) {
 		err = r.Scan(&n.Organization, &n.Workspace, &n.Event.No)
 		return n, err
 	}, `SELECT organization, workspace, no FROM notices WHERE due_at BETWEEN 0 AND $1 ORDER BY due_at, organization, workspace, no LIMIT $2`, tx.Now(), most)
-	return due, wrapped("look for notices", err)
+	return due, fault.While("look for notices", err)
 }
 
 // TakeNotices takes notices that are due away, in the order of [Ledger.DueNotices]: whoever
@@ -95,9 +96,9 @@ func (l *Ledger) TakeNotices(tx *db.Tx, most int) (taken []Notice, err error) {
 // TakeNotice takes one notice away, as [Ledger.TakeNotices] does; false if somebody else
 // has.
 func (l *Ledger) TakeNotice(tx *db.Tx, n *Notice) (bool, error) {
-	_, found, err := one(tx, value[int64], `DELETE FROM notices`+inWallet+` AND no = $3 RETURNING no`, n.Organization, n.Workspace, n.Event.No)
+	_, found, err := one(tx, db.Value[int64], `DELETE FROM notices`+inWallet+` AND no = $3 RETURNING no`, n.Organization, n.Workspace, n.Event.No)
 	if err != nil || !found {
-		return false, wrapped("take a notice", err)
+		return false, fault.While("take a notice", err)
 	}
 	return true, l.readNotice(tx, n)
 }
@@ -121,22 +122,22 @@ const (
 // PutOffNotice has a notice wait that could not be told of, so that it holds up no others.
 // It is never given up: what is wrong may be mended with the next release.
 func (l *Ledger) PutOffNotice(tx *db.Tx, n Notice) error {
-	tries, found, err := one(tx, value[int64], `SELECT attempts FROM notices`+inWallet+` AND no = $3`, n.Organization, n.Workspace, n.Event.No)
+	tries, found, err := one(tx, db.Value[int64], `SELECT attempts FROM notices`+inWallet+` AND no = $3`, n.Organization, n.Workspace, n.Event.No)
 	if err != nil || !found {
-		return wrapped("read a notice", err)
+		return fault.While("read a notice", err)
 	}
 	pause := min(firstPutOff<<min(tries, 20), longPutOff)
 	_, err = tx.Exec(`UPDATE notices SET due_at = $4, attempts = $5`+inWallet+` AND no = $3`,
 		n.Organization, n.Workspace, n.Event.No, tx.Now()+pause, tries+1)
-	return wrapped("put a notice off", err)
+	return fault.While("put a notice off", err)
 }
 
 // IsFirst reports whether no event of the same kind happened to the wallet at the same
 // instant before, as when many flows are to land at once.
 func (l *Ledger) IsFirst(tx *db.Tx, n Notice) (bool, error) {
-	_, found, err := one(tx, value[int64], `SELECT no FROM events`+inWallet+` AND no BETWEEN $3 AND $4 AND at = $5 AND kind = $6 LIMIT 1`,
+	_, found, err := one(tx, db.Value[int64], `SELECT no FROM events`+inWallet+` AND no BETWEEN $3 AND $4 AND at = $5 AND kind = $6 LIMIT 1`,
 		n.Organization, n.Workspace, n.Event.No-maxStopped, n.Event.No-1, n.Event.At, n.Event.Kind)
-	return !found, wrapped("look for events of the same instant", err)
+	return !found, fault.While("look for events of the same instant", err)
 }
 
 // maxStopped is how many flows are looked through for whose work an event has stopped.
@@ -148,16 +149,16 @@ func (l *Ledger) StoppedWith(tx *db.Tx, id ID, e wallet.Event, reason string) ([
 		AND no BETWEEN $3 AND $4 AND at = $5 AND kind = $6 ORDER BY no LIMIT $7`,
 		id.Organization, id.Workspace, e.No-maxStopped, e.No+maxStopped, e.At, wallet.EventEnded, maxStopped)
 	if err != nil {
-		return nil, wrapped("look for what was stopped", err)
+		return nil, fault.While("look for what was stopped", err)
 	}
 	var users []string
 	for _, end := range ended {
 		if end.Data["reason"] != reason {
 			continue
 		}
-		user, _, err := one(tx, value[string], `SELECT user_id FROM flows`+inWallet+` AND id = $3`, id.Organization, id.Workspace, end.Subject)
+		user, _, err := one(tx, db.Value[string], `SELECT user_id FROM flows`+inWallet+` AND id = $3`, id.Organization, id.Workspace, end.Subject)
 		if err != nil {
-			return nil, wrapped("look for whose work was stopped", err)
+			return nil, fault.While("look for whose work was stopped", err)
 		}
 		users = append(users, user)
 	}
@@ -166,6 +167,6 @@ func (l *Ledger) StoppedWith(tx *db.Tx, id ID, e wallet.Event, reason string) ([
 
 // UsersOfJob are the users of the flows of a job that have not ended.
 func (l *Ledger) UsersOfJob(tx *db.Tx, id ID, job string) ([]string, error) {
-	users, err := db.All(tx, value[string], `SELECT DISTINCT user_id FROM flows`+inWallet+` AND ended = 0 AND job = $3 LIMIT $4`, id.Organization, id.Workspace, job, maxStopped)
-	return users, wrapped("look for the users of a job", err)
+	users, err := db.All(tx, db.Value[string], `SELECT DISTINCT user_id FROM flows`+inWallet+` AND ended = 0 AND job = $3 LIMIT $4`, id.Organization, id.Workspace, job, maxStopped)
+	return users, fault.While("look for the users of a job", err)
 }

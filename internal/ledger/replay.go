@@ -10,6 +10,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -101,7 +102,7 @@ func (r *replay) findHead() error {
 	if isNoRow(err) {
 		return nil
 	}
-	return wrapped("read where the journal ends", err)
+	return fault.While("read where the journal ends", err)
 }
 
 // missing sees that no entries are missing at the end: then the head is that of

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -114,7 +115,7 @@ func (r *replay) storedReports(picked []bool) (*reports, error) {
 		}
 		return err
 	}, `SELECT source, id, at, digest, charge FROM usage_events`+inWallet, r.id.Organization, r.id.Workspace)
-	return s, wrapped("read the usage events of "+r.id.String(), err)
+	return s, fault.While("read the usage events of "+r.id.String(), err)
 }
 
 func (r *replay) nameReports(stored, replayed map[reportName]report) error {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -37,7 +38,7 @@ func (l *Ledger) Running(tx *db.Tx, card string, skus []string) ([]ID, error) {
 	}, `SELECT f.organization, f.workspace, f.items, w.version FROM flows f
 		JOIN wallets w ON w.organization = f.organization AND w.workspace = f.workspace WHERE f.ended = 0`)
 	if err != nil {
-		return nil, wrapped("find what runs", err)
+		return nil, fault.While("find what runs", err)
 	}
 	ids := sortedIDs(found)
 	for _, id := range ids { // what another server has started is in memory from here on
@@ -66,7 +67,7 @@ func (l *Ledger) RunningOf(tx *db.Tx, organization string) ([]ID, error) {
 	}, `SELECT w.workspace, w.version FROM wallets w WHERE w.organization = $1
 		AND EXISTS (SELECT 1 FROM flows f WHERE f.organization = $1 AND f.workspace = w.workspace AND f.ended = 0)`, organization)
 	if err != nil {
-		return nil, wrapped("find what runs in "+organization, err)
+		return nil, fault.While("find what runs in "+organization, err)
 	}
 	ids := sortedIDs(found)
 	for _, id := range ids {
@@ -96,7 +97,7 @@ func buys(f *wallet.Flow, card string, skus []string) bool {
 // the unit's snapshot.
 func (l *Ledger) RunningFlows(tx *db.Tx, id ID) ([]*wallet.Flow, error) {
 	flows, err := db.All(tx, scanFlow, `SELECT `+flowColumns+` FROM flows`+inWallet+` AND ended = 0`, id.Organization, id.Workspace)
-	return flows, wrapped("read what runs", err)
+	return flows, fault.While("read what runs", err)
 }
 
 // Matching is the view, or if a flow that the unit has read is of another time than it,

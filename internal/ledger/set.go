@@ -129,8 +129,8 @@ func (s *set) openAt(tx *db.Tx, id ID, version int64) (*book, error) {
 
 // versionOf is the version of a wallet's row as it is committed now.
 func versionOf(tx *db.Tx, id ID) (version int64, found bool, err error) {
-	version, found, err = one(tx, value[int64], `SELECT version FROM wallets`+inWallet, id.Organization, id.Workspace)
-	return version, found, wrapped("ask for the version of a wallet", err)
+	version, found, err = one(tx, db.Value[int64], `SELECT version FROM wallets`+inWallet, id.Organization, id.Workspace)
+	return version, found, fault.While("ask for the version of a wallet", err)
 }
 
 // create opens the books of a new wallet.

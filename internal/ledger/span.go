@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // Charges, postings and events are numbered without a gap in the order of recording,
@@ -24,7 +25,7 @@ func between(tx *db.Tx, table string, id ID, from, to int64) ([]condition, error
 		}
 		no, err := firstNo(tx, table, id, end.at)
 		if err != nil {
-			return nil, wrapped("find where a span of "+table+" begins", err)
+			return nil, fault.While("find where a span of "+table+" begins", err)
 		}
 		where = append(where, condition{end.compare, no})
 	}
@@ -34,13 +35,13 @@ func between(tx *db.Tx, table string, id ID, from, to int64) ([]condition, error
 // FirstCharge is the number of the first charge recorded at an instant or later.
 func (l *Ledger) FirstCharge(tx *db.Tx, id ID, at int64) (int64, error) {
 	no, err := firstNo(tx, "charges", id, at)
-	return no, wrapped("find the first charge of a span", err)
+	return no, fault.While("find the first charge of a span", err)
 }
 
 // FirstPosting is the number of the first posting recorded at an instant or later.
 func (l *Ledger) FirstPosting(tx *db.Tx, id ID, at int64) (int64, error) {
 	no, err := firstNo(tx, "postings", id, at)
-	return no, wrapped("find the first posting of a span", err)
+	return no, fault.While("find the first posting of a span", err)
 }
 
 // firstNo is the number of the first row recorded at an instant or later. Where a number
@@ -76,7 +77,7 @@ func withCharge(tx *db.Tx, id ID, no int64) (by, narrow []condition, err error) 
 		return []condition{{"no <", int64(1)}}, nil, nil // nor are there postings
 	}
 	if err != nil {
-		return nil, nil, wrapped("find a charge", err)
+		return nil, nil, fault.While("find a charge", err)
 	}
 	by, err = between(tx, "postings", id, at, at+1)
 	return by, []condition{{"charge =", no}}, err

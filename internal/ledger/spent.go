@@ -3,6 +3,7 @@ package ledger
 import (
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -67,7 +68,7 @@ func spentByHour(tx *db.Tx, id ID, column, value string, from int64) (map[int64]
 		byHour[hour] = spent
 		return err
 	}, query+` GROUP BY hour`, args...)
-	return byHour, wrapped("sum what was spent", err)
+	return byHour, fault.While("sum what was spent", err)
 }
 
 // addSpent adds the totals that the batch has still to write.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // stream reads the rows of a wallet by number, a page at a time, so that a long
@@ -30,7 +31,7 @@ func (s *stream) next() ([]any, error) {
 		id := s.replay.id
 		page, err := db.All(s.replay.tx, rawRow(s.table), s.query, id.Organization, id.Workspace, s.last, streamPage)
 		if err != nil {
-			return nil, wrapped("read "+s.table.Name, err)
+			return nil, fault.While("read "+s.table.Name, err)
 		}
 		s.page, s.isEnd = page, len(page) < streamPage
 	}

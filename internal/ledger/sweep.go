@@ -10,6 +10,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // A seal anchors the heads of all chains. Its text names every journal that has
@@ -43,9 +44,9 @@ func (s *sweep) look(tx *db.Tx, hasOthers bool) error {
 	if s.hasLooked(tx.Now(), hasOthers) {
 		return nil
 	}
-	_, found, err := one(tx, value[int64], notSealed)
+	_, found, err := one(tx, db.Value[int64], notSealed)
 	if err != nil {
-		return wrapped("look for chains that are not sealed", err)
+		return fault.While("look for chains that are not sealed", err)
 	}
 	s.see(tx.Now(), found)
 	return nil
@@ -111,9 +112,9 @@ func (s *set) writeSeal(tx *db.Tx) error {
 		UNION ALL SELECT organization, workspace, next_journal - 1, journal_head, 0, $1 FROM heads WHERE sealed < next_journal - 1
 		ORDER BY organization, workspace`, nobody)
 	if err != nil || len(heads) == 0 {
-		return wrapped("read the heads of the chains", err)
+		return fault.While("read the heads of the chains", err)
 	}
-	return wrapped("seal the chains", s.seal(tx, heads))
+	return fault.While("seal the chains", s.seal(tx, heads))
 }
 
 func (s *set) seal(tx *db.Tx, heads []head) error {

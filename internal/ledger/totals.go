@@ -9,6 +9,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -97,7 +98,7 @@ func (r *replay) storedTotals(seed maphash.Seed, picked []bool) (*totals, error)
 		}
 		return err
 	}, `SELECT `+totalColumns+` FROM totals`+inWallet, r.id.Organization, r.id.Workspace)
-	return t, wrapped("read the totals of "+r.id.String(), err)
+	return t, fault.While("read the totals of "+r.id.String(), err)
 }
 
 // nameTotals replays the journal once more, to see which totals of the picked

@@ -248,7 +248,7 @@ func (b *book) chargesAfter(tx *db.Tx, flow string, at int64) ([]wallet.Charge, 
 		b.noteRefunds(c)
 		charges = append(charges, *c)
 	}
-	return charges, wrapped("read the charges of a flow", err)
+	return charges, fault.While("read the charges of a flow", err)
 }
 
 // noteRefunds adds to a stored charge what this batch has given back of it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -216,7 +217,7 @@ func (v *verification) strangers() error {
 func (v *verification) strangersIn(table, organization, workspace string) error {
 	var n int64
 	if err := v.tx.QueryRow(`SELECT COUNT(*) FROM ` + table).Scan(&n); err != nil {
-		return wrapped("count "+table, err)
+		return fault.While("count "+table, err)
 	}
 	if n == v.rows[table] {
 		return nil
@@ -225,7 +226,7 @@ func (v *verification) strangersIn(table, organization, workspace string) error 
 		`SELECT t.organization, t.workspace FROM (SELECT `+organization+` AS organization, `+workspace+` AS workspace FROM `+table+`) t
 		WHERE NOT EXISTS (SELECT 1 FROM journal j WHERE j.organization = t.organization AND j.workspace = t.workspace) LIMIT 1`)
 	if err != nil {
-		return wrapped("look for strangers in "+table, err)
+		return fault.While("look for strangers in "+table, err)
 	}
 	return v.differ(Difference{Table: table, Book: whose.String(), Stored: plural(n) + " in all", Replayed: plural(v.rows[table])})
 }
@@ -238,7 +239,7 @@ func (v *verification) unwritten() error {
 			WHERE j.organization = s.organization AND j.workspace = s.id) AND EXISTS (SELECT 1 FROM journal o
 			WHERE o.organization = s.organization AND o.workspace = '') ORDER BY organization, id`)
 	if err != nil {
-		return wrapped("look for workspaces without a journal", err)
+		return fault.While("look for workspaces without a journal", err)
 	}
 	for _, id := range ids {
 		if err := v.differ(Difference{Table: "journal", Book: id.String(), Row: "1", Stored: "no row", Replayed: "the entry with which a wallet begins"}); err != nil {
@@ -275,7 +276,7 @@ func (v *verification) seals() error {
 	for {
 		s, found, err := one(v.tx, scanSeal, `SELECT no, at, wallets, heads, prev_hash, hash FROM seals WHERE no > $1 ORDER BY no LIMIT 1`, last)
 		if err != nil || !found {
-			return wrapped("read a seal", err)
+			return fault.While("read a seal", err)
 		}
 		v.report.Seals++
 		if err := v.seal(s, prev, last+1); err != nil {
@@ -339,10 +340,10 @@ func (v *verification) sealedHead(id ID, seal, table, query string, no int64, ha
 	if no == 0 {
 		return nil
 	}
-	stored, _, err := one(v.tx, value[string], query,
+	stored, _, err := one(v.tx, db.Value[string], query,
 		id.Organization, id.Workspace, no)
 	if err != nil {
-		return wrapped("read a sealed link", err)
+		return fault.While("read a sealed link", err)
 	}
 	if stored != hash {
 		return v.differ(Difference{table, id.String(), number(no), "hash", stored, hash + ", by seal " + seal})
@@ -366,7 +367,7 @@ func (v *verification) sealMarks() error {
 	}, `SELECT 'wallets', organization, workspace, sealed, next_journal - 1 FROM wallets
 		UNION ALL SELECT 'heads', organization, workspace, sealed, next_journal - 1 FROM heads ORDER BY organization, workspace`)
 	if err != nil {
-		return wrapped("read how far the journals are sealed", err)
+		return fault.While("read how far the journals are sealed", err)
 	}
 	for _, m := range marks {
 		last := v.sealed[m.ID]

@@ -9,6 +9,7 @@ import (
 	"database/sql"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 const (
@@ -89,7 +90,7 @@ func (h *Hooks) start(ctx context.Context) (begun int, err error) {
 		return err
 	})
 	if err != nil || len(due) == 0 {
-		return 0, wrapped("look for what webhooks are due", err)
+		return 0, fault.While("look for what webhooks are due", err)
 	}
 	given := h.places.take(due)
 	if len(given) == 0 {

@@ -55,7 +55,7 @@ func (h *Hooks) Deliveries(tx *db.Tx, w Webhook, status, before string, limit in
 		query, args = ` WHERE organization = $1 AND webhook = $2 AND id < $3 AND status = $5 ORDER BY id DESC LIMIT $4`, append(args, status)
 	}
 	all, err := db.All(tx, scanDelivery, deliveryColumns+query, args...)
-	return all, wrapped("list deliveries", err)
+	return all, fault.While("list deliveries", err)
 }
 
 // Delivery finds a delivery.
@@ -64,7 +64,7 @@ func (h *Hooks) Delivery(tx *db.Tx, w Webhook, id string) (Delivery, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return d, fault.New(fault.NotFound, "there is no delivery %.80q of this webhook; they are kept for 30 days", id)
 	}
-	return d, wrapped("find a delivery", err)
+	return d, fault.While("find a delivery", err)
 }
 
 // Replay sends a delivery again, under its webhook-id.
@@ -75,7 +75,7 @@ func (h *Hooks) Replay(tx *db.Tx, w Webhook, id string) (Delivery, error) {
 	_, err := tx.Exec(`UPDATE deliveries SET status = 'waiting', attempts = 0, due_at = $4, ended_at = 0
 		WHERE organization = $1 AND webhook = $2 AND id = $3 AND status <> 'waiting'`, w.Organization, w.ID, id, tx.Now())
 	if err != nil {
-		return Delivery{}, wrapped("send a delivery again", err)
+		return Delivery{}, fault.While("send a delivery again", err)
 	}
 	tx.AfterCommit(h.ring)
 	return h.Delivery(tx, w, id)
@@ -96,7 +96,7 @@ func (h *Hooks) ReplaySince(tx *db.Tx, w Webhook, since int64, onlyFailed bool) 
 		WHERE organization = $1 AND webhook = $2 AND created_at >= $3 AND status <> 'waiting' AND status <> $5 ORDER BY id LIMIT $6)`,
 		w.Organization, w.ID, since, tx.Now(), but, MaxReplay)
 	tx.AfterCommit(h.ring)
-	return n, wrapped("send deliveries again", err)
+	return n, fault.While("send deliveries again", err)
 }
 
 func isTold(w Webhook) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/outward"
 )
 
@@ -15,7 +16,7 @@ import (
 // a delivery is given up, and with it an endpoint that has taken nothing meanwhile.
 var delays = []int64{
 	int64(5 * time.Second), int64(5 * time.Minute), int64(30 * time.Minute), int64(2 * time.Hour), int64(5 * time.Hour),
-	int64(10 * time.Hour), int64(14 * time.Hour), int64(16 * time.Hour), int64(24 * time.Hour),
+	int64(10 * time.Hour), int64(14 * time.Hour), int64(16 * time.Hour), db.Day,
 }
 
 // jitter is the part of a delay by which it is shortened at most, so that what failed at
@@ -66,7 +67,7 @@ func (h *Hooks) note(ctx context.Context, c claim, o outcome) error {
 		if err == nil && why != "" {
 			err = h.disable(tx, c.to, why)
 		}
-		return wrapped("note what became of a delivery", err)
+		return fault.While("note what became of a delivery", err)
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // types are the types of events that webhooks can be told of; docs/webhooks.md says what
@@ -190,5 +191,5 @@ func (h *Hooks) put(tx *db.Tx, w *Webhook, id, kind, body string) error {
 	_, err := tx.Exec(`INSERT INTO deliveries (organization, webhook, id, type, body, status, attempts, code, answer, result, duration, created_at, due_at, ended_at)
 		VALUES ($1, $2, $3, $4, $5, 'waiting', 0, 0, '', '', 0, $6, $6, 0)`, w.Organization, w.ID, id, kind, body, tx.Now())
 	tx.AfterCommit(h.ring)
-	return wrapped("write what a webhook is told", err)
+	return fault.While("write what a webhook is told", err)
 }

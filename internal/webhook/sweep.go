@@ -4,18 +4,18 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/purserhq/purser/internal/db"
+	"github.com/purserhq/purser/internal/fault"
 )
 
 // How long deliveries are kept, and how many.
 const (
-	keptEnded = int64(30 * 24 * time.Hour)
-	keptIdle  = int64(7 * 24 * time.Hour) // that wait for an endpoint to be enabled again
-	maxKept   = 100_000                   // of an endpoint, of each kind
+	keptEnded = 30 * db.Day
+	keptIdle  = 7 * db.Day // that wait for an endpoint to be enabled again
+	maxKept   = 100_000    // of an endpoint, of each kind
 )
 
 // swept is something that a sweep does to rows that are found ([db.Found]).
@@ -72,7 +72,7 @@ func (h *Hooks) Sweep(ctx context.Context) error {
 		at = e.address
 		err = h.sweepOne(ctx, e)
 	}
-	return wrapped("sweep the deliveries", err)
+	return fault.While("sweep the deliveries", err)
 }
 
 // endpoint is one that has deliveries, and how it stands.
@@ -128,15 +128,7 @@ func (h *Hooks) sweepOne(ctx context.Context, e endpoint) error {
 
 // thin does something to those of an endpoint that are more than are kept.
 func (h *Hooks) thin(ctx context.Context, s swept, beyond string, of []any) error {
-	var newest string
-	err := h.DB.View(ctx, func(tx *db.Tx) error { return tx.QueryRow(beyond, append(of[:2:2], maxKept)...).Scan(&newest) })
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look for deliveries that are too many: %w", err)
-	}
-	return db.SweepFound[string](ctx, h.DB, s.of(of, newest))
+	return db.SweepBeyond[string](ctx, h.DB, beyond, append(of[:2:2], maxKept), s.of(of))
 }
 
 // sweeping sweeps hourly, and the deliveries of an endpoint as soon as it was removed,

@@ -37,12 +37,12 @@ const (
 	maxEvents      = 20 // patterns of one
 	maxDescription = 200
 	secretBytes    = 32
-	maxOverlap     = int64(7 * 24 * time.Hour)
+	maxOverlap     = 7 * db.Day
 )
 
 // Overlap is for how long a secret signs beside the one that took its place, unless asked
 // otherwise.
-const Overlap = int64(24 * time.Hour)
+const Overlap = db.Day
 
 // Webhook is an endpoint of an organization.
 type Webhook struct {
@@ -100,7 +100,7 @@ func scan(r db.Scanner) (w Webhook, err error) {
 // List returns the endpoints of an organization, the oldest first.
 func (h *Hooks) List(tx *db.Tx, organization string) ([]Webhook, error) {
 	all, err := db.All(tx, scan, columns+` WHERE organization = $1 ORDER BY id`, organization)
-	return all, wrapped("list webhooks", err)
+	return all, fault.While("list webhooks", err)
 }
 
 // Find finds an endpoint.
@@ -109,7 +109,7 @@ func (h *Hooks) Find(tx *db.Tx, organization, id string) (Webhook, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return w, fault.New(fault.NotFound, "there is no webhook %.80q in this organization", id)
 	}
-	return w, wrapped("find a webhook", err)
+	return w, fault.While("find a webhook", err)
 }
 
 // Create adds an endpoint. The secret is returned this once; one of text has none.
@@ -134,7 +134,7 @@ func (h *Hooks) Create(tx *db.Tx, w Webhook) (made Webhook, secret string, err e
 	_, err = tx.Exec(`INSERT INTO webhooks (organization, id, url, format, events, description, disabled, secret, former_secret, former_until, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, $9)`,
 		w.Organization, w.ID, w.URL, w.Format, strings.Join(w.Events, " "), w.Description, w.Disabled, w.secret, w.CreatedAt)
-	return w, w.secret, wrapped("add a webhook", err)
+	return w, w.secret, fault.While("add a webhook", err)
 }
 
 // Change is what is to be different about an endpoint; nil is left as it is.
@@ -169,7 +169,7 @@ func (h *Hooks) Change(tx *db.Tx, w Webhook, c Change) (Webhook, error) {
 	}
 	_, err := tx.Exec(`UPDATE webhooks SET url = $3, events = $4, description = $5, disabled = $6 WHERE organization = $1 AND id = $2`,
 		w.Organization, w.ID, w.URL, strings.Join(w.Events, " "), w.Description, w.Disabled)
-	return w, wrapped("change a webhook", err)
+	return w, fault.While("change a webhook", err)
 }
 
 // byHand is why an endpoint is told nothing that somebody has switched off.
@@ -190,7 +190,7 @@ func (h *Hooks) Rotate(tx *db.Tx, w Webhook, overlap int64) (Webhook, string, er
 	}
 	_, err := tx.Exec(`UPDATE webhooks SET secret = $3, former_secret = $4, former_until = $5 WHERE organization = $1 AND id = $2`,
 		w.Organization, w.ID, w.secret, w.former, w.FormerUntil)
-	return w, w.secret, wrapped("rotate the secret of a webhook", err)
+	return w, w.secret, fault.While("rotate the secret of a webhook", err)
 }
 
 // Remove removes an endpoint: it is told nothing more from then on, and the deliveries go
@@ -203,7 +203,7 @@ func (h *Hooks) Remove(tx *db.Tx, w Webhook) error {
 		}
 	})
 	_, err := tx.Exec(`DELETE FROM webhooks WHERE organization = $1 AND id = $2`, w.Organization, w.ID)
-	return wrapped("remove a webhook", err)
+	return fault.While("remove a webhook", err)
 }
 
 // check refuses what is wrong with an endpoint.
@@ -240,11 +240,4 @@ func (h *Hooks) ring() {
 	case h.news <- struct{}{}:
 	default:
 	}
-}
-
-func wrapped(doing string, err error) error {
-	if err == nil || fault.Of(err) != nil {
-		return err
-	}
-	return fmt.Errorf("%s: %w", doing, err)
 }
