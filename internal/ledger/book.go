@@ -3,9 +3,7 @@ package ledger
 import (
 	"fmt"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
-	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
 )
 
@@ -18,8 +16,6 @@ type book struct {
 	stored                  int64 // the version of its row; -1 if there is none
 	at                      int64 // of the last command in the journal: a refused one moves the wallet's instant, and leaves no trace
 	head, entryHead         digest
-
-	reported reported
 
 	isUsed    bool // by this batch
 	isTouched bool
@@ -39,42 +35,6 @@ type book struct {
 type amounts struct {
 	quantity, amount int64
 	overrun          int64 // a part of the amount
-}
-
-// reported is what was reported to a wallet in an hour, as far as this server knows: a total
-// must not be filled up so that what runs could not be charged any more.
-type reported struct {
-	hour     int64
-	amount   credit.Amount
-	quantity int64 // as totals count
-}
-
-// What a wallet may report in an hour: a ninth, and less than half, of what a total holds.
-const (
-	maxReported = 1_000_000_000 * credit.One
-	maxCounted  = int64(4_000_000_000_000_000_000)
-)
-
-// with is r and the lines of a command at an instant, or a fault sum_too_large.
-func (r reported) with(at int64, command wallet.Command) (reported, error) {
-	var lines []wallet.Line
-	switch c := command.(type) {
-	case wallet.Use:
-		lines = c.Lines
-	case wallet.Capture:
-		lines = c.Lines
-	}
-	if hour := at - at%int64(credit.Hour); hour != r.hour {
-		r = reported{hour: hour}
-	}
-	for i := range lines {
-		counted := lines[i].Counted()
-		if lines[i].Amount > maxReported-r.amount || counted > maxCounted-r.quantity {
-			return r, fault.New(fault.Conflict, "a workspace reports usage of at most %s credits in an hour, and 4 × 10^12 units or seconds of them", maxReported).WithCode("sum_too_large")
-		}
-		r.amount, r.quantity = r.amount+lines[i].Amount, r.quantity+counted
-	}
-	return r, nil
 }
 
 // isQuiet reports whether nothing is due by an instant. While a wallet is as it

@@ -175,16 +175,11 @@ func (s *set) apply(tx *db.Tx, b *book, at int64, command wallet.Command) (walle
 	if err != nil {
 		return wallet.Effects{}, err
 	}
-	reported, err := b.reported.with(at, command)
-	if err != nil {
-		return wallet.Effects{}, err
-	}
 	s.use(b)
 	fx, err := b.wallet.Apply(at, command)
 	if fault.Of(err) != nil {
 		return wallet.Effects{}, err
 	}
-	b.reported = reported
 	tx.Touch() // from here on an error leaves the wallet in memory wrong
 	if err == nil {
 		err = s.record(b, at, command, fx)

@@ -32,7 +32,7 @@ var problemCodes = []problemCode{
 	{"event_too_early", "The event lies in the future."},
 	{"not_found", "There is no such thing, or not here."},
 	{"lease_lapsed", "The lease has run out, and its flows were closed. Report their true end with stop and at."},
-	{"sum_too_large", "More than can be counted: a workspace reports usage of at most a billion credits in an hour, and a sum that is told comes to at most nine billion. Wait, or ask for a shorter time."},
+	{"sum_too_large", "With this a sum would be more than can be counted, which is about nine billion credits. Split it, or ask for a shorter time."},
 	{"conflict", "Not possible in the present state of the thing."},
 	{"flow_ended", "The flow has ended."},
 	{"no_lease", "The flow has no lease to renew: it runs until it is stopped."},

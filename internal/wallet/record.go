@@ -108,9 +108,6 @@ func (ch *Charge) eventCount() int64 {
 	return int64(ch.Quantity) * seconds
 }
 
-// Counted is the quantity of a line for the totals, as of an event.
-func (l *Line) Counted() int64 { return (&Charge{Unit: l.Unit, Quantity: l.Quantity}).eventCount() }
-
 // unitSeconds is quantity × dt in micro-unit-seconds, rounded down.
 func unitSeconds(q credit.Quantity, dt int64) int64 {
 	const perSecond = credit.Period(1000) // its divisor is 10^9
