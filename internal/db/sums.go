@@ -2,6 +2,7 @@ package db
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/purserhq/purser/internal/fault"
@@ -11,8 +12,10 @@ import (
 
 // NewSums makes the statements of a table of sums: what is written to the columns behind a +
 // is added to the row that has the keys, those behind a *. A sum that no BIGINT can hold is
-// an error ([fault.Fault] sum_too_large), and the row stays as it is.
-func NewSums(name, columns string) *Table {
+// an error ([fault.Fault] sum_too_large), and the row stays as it is; and so is one that would
+// leave less than so much room for others.
+func NewSums(name, columns string, room int64) *Table {
+	spare := strconv.FormatInt(room, 10)
 	var keys, plain, careful []string
 	for _, column := range strings.Fields(columns) {
 		if key, ok := strings.CutPrefix(column, "*"); ok {
@@ -21,8 +24,8 @@ func NewSums(name, columns string) *Table {
 		}
 		column = strings.TrimPrefix(column, "+")
 		sum := name + "." + column + " + excluded." + column
-		plain = append(plain, column+" = "+sum)
-		careful = append(careful, column+" = CASE typeof("+sum+") WHEN 'integer' THEN "+sum+" END")
+		plain = append(plain, column+" = "+sum+" + "+spare+" - "+spare)
+		careful = append(careful, column+" = CASE typeof("+sum+" + "+spare+") WHEN 'integer' THEN "+sum+" END")
 	}
 	conflict := " ON CONFLICT (" + strings.Join(keys, ", ") + ") DO UPDATE SET "
 	t := NewTableOn(name, strings.NewReplacer("*", "", "+", "").Replace(columns), conflict+strings.Join(plain, ", "))
@@ -36,12 +39,13 @@ func NewSums(name, columns string) *Table {
 // counted says of a sum that no BIGINT can hold what it is, and passes every other error on.
 func counted(err error) error {
 	if sqlState(err) == "22003" || code(err) == sqlite3.SQLITE_ERROR && strings.Contains(err.Error(), "integer overflow") {
-		return tooLarge()
+		return SumTooLarge()
 	}
 	return err
 }
 
-func tooLarge() *fault.Fault {
+// SumTooLarge refuses what would make a sum more than can be counted.
+func SumTooLarge() *fault.Fault {
 	return fault.New(fault.Conflict, "with this a sum would be more than can be counted: split it, or ask for less of it").WithCode("sum_too_large")
 }
 

@@ -125,7 +125,7 @@ func (t *Table) write(c *conn, args []any) error {
 	for _, size := range t.texts {
 		for n := size.rows * len(t.Columns); len(args) >= n; args = args[n:] {
 			if err := c.insert(size.text, args[:n]); t.isSums && isMissing(err) {
-				return tooLarge()
+				return SumTooLarge()
 			} else if err != nil {
 				return fmt.Errorf("write %s: %w", t.Name, err)
 			}

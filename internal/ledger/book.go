@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -27,14 +28,35 @@ type book struct {
 	refunds   []wallet.RefundOf
 	events    []wallet.Event
 	acts      []Acted
-	totals    map[wallet.Total]amounts // by a total without its amounts
-	gpus      map[string]gpuTime       // of projects for which it was asked, with what is in totals
-	changes   wallet.Changes           // taken from the wallet before its time
+	totals    map[totalRow]amounts
+	gpus      map[string]gpuTime // of projects for which it was asked, with what is in totals
+	changes   wallet.Changes     // taken from the wallet before its time
 }
 
 type amounts struct {
 	quantity, amount int64
 	overrun          int64 // a part of the amount
+}
+
+// totalRow is a row of the totals, without its amounts, and whether what is added to it was
+// reported.
+type totalRow struct {
+	wallet.Total
+	isReported bool
+}
+
+// roomForFlows is how much of what a total can count is left to flows: 144 million credits,
+// or 40 million GPUs for an hour. What is reported can be refused, and what has run cannot: if
+// it could not be counted, the wallet would stand still.
+const roomForFlows = int64(1) << 57
+
+// isReport reports whether a command records usage that somebody reported.
+func isReport(command any) bool {
+	switch command.(type) {
+	case wallet.Use, wallet.Capture:
+		return true
+	}
+	return false
 }
 
 // isQuiet reports whether nothing is due by an instant. While a wallet is as it
@@ -82,15 +104,34 @@ func (b *book) pendingCharge(no int64) *wallet.Charge {
 	return nil
 }
 
-// total adds to the hourly totals of the batch.
-func (b *book) total(t wallet.Total) {
+// total adds to the hourly totals of the batch. A sum that is too large is refused here as
+// by the table ([db.NewSums]).
+func (b *book) total(t wallet.Total, isReported bool) error {
 	if b.totals == nil {
-		b.totals = map[wallet.Total]amounts{}
+		b.totals = map[totalRow]amounts{}
 	}
-	b.addGPUs(&t)
-	row := totalOf(t)
+	room := credit.Amount(0)
+	if isReported {
+		room = credit.Amount(roomForFlows)
+	}
+	row := totalRow{totalOf(t), isReported}
 	sum := b.totals[row]
-	b.totals[row] = amounts{sum.quantity + t.Quantity, sum.amount + int64(t.Amount), sum.overrun + int64(t.Overrun)}
+	for _, part := range []struct {
+		sum *int64
+		by  int64
+	}{{&sum.quantity, t.Quantity}, {&sum.amount, int64(t.Amount)}, {&sum.overrun, int64(t.Overrun)}} {
+		more, err := credit.Amount(*part.sum).Add(credit.Amount(part.by))
+		if err == nil {
+			_, err = more.Add(room)
+		}
+		if err != nil {
+			return db.SumTooLarge()
+		}
+		*part.sum = int64(more)
+	}
+	b.totals[row] = sum
+	b.addGPUs(&t)
+	return nil
 }
 
 // totalOf is the row that a total is added to: totals are not kept by region.

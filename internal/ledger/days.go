@@ -48,8 +48,8 @@ func sortedKeys[V any](sums map[DayKey]V) []DayKey {
 const DayLength = 24 * int64(credit.Hour)
 
 var (
-	daySumRows   = db.NewSums("day_sums", `*organization *workspace *day *kind *debit *credit *sku +whole +amount`)
-	houseDayRows = db.NewSums("house_days", `*day *kind *debit *credit *sku +whole +amount`)
+	daySumRows   = db.NewSums("day_sums", `*organization *workspace *day *kind *debit *credit *sku +whole +amount`, 0)
+	houseDayRows = db.NewSums("house_days", `*day *kind *debit *credit *sku +whole +amount`, 0)
 	dayCoverRows = db.NewTableOn("day_covers", `organization workspace no`, ` ON CONFLICT (organization, workspace) DO UPDATE SET no = excluded.no`)
 )
 

@@ -9,14 +9,17 @@ import (
 
 // GPUTime is how long a project has used GPUs since an instant that begins an hour, in
 // micro-unit-seconds (a GPU for a second is 10^6): by the hourly totals, and by what
-// runs and was not charged for yet, up to the instant of the result.
+// runs and was not charged for yet, up to the instant of the result. What is more than
+// any limit is that and no more: events may have said so.
 func (l *Ledger) GPUTime(tx *db.Tx, id ID, r Result, project string, from int64) (sum int64, err error) {
-	if sum, err = l.gpusCharged(tx, id, project, from); err != nil {
+	charged, err := l.gpusCharged(tx, id, project, from)
+	if err != nil {
 		return 0, err
 	}
+	sum = charged.atMost(maxGPUTime)
 	for _, f := range r.Wallet.Flows() {
 		if since := max(from, f.SettledAt); f.Project == project && since < r.At {
-			sum += GPUTimeOf(wallet.GPUsOf(f.Items), r.At-since)
+			sum = min(sum+GPUTimeOf(wallet.GPUsOf(f.Items), r.At-since), maxGPUTime)
 		}
 	}
 	return sum, nil
@@ -26,7 +29,7 @@ func (l *Ledger) GPUTime(tx *db.Tx, id ID, r Result, project string, from int64)
 // project with GPU-hours, by the writer, and a month of a large workspace is a hundred
 // thousand rows: so they are summed once, and the wallet in memory goes on with the sum. If its
 // batch fails or another server writes it, it leaves memory, and the sum with it.
-func (l *Ledger) gpusCharged(tx *db.Tx, id ID, project string, from int64) (sum int64, err error) {
+func (l *Ledger) gpusCharged(tx *db.Tx, id ID, project string, from int64) (charged sum, err error) {
 	var b *book
 	if tx.IsUpdate() {
 		b = l.shelf.get(id)
@@ -36,23 +39,27 @@ func (l *Ledger) gpusCharged(tx *db.Tx, id ID, project string, from int64) (sum 
 			return known.sum, nil
 		}
 	}
-	err = tx.QueryRow(`SELECT CAST(COALESCE(SUM(quantity), 0) AS BIGINT) FROM totals`+inWallet+
-		` AND hour >= $3 AND project = $4 AND sku LIKE 'gpu.%'`, id.Organization, id.Workspace, from, project).Scan(&sum)
+	err = tx.QueryRow(`SELECT `+summed("quantity")+` FROM (SELECT quantity FROM totals`+inWallet+
+		` AND hour >= $3 AND project = $4 AND sku LIKE 'gpu.%' UNION ALL SELECT 0) AS used`,
+		id.Organization, id.Workspace, from, project).Scan(&charged.whole, &charged.nano)
 	if err != nil || b == nil {
-		return sum, fault.While("sum the GPU-hours of a project", err)
+		return charged, fault.While("sum the GPU-hours of a project", err)
 	}
 	for t, more := range b.totals {
 		if t.Hour >= from && t.Project == project && wallet.IsGPU(t.SKU) {
-			sum += more.quantity
+			charged = charged.plus(sum{nano: more.quantity})
 		}
 	}
 	l.set(tx).use(b) // what is not used stays in memory when a batch fails
-	b.keepGPUs(project, gpuTime{from, sum})
-	return sum, nil
+	b.keepGPUs(project, gpuTime{from, charged})
+	return charged, nil
 }
 
 // gpuTime is what a project has used of GPUs since the beginning of an hour, by the totals.
-type gpuTime struct{ from, sum int64 }
+type gpuTime struct {
+	from int64
+	sum  sum
+}
 
 // maxGPUProjects is of how many projects a wallet in memory knows it.
 const maxGPUProjects = 256
@@ -70,7 +77,7 @@ func (b *book) keepGPUs(project string, known gpuTime) {
 // addGPUs adds a total to what is known of its project.
 func (b *book) addGPUs(t *wallet.Total) {
 	if known, ok := b.gpus[t.Project]; ok && t.Hour >= known.from && wallet.IsGPU(t.SKU) {
-		known.sum += t.Quantity
+		known.sum = known.sum.plus(sum{nano: t.Quantity})
 		b.gpus[t.Project] = known
 	}
 }

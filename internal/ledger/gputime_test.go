@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -93,5 +94,37 @@ func TestGPUTimeIsSummedOnce(t *testing.T) {
 	}
 	if got := h.byRows("p", noon); got <= 2*want {
 		t.Errorf("by the rows: %d, want more than %d", got, 2*want)
+	}
+}
+
+// vast is a line of GPU-hours of which three are more than can be counted.
+func vast(at int64) wallet.Line {
+	return wallet.Line{SKU: "gpu.h100", Tier: "on-demand", Unit: "hour", Project: "p", Quantity: 1_000_000_000 * credit.Units,
+		Price: 1, Amount: credit.One, At: at}
+}
+
+// # However much was reported, the GPU-hours of a project never become fewer by it: in memory
+// as by the rows they are as many as any limit, and more.
+func TestGPUTimeDoesNotWrapAround(t *testing.T) {
+	h := open(t)
+	h.create(acme)
+	h.apply(acme, h.grant(acme, "lot_1", "1000000"), wallet.Start{ID: "flow_1", Project: "p", Items: gpus(8)})
+	if got := h.gpuTime("p", noon); got != 0 {
+		t.Fatalf("%d at the start", got)
+	}
+	for range 4 {
+		h.advance(2 * hour)
+		h.apply(acme, wallet.Use{Lines: []wallet.Line{vast(h.clock.Now() - minute)}})
+		var got int64
+		err := h.update(func(tx *db.Tx) error {
+			r, err := h.Apply(tx, acme)
+			if err == nil {
+				got, err = h.GPUTime(tx, acme, r, "p", noon)
+			}
+			return err
+		})
+		if rows := h.byRows("p", noon); err != nil || got < 1<<60 || got != rows {
+			t.Errorf("%d in memory, %d by the rows, %v", got, rows, err)
+		}
 	}
 }

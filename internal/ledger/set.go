@@ -15,9 +15,12 @@ var (
 	postingRows = db.NewTable("postings", `organization workspace no at kind debit credit amount charge corrects transfer hash prev_hash`)
 	chargeRows  = db.NewTable("charges", `organization workspace no at flow item hold event sku tier region project user_id job
 		key_id unit quantity from_at to_at price card card_version rate period rem amount waived slices refunded`)
-	eventRows = db.NewTable("events", `organization workspace no at kind subject data`)
-	totalRows = db.NewSums("totals", `*organization *workspace *hour *project *user_id *job *sku *tier *provider *unit +quantity +amount +overrun`)
+	eventRows    = db.NewTable("events", `organization workspace no at kind subject data`)
+	totalRows    = db.NewSums("totals", sumsOfHours, 0)
+	reportedRows = db.NewSums("totals", sumsOfHours, roomForFlows)
 )
+
+const sumsOfHours = `*organization *workspace *hour *project *user_id *job *sku *tier *provider *unit +quantity +amount +overrun`
 
 // set is everything that the units of one batch have done and not yet written.
 // It is the ledger's [db.Member].
@@ -186,7 +189,9 @@ func (s *set) record(b *book, at int64, command wallet.Command, fx wallet.Effect
 	}
 	b.events = append(b.events, fx.Events...)
 	for _, t := range fx.Totals {
-		b.total(t)
+		if err := b.total(t, isReport(command)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -365,14 +370,21 @@ func (s *set) writeRefunds(tx *db.Tx) error {
 }
 
 func (s *set) writeTotals(tx *db.Tx) error {
-	args := s.lists.take()
+	flows, reports := s.lists.take(), s.lists.take()
 	for _, b := range s.touched {
 		for t, sum := range b.totals {
 			t.Quantity, t.Amount, t.Overrun = sum.quantity, credit.Amount(sum.amount), credit.Amount(sum.overrun)
-			args = b.addTotal(args, &t)
+			if t.isReported {
+				reports = b.addTotal(reports, &t.Total)
+			} else {
+				flows = b.addTotal(flows, &t.Total)
+			}
 		}
 	}
-	return totalRows.Write(tx, s.lists.keep(args))
+	if err := reportedRows.Write(tx, s.lists.keep(reports)); err != nil {
+		return err
+	}
+	return totalRows.Write(tx, s.lists.keep(flows))
 }
 
 func (b *book) addTotal(args []any, t *wallet.Total) []any {

@@ -9,8 +9,8 @@ import (
 	"github.com/purserhq/purser/internal/fault"
 )
 
-// sum is a sum of amounts that may be more than an amount can say: whole credits, and the
-// nano-credits beside them. What all tenants together book in a day has no bound.
+// sum is a sum of amounts, or of other numbers, that may be more than one of them can say:
+// whole credits, and the nano-credits beside them. What all tenants together book in a day has no bound.
 type sum struct{ whole, nano int64 }
 
 // summed are the two parts of the sum of a column.
@@ -33,6 +33,14 @@ func (s sum) amount() (credit.Amount, error) {
 		return 0, fault.New(fault.Conflict, "what is booked there comes to more than an amount can say: ask for a shorter time").WithCode("sum_too_large")
 	}
 	return credit.Amount(n.Int64()), nil
+}
+
+// atMost is the sum in nano-credits, or the most that is wanted to be known if it is more.
+func (s sum) atMost(most int64) int64 {
+	if a, err := s.amount(); err == nil {
+		return min(int64(a), most)
+	}
+	return most
 }
 
 func (s sum) String() string {

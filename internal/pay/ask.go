@@ -67,8 +67,13 @@ func (s *Service) runDue(ctx context.Context, ask func(context.Context) (bool, e
 	if err := s.look(ctx); err != nil {
 		return false, err
 	}
-	if next, err := s.db.NextAt(ctx, s.Agenda()); err != nil || next == 0 || next > s.db.Clock().Now() {
+	agenda := s.Agenda()
+	now, found, err := s.db.Ask(ctx, []db.Agenda{agenda})
+	if err != nil {
 		return false, err
+	}
+	if _, next := agenda.When(now, found[0]); next == 0 || next > now {
+		return false, nil
 	}
 	for _, do := range []func(context.Context) (bool, error){s.topUpDue, ask, s.refundDue, s.forgetDue} {
 		did, err := do(ctx)

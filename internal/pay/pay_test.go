@@ -36,6 +36,7 @@ type till struct {
 	*testing.T
 	url      string
 	clock    *db.TestClock
+	machine  db.Clock // goes before it, if there is one
 	db       *db.DB
 	books    *ledger.Ledger
 	orgs     *org.Orgs
@@ -94,7 +95,11 @@ func (s *till) open() {
 	s.Helper()
 	var err error
 	s.clock = db.NewTestClock(start.UnixNano())
-	if s.db, err = db.Open(context.Background(), db.Config{URL: s.url, Clock: s.clock, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	var clock db.Clock = s.clock
+	if s.machine != nil {
+		clock = s.machine
+	}
+	if s.db, err = db.Open(context.Background(), db.Config{URL: s.url, Clock: clock, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		s.Fatal(err)
 	}
 	s.books = ledger.New(s.db, slog.New(slog.DiscardHandler))
