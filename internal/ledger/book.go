@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/wallet"
 )
@@ -36,27 +35,6 @@ type book struct {
 type amounts struct {
 	quantity, amount int64
 	overrun          int64 // a part of the amount
-}
-
-// totalRow is a row of the totals, without its amounts, and whether what is added to it was
-// reported.
-type totalRow struct {
-	wallet.Total
-	isReported bool
-}
-
-// roomForFlows is how much of what a total can count is left to flows: 144 million credits,
-// or 40 million GPUs for an hour. What is reported can be refused, and what has run cannot: if
-// it could not be counted, the wallet would stand still.
-const roomForFlows = int64(1) << 57
-
-// isReport reports whether a command records usage that somebody reported.
-func isReport(command any) bool {
-	switch command.(type) {
-	case wallet.Use, wallet.Capture:
-		return true
-	}
-	return false
 }
 
 // isQuiet reports whether nothing is due by an instant. While a wallet is as it
@@ -102,42 +80,6 @@ func (b *book) pendingCharge(no int64) *wallet.Charge {
 		return &b.charges[i]
 	}
 	return nil
-}
-
-// total adds to the hourly totals of the batch. A sum that is too large is refused here as
-// by the table ([db.NewSums]).
-func (b *book) total(t wallet.Total, isReported bool) error {
-	if b.totals == nil {
-		b.totals = map[totalRow]amounts{}
-	}
-	room := credit.Amount(0)
-	if isReported {
-		room = credit.Amount(roomForFlows)
-	}
-	row := totalRow{totalOf(t), isReported}
-	sum := b.totals[row]
-	for _, part := range []struct {
-		sum *int64
-		by  int64
-	}{{&sum.quantity, t.Quantity}, {&sum.amount, int64(t.Amount)}, {&sum.overrun, int64(t.Overrun)}} {
-		more, err := credit.Amount(*part.sum).Add(credit.Amount(part.by))
-		if err == nil {
-			_, err = more.Add(room)
-		}
-		if err != nil {
-			return db.SumTooLarge()
-		}
-		*part.sum = int64(more)
-	}
-	b.totals[row] = sum
-	b.addGPUs(&t)
-	return nil
-}
-
-// totalOf is the row that a total is added to: totals are not kept by region.
-func totalOf(t wallet.Total) wallet.Total {
-	t.Quantity, t.Amount, t.Overrun, t.Region = 0, 0, 0, ""
-	return t
 }
 
 // maxKept is how long a list may have grown to be kept for the next batch.

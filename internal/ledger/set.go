@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 
-	"github.com/purserhq/purser/internal/credit"
 	"github.com/purserhq/purser/internal/db"
 	"github.com/purserhq/purser/internal/fault"
 	"github.com/purserhq/purser/internal/wallet"
@@ -15,12 +14,8 @@ var (
 	postingRows = db.NewTable("postings", `organization workspace no at kind debit credit amount charge corrects transfer hash prev_hash`)
 	chargeRows  = db.NewTable("charges", `organization workspace no at flow item hold event sku tier region project user_id job
 		key_id unit quantity from_at to_at price card card_version rate period rem amount waived slices refunded`)
-	eventRows    = db.NewTable("events", `organization workspace no at kind subject data`)
-	totalRows    = db.NewSums("totals", sumsOfHours, 0)
-	reportedRows = db.NewSums("totals", sumsOfHours, roomForFlows)
+	eventRows = db.NewTable("events", `organization workspace no at kind subject data`)
 )
-
-const sumsOfHours = `*organization *workspace *hour *project *user_id *job *sku *tier *provider *unit +quantity +amount +overrun`
 
 // set is everything that the units of one batch have done and not yet written.
 // It is the ledger's [db.Member].
@@ -367,30 +362,6 @@ func (s *set) writeRefunds(tx *db.Tx) error {
 		}
 	}
 	return nil
-}
-
-func (s *set) writeTotals(tx *db.Tx) error {
-	flows, reports := s.lists.take(), s.lists.take()
-	for _, b := range s.touched {
-		for t, sum := range b.totals {
-			t.Quantity, t.Amount, t.Overrun = sum.quantity, credit.Amount(sum.amount), credit.Amount(sum.overrun)
-			if t.isReported {
-				reports = b.addTotal(reports, &t.Total)
-			} else {
-				flows = b.addTotal(flows, &t.Total)
-			}
-		}
-	}
-	if err := reportedRows.Write(tx, s.lists.keep(reports)); err != nil {
-		return err
-	}
-	return totalRows.Write(tx, s.lists.keep(flows))
-}
-
-func (b *book) addTotal(args []any, t *wallet.Total) []any {
-	const provider = ""
-	return append(args, b.organization, b.workspace, t.Hour, t.Project, t.User, t.Job, t.SKU, t.Tier, provider, t.Unit,
-		t.Quantity, int64(t.Amount), int64(t.Overrun))
 }
 
 func (s *set) writeEvents(tx *db.Tx) (err error) {

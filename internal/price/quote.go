@@ -132,6 +132,9 @@ func (h *History) item(card *Card, sku *SKU, tier string, ask Ask, at int64) (wa
 		return wallet.Item{}, fault.At("/sku",
 			"%s is sold by the %s, not by time: report it as usage events", sku.Name, sku.Unit)
 	}
+	if int64(ask.Quantity) > maxCount/3600 { // an hour of it, however little it costs, is a number that totals can count
+		return wallet.Item{}, fault.At("/quantity", "%s is more than one item can carry: split it", ask.Quantity)
+	}
 	item := wallet.Item{
 		SKU: sku.Name, Tier: tier, Region: ask.Region, Unit: string(sku.Unit), Quantity: ask.Quantity,
 		Price: sku.Prices[tier], Card: card.Name, Version: card.Version, Period: sku.Unit.Period(),

@@ -36,3 +36,13 @@ func TestWhatIsMoreThanCanBeCountedIsRefused(t *testing.T) {
 	}
 	s.verified()
 }
+
+// An item of which an hour could not be counted is refused, however little it costs.
+func TestAnItemIsNoMoreThanAnHourCanCount(t *testing.T) {
+	s := newStage(t)
+	s.send("PUT", "/v1/rate-cards/default", `{"skus":[{"sku":"cpu.free","unit":"hour","prices":{"on-demand":"0"}}]}`)
+	a := s.send("POST", ws+"/flows", `{"items":[{"sku":"cpu.free","quantity":"27777778"}]}`)
+	if p := s.problem(a); a.status != 400 && a.status != 422 || len(p.Errors) != 1 || p.Errors[0].Pointer != "/items/0/quantity" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}

@@ -67,7 +67,7 @@ func (w *Wallet) checkStart(f *Flow, c Start) error {
 		return fault.At("/max_cost", "must be more than zero")
 	case c.MaxCost > 0 && isStorage(f.Items):
 		return fault.At("/max_cost", "storage is not stopped by cost")
-	case c.MaxCost > 0 && c.From != HoldOf(c.ID) && w.holds[HoldOf(c.ID)] != nil:
+	case c.MaxCost > 0 && w.holds[HoldOf(c.ID)] != nil:
 		return fault.New(fault.Conflict, "hold %s exists already", HoldOf(c.ID))
 	case c.From != "" && w.holds[c.From] == nil:
 		return fault.New(fault.Conflict, "hold %s has ended", c.From)

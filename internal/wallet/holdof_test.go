@@ -21,6 +21,14 @@ func TestAFlowDoesNotTakeTheNameOfAHold(t *testing.T) {
 	if held := w.View().Balance(0).Held; held != 7*credit.One {
 		t.Errorf("%s is held", held)
 	}
+	start.From = wallet.HoldOf("flow_1") // which this start would end, and open again
+	if _, err := w.Apply(0, start); fault.Of(err) == nil || fault.Of(err).Kind != fault.Conflict {
+		t.Errorf("a flow from a hold that has the name of its own: %v", err)
+	}
+	if held := w.View().Balance(0).Held; held != 7*credit.One {
+		t.Errorf("%s is held", held)
+	}
+	start.From = ""
 	apply(t, w, 0, wallet.Release{Hold: wallet.HoldOf("flow_1")})
 	apply(t, w, 0, start)
 	if held := w.View().Balance(0).Held; held != 3*credit.One {
